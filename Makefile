@@ -1,0 +1,69 @@
+# Parley's build. Each module is built by itself (GOWORK=off), exactly as its image is; tests and
+# linters run over the whole workspace.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+MODULES  := pkg services/auth services/rooms services/edge services/web services/standalone
+SERVICES := auth rooms edge web
+CACHE    := $(CURDIR)/.cache
+LINT_VERSION := v2.15.0
+LINT     := $(CACHE)/golangci-lint-$(LINT_VERSION)
+GOBUILD  := CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/
+FUZZTIME ?= 5s
+TESTFLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt install clean
+
+help: ## Print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build-standalone ## Try Parley: one process on embedded stores, on http://127.0.0.1:8000
+	@exec $(CURDIR)/bin/standalone
+
+run-cluster: build ## The same as separate processes: PostgreSQL, Redis, 1 auth, 2 rooms, 3 edges, web, proxy
+	@exec $(CURDIR)/bin/cluster run
+
+build: build-standalone ## One static binary per service, in bin/
+	@mkdir -p bin
+	@for service in $(SERVICES); do echo "build $$service"; (cd services/$$service && $(GOBUILD) ./cmd/$$service); done
+	@echo "build cluster"; cd services/standalone && $(GOBUILD) ./cmd/cluster
+
+build-standalone:
+	@mkdir -p bin
+	@echo "build standalone"; cd services/standalone && $(GOBUILD) .
+
+test: install build ## Everything, with the race detector, on real servers started for it
+	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
+	  go test -race -timeout 10m $(TESTFLAGS) work
+
+lint: $(LINT) ## Linters, and whether every go.mod is tidy
+	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff); done
+	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run $$(go list -m -f '{{.Dir}}/...')
+
+fmt: $(LINT) ## Format all Go code
+	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) fmt $(MODULES)
+
+tidy: ## Bring every go.mod and go.sum in order
+	@go work sync
+	@for module in $(MODULES); do echo "tidy $$module"; (cd $$module && GOWORK=off go mod tidy); done
+
+fuzz: ## Run every fuzz target for a few seconds (FUZZTIME=5s)
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' $(MODULES) | sed 's/:func /\t/' | sort -u | \
+	while IFS=$$'\t' read -r file name; do \
+	  echo "fuzz $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done
+
+install: ## Install what the tests need and is missing (Debian, as root), or say what it is
+	@.ci/install
+
+clean: ## Remove what was built (never data/)
+	@rm -rf bin .cache
+
+# Compiling the linter takes minutes: it is kept, by version.
+$(LINT):
+	@mkdir -p $(CACHE)/gobin
+	@echo "build golangci-lint $(LINT_VERSION) (once, a few minutes)"
+	@GOBIN=$(CACHE)/gobin GOWORK=off GOFLAGS=-mod=mod go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv $(CACHE)/gobin/golangci-lint $@
