@@ -1,0 +1,172 @@
+// Package chat holds the words of Parley: identifiers, rooms, messages, users, limits and the one
+// error type. It knows no transport and no storage.
+package chat
+
+import (
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// TenantID names the organisation that a row, key or token belongs to.
+type TenantID string
+
+// DefaultTenant is the only tenant for now; everything carries it from the first migration on.
+const DefaultTenant TenantID = "default"
+
+// UserID is the opaque name of an account or guest, unique across tenants.
+type UserID string
+
+// SessionID is the opaque name of one sign-in; its tokens and sockets end with it.
+type SessionID string
+
+// RoomID is the storage's number of a room. It never leaves the services; clients know the Slug.
+type RoomID int64
+
+// LogID is the opaque name of a room's log. A log restored from a backup gets a new one.
+type LogID string
+
+// Slug addresses a room everywhere outside, [a-z0-9][a-z0-9-]{0,62}; it is never given out again.
+type Slug string
+
+// Seq numbers the entries of a log from 1 without holes.
+type Seq int64
+
+// UserKind tells accounts from guests.
+type UserKind string
+
+// The kinds of users.
+const (
+	KindUser  UserKind = "user"
+	KindGuest UserKind = "guest"
+)
+
+// User is somebody signed in, as others and the user itself may see it.
+type User struct {
+	ID    UserID   `json:"id"`
+	Name  string   `json:"name"`
+	Kind  UserKind `json:"kind"`
+	Staff bool     `json:"staff"`
+}
+
+// Author is what a message keeps of the user who wrote it.
+type Author struct {
+	ID   UserID   `json:"id"`
+	Name string   `json:"name"`
+	Kind UserKind `json:"kind"`
+}
+
+// Author returns u as messages carry it.
+func (u User) Author() Author { return Author{ID: u.ID, Name: u.Name, Kind: u.Kind} }
+
+// Room is a room as clients see it.
+type Room struct {
+	Slug        Slug   `json:"slug"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	StaffOnly   bool   `json:"staff_only"`
+	AllowGuests bool   `json:"allow_guests"`
+	Private     bool   `json:"private"`
+	Log         LogID  `json:"log"`
+	Head        Seq    `json:"head"`
+	Floor       Seq    `json:"floor"`
+	CreatedAt   Time   `json:"created_at"`
+}
+
+// VisibleTo says whether u (nil: nobody signed in) may know of the room and read it.
+func (r Room) VisibleTo(u *User) bool {
+	switch {
+	case u != nil && u.Staff:
+		return true
+	case r.StaffOnly, r.Private:
+		return false
+	case u == nil || u.Kind == KindGuest:
+		return r.AllowGuests
+	default:
+		return true
+	}
+}
+
+// Message is a message in its current state. A deleted one keeps id and author and loses its body.
+type Message struct {
+	ID       Seq    `json:"id"`
+	Author   Author `json:"author"`
+	Body     string `json:"body"`
+	SentAt   Time   `json:"sent_at"`
+	Nonce    string `json:"nonce,omitempty"`
+	ReplyTo  Seq    `json:"reply_to,omitempty"`
+	EditedAt *Time  `json:"edited_at,omitempty"`
+	Deleted  bool   `json:"deleted,omitempty"`
+}
+
+// Limits of what a stranger may send.
+const (
+	MaxBodyBytes           = 16 << 10
+	MaxNonceBytes          = 64
+	MaxRoomName            = 100  // runes
+	MaxRoomDescription     = 1000 // runes
+	MaxUserName            = 40   // runes
+	MaxSeq             Seq = 1<<53 - 1
+)
+
+var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`) //nolint:gochecknoglobals // a compiled constant
+
+// Valid says whether s has the form of a slug.
+func (s Slug) Valid() bool { return slugPattern.MatchString(string(s)) }
+
+// CheckBody refuses what no message body may be: blank, too large, invalid UTF-8 or with a NUL.
+func CheckBody(body string) error {
+	switch {
+	case len(body) > MaxBodyBytes:
+		return Errorf(CodeTooLarge, "a message holds %d bytes at most, this one has %d", MaxBodyBytes, len(body))
+	case !utf8.ValidString(body):
+		return Errorf(CodeBadRequest, "the message is not valid UTF-8")
+	case strings.ContainsRune(body, 0):
+		return Errorf(CodeBadRequest, "a message holds no NUL")
+	case strings.TrimSpace(body) == "":
+		return Errorf(CodeBadRequest, "the message is empty")
+	}
+	return nil
+}
+
+// CheckNonce refuses a nonce that is missing, too long or not clean text.
+func CheckNonce(nonce string) error {
+	if nonce == "" || len(nonce) > MaxNonceBytes || !utf8.ValidString(nonce) || strings.ContainsRune(nonce, 0) {
+		return Errorf(CodeBadRequest, "a nonce has 1 to %d bytes of text", MaxNonceBytes)
+	}
+	return nil
+}
+
+// CheckName refuses a display name that is blank, longer than limit runes or has control characters.
+// What names the thing in the error, such as "room name".
+func CheckName(what, name string, limit int) error {
+	switch {
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || isBidiControl(r) }):
+		return Errorf(CodeBadRequest, "a %s holds no control characters", what)
+	case strings.TrimSpace(name) == "":
+		return Errorf(CodeBadRequest, "a %s is needed", what)
+	case utf8.RuneCountInString(name) > limit:
+		return Errorf(CodeBadRequest, "a %s has %d characters at most", what, limit)
+	}
+	return nil
+}
+
+// isBidiControl finds the characters that turn the reading direction of a line: in a name they
+// would disguise it.
+func isBidiControl(r rune) bool {
+	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f
+}
+
+// Time is a moment as the wire shows it: RFC 3339 UTC with milliseconds.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// At cuts t to what the wire carries.
+func At(t time.Time) Time { return Time{t.UTC().Truncate(time.Millisecond)} }
+
+// MarshalJSON writes t as the wire shows it.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(make([]byte, 0, len(timeLayout)+2), `"`+timeLayout+`"`), nil
+}

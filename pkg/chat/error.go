@@ -1,0 +1,62 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Code classifies an error for whoever must act on it; the same on every transport.
+type Code string
+
+// The codes of PROTOCOL.md. On a send, edit or delete CodeUnavailable and CodeInternal mean
+// "unknown, send the same nonce again"; every other code means "not stored".
+const (
+	CodeBadRequest      Code = "bad_request"
+	CodeUnauthenticated Code = "unauthenticated"
+	CodeForbidden       Code = "forbidden"
+	CodeNotFound        Code = "not_found"
+	CodeConflict        Code = "conflict"
+	CodeTooLarge        Code = "too_large"
+	CodeRateLimited     Code = "rate_limited"
+	CodeUnavailable     Code = "unavailable"
+	CodeInternal        Code = "internal"
+)
+
+// Error is what may be told to a client. Anything else is CodeInternal: logged whole, shown blank.
+type Error struct {
+	Code       Code
+	Message    string
+	RetryAfter time.Duration
+	Details    map[string]any
+}
+
+// Error returns the message with its code.
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// Errorf makes an Error with a message for people.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Public returns the Error in err's chain, or a blank CodeInternal for what is not classified.
+func Public(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Code: CodeInternal, Message: "something went wrong on our side"}
+}
+
+// CodeOf returns the code of err, "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	return Public(err).Code
+}
+
+// Unknown says whether a command that failed with err may have been stored all the same.
+func Unknown(err error) bool {
+	code := CodeOf(err)
+	return code == CodeUnavailable || code == CodeInternal
+}

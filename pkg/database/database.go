@@ -1,0 +1,111 @@
+// Package database opens PostgreSQL and SQLite the way Parley needs them, and brings their schemas
+// up to date.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+	_ "modernc.org/sqlite" // registers the driver that OpenSQLite names
+)
+
+// OpenPostgres connects to the database of rawURL, waiting up to a minute for it to come up: services
+// start in any order.
+func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(rawURL)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL is malformed") //nolint:err113,perfsprint // pgx's own message may repeat the password
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	if err := waitFor(ctx, time.Minute, pool.Ping); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reach PostgreSQL at %s:%d: %w", config.ConnConfig.Host, config.ConnConfig.Port, err)
+	}
+	return pool, nil
+}
+
+// OpenSQLite opens or makes the database file at path. Every commit is on disk before it returns;
+// a transaction takes the only write lock when it begins, so that it never fails halfway for it.
+func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
+	query := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)"},
+	}
+	db, err := sql.Open("sqlite", "file:"+strings.ReplaceAll(url.PathEscape(path), "%2F", "/")+"?"+query.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
+	db.SetMaxOpenConns(8)
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("open SQLite file %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// MigratePostgres brings the schema up to date. Pods that start together take turns by an advisory
+// lock. Each service counts its versions in a table of its own, so that services may share a database.
+func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, table string, migrations fs.FS) error {
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { _ = db.Close() }() // the pool stays open
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("migration lock: %w", err)
+	}
+	return migrate(ctx, db, database.DialectPostgres, table, migrations, goose.WithSessionLocker(locker))
+}
+
+// MigrateSQLite brings the schema up to date.
+func MigrateSQLite(ctx context.Context, db *sql.DB, table string, migrations fs.FS) error {
+	return migrate(ctx, db, database.DialectSQLite3, table, migrations)
+}
+
+func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, table string, migrations fs.FS, options ...goose.ProviderOption) error {
+	store, err := database.NewStore(dialect, table)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	options = append(options, goose.WithStore(store), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider("", db, migrations, options...)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate %s: %w", table, err)
+	}
+	return nil
+}
+
+// waitFor tries until try succeeds, for at most limit.
+func waitFor(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		attempt, stop := context.WithTimeout(ctx, 5*time.Second)
+		err := try(attempt)
+		stop()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// Package observe gives a process its logger, its metrics registry and the admin listener that
+// serves /livez, /readyz and /metrics.
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/parley-chat/parley/pkg/env"
+)
+
+// LogConfig says what is logged, and how.
+type LogConfig struct {
+	Level  slog.Level
+	Format string
+}
+
+// LogConfigFrom reads PARLEY_LOG_LEVEL and PARLEY_LOG_FORMAT; formatDefault is "json" in a cluster
+// and "text" on a laptop.
+func LogConfigFrom(r *env.Reader, formatDefault string) LogConfig {
+	var c LogConfig
+	level := r.String("PARLEY_LOG_LEVEL", "info", "What is logged: debug, info, warn or error.")
+	if err := c.Level.UnmarshalText([]byte(level)); err != nil {
+		r.Mistake("PARLEY_LOG_LEVEL: %q is not debug, info, warn or error", level)
+	}
+	c.Format = r.String("PARLEY_LOG_FORMAT", formatDefault, "How: json or text.")
+	if c.Format != "json" && c.Format != "text" {
+		r.Mistake("PARLEY_LOG_FORMAT: %q is not json or text", c.Format)
+	}
+	return c
+}
+
+// NewLogger writes to w as c says.
+func NewLogger(w io.Writer, c LogConfig) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// NewRegistry holds the metrics of one process, those of the Go runtime and of the process among them.
+func NewRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// Readiness is whether a process wants new work. Its zero value is unready.
+type Readiness struct{ ready atomic.Bool }
+
+// Set says whether the process wants new work.
+func (r *Readiness) Set(ready bool) { r.ready.Store(ready) }
+
+// Ready says whether the process wants new work.
+func (r *Readiness) Ready() bool { return r.ready.Load() }
+
+// Admin serves /livez, /readyz and /metrics on a listener of its own, which no Ingress routes to.
+// Liveness says only that the process answers: it never looks at Redis or PostgreSQL, whose blips
+// must not restart every pod.
+type Admin struct {
+	Listener  net.Listener
+	Registry  *prometheus.Registry
+	Readiness *Readiness
+}
+
+// Run serves until ctx ends.
+func (a *Admin) Run(ctx context.Context, ready func()) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !a.Readiness.Ready() {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(a.Listener) }()
+	ready()
+	select {
+	case err := <-served:
+		return fmt.Errorf("admin listener: %w", err)
+	case <-ctx.Done():
+	}
+	err := server.Close() // scrapes are not worth waiting for
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	return err
+}

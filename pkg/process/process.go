@@ -1,0 +1,83 @@
+// Package process is what every main of Parley does alike: read the environment, log, serve the
+// admin listener, run the parts until a signal, and say in plain words what is wrong.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os/signal"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/observe"
+)
+
+// Process is what a service's parts are built with.
+type Process struct {
+	Env       *env.Reader
+	Log       *slog.Logger
+	Registry  *prometheus.Registry
+	Readiness *observe.Readiness
+	// Admin is where the admin listener listens.
+	Admin net.Addr
+}
+
+// Defaults are what differs between services on a laptop and in a cluster.
+type Defaults struct {
+	AdminListen string // of PARLEY_ADMIN_LISTEN
+	LogFormat   string // of PARLEY_LOG_FORMAT
+}
+
+// Build reads the service's configuration from p.Env, returns p.Env.Err() if that is not nil, and
+// makes the parts, in the order in which they start.
+type Build func(ctx context.Context, p *Process) ([]lifecycle.Part, error)
+
+// Run runs a service until SIGINT or SIGTERM and returns its exit status. What went wrong is on errors.
+func Run(reader *env.Reader, errors io.Writer, defaults Defaults, build Build) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, reader, errors, defaults, build); err != nil {
+		_, _ = fmt.Fprintln(errors, err)
+		return 1
+	}
+	return 0
+}
+
+func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaults, build Build) (err error) {
+	logs := observe.LogConfigFrom(reader, defaults.LogFormat)
+	adminListen := AdminListen(reader, defaults.AdminListen)
+	p := &Process{Env: reader, Log: observe.NewLogger(out, logs), Registry: observe.NewRegistry(), Readiness: &observe.Readiness{}}
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", adminListen)
+	if err != nil {
+		return errors.Join(reader.Err(), fmt.Errorf("PARLEY_ADMIN_LISTEN: %w", err))
+	}
+	p.Admin = listener.Addr()
+	parts, err := build(ctx, p)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	admin := &observe.Admin{Listener: listener, Registry: p.Registry, Readiness: p.Readiness}
+	parts = append([]lifecycle.Part{{Name: "admin", Component: admin}}, parts...)
+
+	// Unready first of all: whoever routes to us needs time to notice.
+	defer context.AfterFunc(ctx, func() { p.Readiness.Set(false) })()
+	err = lifecycle.Run(ctx, func() {
+		p.Readiness.Set(ctx.Err() == nil)
+		p.Log.InfoContext(ctx, "ready", slog.String("admin", p.Admin.String()))
+	}, parts...)
+	p.Log.InfoContext(ctx, "stopped")
+	return err
+}
+
+// AdminListen reads PARLEY_ADMIN_LISTEN.
+func AdminListen(r *env.Reader, fallback string) string {
+	return r.String("PARLEY_ADMIN_LISTEN", fallback, "Where /livez, /readyz and /metrics are served. No Ingress may route to it.")
+}
