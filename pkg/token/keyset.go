@@ -39,7 +39,7 @@ type KeySet struct {
 	mu       sync.RWMutex
 	keys     map[string]ed25519.PublicKey // replaced whole, never changed
 	demanded time.Time                    // the last time that an unknown id caused a fetch
-	fetched  chan struct{}                // closed and replaced after each fetch
+	round    chan struct{}                // closed when the fetch asked for is over; nil if none is
 }
 
 // NewKeySet makes a key set that asks the auth pods at these base URLs, in turn until one answers.
@@ -47,7 +47,7 @@ func NewKeySet(urls []string, client *http.Client, log *slog.Logger, now func() 
 	if len(urls) == 0 {
 		return nil, errors.New("a key set needs the address of auth")
 	}
-	return &KeySet{urls: urls, client: client, log: log, now: now, demand: make(chan struct{}, 1), fetched: make(chan struct{})}, nil
+	return &KeySet{urls: urls, client: client, log: log, now: now, demand: make(chan struct{}, 1)}, nil
 }
 
 // Key implements Keys. For an unknown id it waits for a refetch, which happens at most once a
@@ -62,11 +62,11 @@ func (s *KeySet) Key(ctx context.Context, id string) (ed25519.PublicKey, error) 
 	if keys == nil {
 		return nil, chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet")
 	}
-	if fetched := s.ask(); fetched != nil {
+	if round := s.ask(); round != nil {
 		timeout := time.NewTimer(demandTimeout)
 		defer timeout.Stop()
 		select {
-		case <-fetched:
+		case <-round:
 		case <-timeout.C:
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for signing keys: %w", ctx.Err())
@@ -81,27 +81,32 @@ func (s *KeySet) Key(ctx context.Context, id string) (ed25519.PublicKey, error) 
 	return nil, refuse("the token's key is unknown")
 }
 
-// ask has Run fetch, if that is due, and returns what is closed afterwards; nil if it is not due.
+// ask has Run fetch, or joins the fetch that was asked for, and returns what is closed afterwards;
+// nil if none is due.
 func (s *KeySet) ask() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.round != nil {
+		return s.round
+	}
 	now := s.now()
 	if !s.demanded.IsZero() && now.Sub(s.demanded) < demandEvery {
 		return nil
 	}
 	s.demanded = now
-	select {
-	case s.demand <- struct{}{}:
-	default: // one is asked for already
-	}
-	return s.fetched
+	s.round = make(chan struct{})
+	s.demand <- struct{}{} // never blocks: one round at a time
+	return s.round
 }
 
 // Run keeps the keys fresh until ctx ends.
 func (s *KeySet) Run(ctx context.Context, ready func()) error {
-	retry, known := firstRetry, false
+	retry, known, demanded := firstRetry, false, false
 	for {
 		err := s.fetch(ctx)
+		if demanded {
+			s.endRound()
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -123,30 +128,33 @@ func (s *KeySet) Run(ctx context.Context, ready func()) error {
 			return ctx.Err()
 		case <-s.demand:
 			timer.Stop()
+			demanded = true
 		case <-timer.C:
+			demanded = false
 		}
 	}
 }
 
-// fetch asks one pod after the other, takes the first good answer and wakes whoever waits.
+func (s *KeySet) endRound() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.round)
+	s.round = nil
+}
+
+// fetch asks one pod after the other and takes the first good answer.
 func (s *KeySet) fetch(ctx context.Context) error {
 	var errs []error
-	var keys map[string]ed25519.PublicKey
 	for _, url := range s.urls {
-		got, err := s.request(ctx, strings.TrimSuffix(url, "/")+PathKeys)
+		keys, err := s.request(ctx, strings.TrimSuffix(url, "/")+PathKeys)
 		if err == nil {
-			keys, errs = got, nil
-			break
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.keys = keys
+			return nil
 		}
 		errs = append(errs, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if keys != nil {
-		s.keys = keys
-	}
-	close(s.fetched)
-	s.fetched = make(chan struct{})
 	return errors.Join(errs...)
 }
 
