@@ -1,6 +1,7 @@
 // One authenticated socket that keeps coming back: tokens, hello, commands and their answers, watchdog, back-off. It
 // knows nothing of rooms; whoever owns it says when everything is resumed, and only that ends the back-off.
 import { Backoff } from './backoff.js';
+import { Commands } from './commands.js';
 import { ParleyError } from './error.js';
 
 const HANDSHAKE_MS = 10_000;
@@ -11,8 +12,6 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const UNAUTHENTICATED = 4401;
 const FLOODING = 4429;
-
-/** @typedef {{done: (answer: any) => void, failed: (error: ParleyError) => void, timer: unknown}} Pending */
 
 export class Connection {
   /** Authenticated and open: commands may be sent. */
@@ -30,9 +29,7 @@ export class Connection {
   /** @type {any} */
   #hello = null;
   #authenticated = false;
-  #lastId = 0;
-  /** @type {Map<number, Pending>} */
-  #pending = new Map();
+  #commands;
   /** The timers of this socket, all dropped with it. @type {Map<string, unknown>} */
   #timers = new Map();
   /** The token of before was refused: only a newer one will do. */
@@ -49,6 +46,7 @@ export class Connection {
    * @param {new (url: string) => WebSocket} deps.WebSocket
    * @param {import('../parley.d.ts').Clock} deps.clock
    * @param {() => number} deps.random
+   * @param {() => Record<string, any>} deps.probe a cheap command that changes nothing and is always answered
    * @param {(state: import('../parley.d.ts').State, retryInMs?: number) => void} deps.state
    * @param {(hello: any) => void} deps.up
    * @param {() => void} deps.down called before the pending commands fail
@@ -58,6 +56,7 @@ export class Connection {
     this.#deps = deps;
     this.#clock = deps.clock;
     this.#random = deps.random;
+    this.#commands = new Commands(deps.clock, () => this.#lost(0));
     this.#backoff = new Backoff(500, 30_000, deps.random);
   }
 
@@ -72,7 +71,7 @@ export class Connection {
   stop(state) {
     if (!this.#running) return;
     this.#running = false;
-    this.#drop(1000);
+    this.#drop();
     this.#deps.state(state);
   }
 
@@ -84,7 +83,7 @@ export class Connection {
 
   /** A wait for the next try ends now. */
   retryNow() {
-    if (this.#running && this.#timers.has('retry')) this.#open();
+    if (this.#running && this.#timers.has('retry')) this.#again();
   }
 
   /** The network or the page came back: look at once whether the connection lives. */
@@ -122,7 +121,7 @@ export class Connection {
       try {
         token = await this.#deps.token({ fresh: this.#needFresh });
       } catch {
-        if (attempt === this.#attempt && this.#running) this.#retry(0);
+        if (attempt === this.#attempt && this.#running) this.#retry();
         return;
       }
       if (attempt !== this.#attempt || !this.#running) return;
@@ -151,6 +150,7 @@ export class Connection {
     };
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lost(event.code);
+    socket.onerror = () => {}; // a close follows; but an implementation for Node throws what nobody listens to
   }
 
   /** @param {string} token */
@@ -164,7 +164,7 @@ export class Connection {
       },
       (error) => {
         // A renewal that fails leaves the socket alone: it lives as long as its present token.
-        if (this.#authenticated) this.#after('renew', 15_000 + this.#random() * 15_000, () => this.#renew());
+        if (this.ready) this.#after('renew', 15_000 + this.#random() * 15_000, () => this.#renew());
         else if (this.#socket) this.#lost(error.code === 'unauthenticated' ? UNAUTHENTICATED : 0);
       },
       ANSWER_MS,
@@ -188,15 +188,10 @@ export class Connection {
       this.#upIfComplete();
       return;
     }
-    const pending = this.#pending.get(frame.id);
-    if (pending) {
-      this.#pending.delete(frame.id);
-      this.#clock.clearTimeout(pending.timer);
-      if (frame.type === 'error') pending.failed(new ParleyError(frame.code, frame.message, frame.retry_after_ms));
-      else pending.done(frame);
+    if (frame.id !== undefined) {
+      this.#commands.answer(frame);
       return;
     }
-    if (frame.id !== undefined) return; // the answer to a command that nobody waits for any more
     if (frame.type === 'draining') {
       this.#after('drain', this.#random() * frame.after_ms, () => this.#lost(1012, 0));
     } else if (frame.type === 'error' && frame.retry_after_ms) {
@@ -207,9 +202,7 @@ export class Connection {
 
   /** @param {Record<string, any>} frame @param {(answer: any) => void} done @param {(error: ParleyError) => void} failed @param {number} withinMs */
   #command(frame, done, failed, withinMs) {
-    const id = ++this.#lastId;
-    const timer = this.#clock.setTimeout(() => this.#lost(0), withinMs);
-    this.#pending.set(id, { done, failed, timer });
+    const id = this.#commands.add(done, failed, withinMs);
     this.#socket?.send(JSON.stringify({ ...frame, id }));
   }
 
@@ -221,9 +214,8 @@ export class Connection {
     });
   }
 
-  /** The cheapest command that is always answered: leaving a room that one is not in. It is an error only in its slug, and an error is an answer too. */
   #probe() {
-    this.request({ type: 'leave', room: '' }, () => {}, () => {}, PROBE_MS);
+    this.request(this.#deps.probe(), () => {}, () => {}, PROBE_MS);
   }
 
   /** @param {number} expiresAt in ms since 1970; NaN and a clock that is ahead are survived */
@@ -253,9 +245,15 @@ export class Connection {
    */
   #lost(code, wait) {
     const opened = this.#opened;
-    this.#drop(1000);
+    this.#drop();
     if (!this.#running) return;
-    if (code === UNAUTHENTICATED) this.#needFresh = true;
+    if (code === UNAUTHENTICATED) {
+      this.#needFresh = true;
+      if (!this.#deps.token) {
+        this.stop('signed_out');
+        return;
+      }
+    }
     // A handshake refused for its cookie looks like a network that is down. A newer token brings a newer cookie; but not
     // on every try, or an edge that is away would cost the one that signs tokens a refresh from each of its clients.
     if (!opened && (++this.#failedHandshakes === 2 || this.#failedHandshakes % 8 === 0)) this.#needFresh = true;
@@ -266,30 +264,30 @@ export class Connection {
   /** @param {number} [wait] */
   #retry(wait = this.#backoff.next()) {
     const pause = Math.max(0, this.#notBefore - this.#clock.now()) + wait;
-    this.#after('retry', pause, () => this.#open());
+    this.#after('retry', pause, () => this.#again());
     this.#deps.state('reconnecting', pause);
   }
 
-  /** Ends the present socket and all that hangs on it. @param {number} code */
-  #drop(code) {
+  #again() {
+    this.#deps.state('reconnecting');
+    this.#open();
+  }
+
+  /** Ends the present socket and all that hangs on it. */
+  #drop() {
     this.#attempt++;
     const socket = this.#socket;
     this.#socket = null;
     for (const name of [...this.#timers.keys()]) this.#cancel(name);
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(code);
+      socket.close(1000);
     }
     const wasReady = this.ready;
     this.ready = false;
     this.#opened = false;
     if (wasReady) this.#deps.down();
-    const failed = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const pending of failed) {
-      this.#clock.clearTimeout(pending.timer);
-      pending.failed(new ParleyError('unavailable', 'the connection was lost'));
-    }
+    this.#commands.lost();
   }
 
   /** @param {string} name @param {number} ms @param {() => void} run */

@@ -18,6 +18,7 @@ export class Room {
   #deps;
   #backoff;
   #syncing = false;
+  #ended = false;
   /** @type {unknown} */
   #timer = null;
   /** @type {Waiter[]} */
@@ -74,6 +75,7 @@ export class Room {
 
   /** The app left, or was made to. @param {ParleyError} error */
   end(error) {
+    this.#ended = true;
     this.lost();
     this.outbox.fail(error);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
@@ -96,6 +98,7 @@ export class Room {
 
   /** @param {any} answer a `joined` frame */
   #take(answer) {
+    if (this.#ended) return; // left while the answer was under way
     this.#syncing = false;
     /** @type {any[]} */
     const missed = answer.recovered ? (answer.events ?? []).filter((/** @type {any} */ e) => e.seq > (this.cursor ?? 0)) : [];
@@ -111,7 +114,7 @@ export class Room {
     this.#deps.emit('joined', answer);
     for (const event of missed) this.apply({ ...event, room: this.#slug });
     for (const message of answer.messages ?? []) this.#settleOwn(message);
-    if (!this.joined) return; // a listener left the room
+    if (this.#ended) return; // a listener left the room
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(answer);
     this.outbox.resume();
     this.#deps.settled(this);
@@ -125,7 +128,7 @@ export class Room {
   /** @param {ParleyError} error */
   #failed(error) {
     this.#syncing = false;
-    if (!this.#deps.connected()) return;
+    if (this.#ended || !this.#deps.connected()) return;
     if (isUnknown(error) || error.code === 'rate_limited') {
       const wait = this.#backoff.next() + (error.retry_after_ms ?? 0);
       this.#timer = this.#deps.clock.setTimeout(() => this.sync(), wait);
