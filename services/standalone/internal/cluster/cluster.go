@@ -1,0 +1,239 @@
+// Package cluster runs Parley on one machine as it runs in Kubernetes: real PostgreSQL, real Redis
+// and several pods of the services as processes of their own, behind one small reverse proxy.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/services/standalone/internal/datadir"
+)
+
+// Config says what runs where.
+type Config struct {
+	Listen string // of the proxy, host:port; port 0 takes a free one
+	Bin    string // the folder of the services' programs
+	Rooms  int    // pods
+	Edges  int    // pods
+	Env    []string
+	// Throwaway gives up the database's safety for speed: for data that does not outlive the test.
+	Throwaway bool
+}
+
+// Cluster is everything that runs. Its parts belong to lifecycle.Run.
+type Cluster struct {
+	// URL is the address of the proxy.
+	URL string
+	// Postgres and Redis are how to look behind the services.
+	Postgres Postgres
+	Redis    Redis
+
+	config   Config
+	dir      *datadir.Dir
+	log      *slog.Logger
+	told     func(string)
+	taken    map[string]bool
+	secret   string // the file with the service credential
+	proxy    *Proxy
+	children []*Child
+}
+
+// The databases of the services.
+const (
+	authDatabase  = "parley_auth"
+	roomsDatabase = "parley_rooms"
+)
+
+// New picks addresses, makes what is missing in dir and opens the proxy's port; nothing runs yet.
+// Told hears of what people should know of.
+func New(ctx context.Context, config Config, dir *datadir.Dir, log *slog.Logger, told func(string)) (*Cluster, error) {
+	c := &Cluster{config: config, dir: dir, log: log, told: told, taken: map[string]bool{}}
+	if err := os.MkdirAll(dir.Path("log"), 0o700); err != nil {
+		return nil, fmt.Errorf("log folder: %w", err)
+	}
+	if _, err := dir.Secret("service-credential", datadir.Credential); err != nil {
+		return nil, err
+	}
+	c.secret = dir.Path("service-credential")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_LISTEN: %w", err)
+	}
+	c.URL = "http://" + listener.Addr().String()
+	c.proxy = &Proxy{Listener: listener, Log: log}
+	if err := c.plan(ctx); err != nil {
+		return nil, fmt.Errorf("%w%s", err, closing(listener))
+	}
+	return c, nil
+}
+
+func closing(c io.Closer) string {
+	if err := c.Close(); err != nil {
+		return "; " + err.Error()
+	}
+	return ""
+}
+
+// Parts are everything in the order of starting.
+func (c *Cluster) Parts() []lifecycle.Part {
+	parts := make([]lifecycle.Part, 0, len(c.children)+1)
+	for _, child := range c.children {
+		parts = append(parts, lifecycle.Part{Name: child.Name, Component: child})
+	}
+	return append(parts, lifecycle.Part{Name: "proxy", Component: c.proxy})
+}
+
+// Child finds a process by its name, such as "edge-2"; nil is none.
+func (c *Cluster) Child(name string) *Child {
+	i := slices.IndexFunc(c.children, func(child *Child) bool { return child.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.children[i]
+}
+
+// Table writes what runs where.
+func (c *Cluster) Table(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NAME\tADDRESS\tPID\tLOG")
+	for _, child := range c.children {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", child.Name, child.Address, child.PID(), child.LogFile)
+	}
+	_, _ = fmt.Fprintf(table, "proxy\t%s\t%d\t\n", strings.TrimPrefix(c.URL, "http://"), os.Getpid())
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print table: %w", err)
+	}
+	return nil
+}
+
+func (c *Cluster) plan(ctx context.Context) error {
+	address := func() (string, error) { return freeAddress(ctx, c.taken) }
+	password, err := c.dir.Secret("postgres-password", datadir.Credential)
+	if err != nil {
+		return err
+	}
+	postgresAddress, err := address()
+	if err != nil {
+		return err
+	}
+	redisAddress, err := address()
+	if err != nil {
+		return err
+	}
+	c.Postgres = Postgres{
+		Folder: c.dir.Path("postgres"), Address: postgresAddress, Password: password, LogFile: c.logFile("postgres"),
+		Throwaway: c.config.Throwaway, Databases: []string{authDatabase, roomsDatabase},
+	}
+	c.Redis = Redis{Folder: c.dir.Path("redis"), Address: redisAddress, LogFile: c.logFile("redis")}
+	postgres, err := c.Postgres.Child(ctx)
+	if err != nil {
+		return err
+	}
+	redis, err := c.Redis.Child()
+	if err != nil {
+		return err
+	}
+	postgres.Told, redis.Told = c.told, c.told
+	c.children = append(c.children, postgres, redis)
+	return c.planServices(ctx)
+}
+
+// planServices lays out the pods. Each learns only what its part in DESIGN.md needs: edges have no
+// database, and nobody but auth hears of the first administrator.
+func (c *Cluster) planServices(ctx context.Context) error {
+	redis := "PARLEY_REDIS=" + c.Redis.URL()
+	auth, err := c.service(ctx, "auth", "auth", redis, "PARLEY_AUTH_DATABASE="+c.Postgres.URL(authDatabase))
+	if err != nil {
+		return err
+	}
+	c.proxy.Auth = []string{auth.Address}
+	authURL := "PARLEY_AUTH_URL=http://" + auth.internal
+	var roomsURLs []string
+	for i := range c.config.Rooms {
+		rooms, err := c.service(ctx, "rooms", fmt.Sprintf("rooms-%d", i+1), redis, authURL, "PARLEY_ROOMS_DATABASE="+c.Postgres.URL(roomsDatabase))
+		if err != nil {
+			return err
+		}
+		c.proxy.Rooms = append(c.proxy.Rooms, rooms.Address)
+		roomsURLs = append(roomsURLs, "http://"+rooms.internal)
+	}
+	for i := range c.config.Edges {
+		edge, err := c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
+		if err != nil {
+			return err
+		}
+		c.proxy.Edges = append(c.proxy.Edges, edge.Address)
+	}
+	web, err := c.service(ctx, "web", "web")
+	if err != nil {
+		return err
+	}
+	c.proxy.Web = []string{web.Address}
+	return nil
+}
+
+type service struct {
+	*Child
+	internal string
+}
+
+// service plans one pod. The program is of the service's name; env comes on top of what all are given.
+func (c *Cluster) service(ctx context.Context, program, name string, env ...string) (service, error) {
+	var addresses [3]string // public, internal, admin
+	for i := range addresses {
+		var err error
+		if addresses[i], err = freeAddress(ctx, c.taken); err != nil {
+			return service{}, err
+		}
+	}
+	path := filepath.Join(c.config.Bin, program)
+	if _, err := os.Stat(path); err != nil {
+		return service{}, fmt.Errorf("the program of %s is missing (make build makes it): %w", name, err)
+	}
+	child := &Child{
+		Name: name, Address: addresses[0], Path: path, LogFile: c.logFile(name), Told: c.told,
+		Stop: syscall.SIGTERM, Grace: 20 * time.Second, Probe: ready(addresses[2]),
+		// The last of a name counts: the operator's PARLEY_… come first, then what is ours to say.
+		Env: slices.Concat(c.config.Env, []string{
+			"PARLEY_LISTEN=" + addresses[0], "PARLEY_INTERNAL_LISTEN=" + addresses[1], "PARLEY_ADMIN_LISTEN=" + addresses[2],
+			"PARLEY_SERVICE_CREDENTIAL_FILE=" + c.secret, "PARLEY_TRUSTED_PROXIES=127.0.0.1/32",
+		}, env),
+	}
+	c.children = append(c.children, child)
+	return service{Child: child, internal: addresses[1]}, nil
+}
+
+func (c *Cluster) logFile(name string) string { return c.dir.Path("log", name+".log") }
+
+// ready is a Probe: the admin listener on address says so.
+func ready(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("/readyz answers %s", response.Status)
+		}
+		return nil
+	}
+}
