@@ -1,0 +1,91 @@
+package webapi
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"mime"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/wire"
+)
+
+// NewID returns an opaque name of 130 random bits.
+func NewID() string { return rand.Text() }
+
+// Decode reads the request's JSON object into the struct that into points to, as strictly as frames
+// of the socket are read. A missing body is an empty object.
+func Decode(c *fiber.Ctx, into any) error {
+	body := c.Body()
+	if len(body) == 0 {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	if err != nil || kind != fiber.MIMEApplicationJSON {
+		return fiber.ErrUnsupportedMediaType
+	}
+	return wire.Decode(body, into)
+}
+
+// RequireService lets only calls pass that carry the service credential, in constant time.
+func RequireService(credential string) fiber.Handler {
+	want := sha256.Sum256([]byte(credential))
+	return func(c *fiber.Ctx) error {
+		raw, _ := bearer(c.Get(fiber.HeaderAuthorization))
+		got := sha256.Sum256([]byte(raw))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return chat.Errorf(chat.CodeUnauthenticated, "the service credential is missing or wrong")
+		}
+		return c.Next()
+	}
+}
+
+// CredentialFrom reads PARLEY_SERVICE_CREDENTIAL, which services show each other.
+func CredentialFrom(r *env.Reader) string {
+	credential := r.RequiredSecret("PARLEY_SERVICE_CREDENTIAL", "What the services show each other on their internal listeners: 32 random characters at least, the same for all.")
+	if credential != "" && len(credential) < 32 {
+		r.Mistake("PARLEY_SERVICE_CREDENTIAL has %d characters, 32 are needed", len(credential))
+	}
+	return credential
+}
+
+// TrustedProxiesFrom reads PARLEY_TRUSTED_PROXIES.
+func TrustedProxiesFrom(r *env.Reader) []netip.Prefix {
+	return r.Prefixes("PARLEY_TRUSTED_PROXIES", "", "Networks of the proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`, comma-separated.")
+}
+
+// ClientIP is the address that the request came from, seen through trusted proxies.
+func ClientIP(c *fiber.Ctx) netip.Addr {
+	ip, _ := c.Locals(clientIPKey{}).(netip.Addr)
+	return ip
+}
+
+// clientIP walks X-Forwarded-For from the right, past the proxies that we trust: what stands left of
+// the first stranger is the stranger's word.
+func clientIP(c *fiber.Ctx, trusted []netip.Prefix) netip.Addr {
+	ip, _ := netip.AddrFromSlice(c.Context().RemoteIP())
+	ip = ip.Unmap()
+	hops := strings.Split(c.Get(fiber.HeaderXForwardedFor), ",")
+	for i := len(hops) - 1; i >= 0 && within(ip, trusted); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		ip = hop.Unmap()
+	}
+	return ip
+}
+
+func within(ip netip.Addr, networks []netip.Prefix) bool {
+	for _, network := range networks {
+		if network.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}

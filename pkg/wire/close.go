@@ -1,0 +1,80 @@
+package wire
+
+import "encoding/binary"
+
+// CloseCode says why a server closed a socket. 4000 to 4499 are Parley's own.
+type CloseCode uint16
+
+// The close codes of PROTOCOL.md, and 1000 for a client that left by itself.
+const (
+	CloseNormal          CloseCode = 1000
+	CloseBinary          CloseCode = 1003
+	CloseInvalidUTF8     CloseCode = 1007
+	CloseTooLarge        CloseCode = 1009
+	CloseDrained         CloseCode = 1012
+	CloseUnauthenticated CloseCode = 4401
+	CloseSlowReader      CloseCode = 4408
+	CloseFlooding        CloseCode = 4429
+)
+
+// Reason is the sentence that goes with the code.
+func (c CloseCode) Reason() string {
+	switch c {
+	case CloseNormal:
+		return "bye"
+	case CloseBinary:
+		return "text frames only"
+	case CloseInvalidUTF8:
+		return "not valid UTF-8"
+	case CloseTooLarge:
+		return "frame too large"
+	case CloseDrained:
+		return "server restarting: reconnect and resume"
+	case CloseUnauthenticated:
+		return "token missing, bad or expired, or session ended"
+	case CloseSlowReader:
+		return "too slow a reader: reconnect and resume"
+	case CloseFlooding:
+		return "flooding: slow down"
+	}
+	return ""
+}
+
+// Opcodes of RFC 6455 that a server writes.
+const (
+	opText  = 0x1
+	opClose = 0x8
+	opPing  = 0x9
+	opPong  = 0xa
+	final   = 0x80
+)
+
+// AppendText appends payload as one unmasked text frame, as servers write them.
+func AppendText(dst, payload []byte) []byte { return appendFrame(dst, opText, payload) }
+
+// AppendPing appends an empty ping.
+func AppendPing(dst []byte) []byte { return appendFrame(dst, opPing, nil) }
+
+// AppendPong appends the answer to a ping with that payload (125 bytes at most).
+func AppendPong(dst, payload []byte) []byte { return appendFrame(dst, opPong, payload) }
+
+// AppendClose appends a close frame with the code and its reason.
+func AppendClose(dst []byte, code CloseCode) []byte {
+	payload := binary.BigEndian.AppendUint16(nil, uint16(code))
+	return appendFrame(dst, opClose, append(payload, code.Reason()...))
+}
+
+func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
+	dst = append(dst, final|opcode)
+	switch n := len(payload); {
+	case n < 126:
+		dst = append(dst, byte(n))
+	case n < 1<<16:
+		dst = append(dst, 126)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(n))
+	default:
+		dst = append(dst, 127)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
+	}
+	return append(dst, payload...)
+}

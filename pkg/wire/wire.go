@@ -1,0 +1,143 @@
+// Package wire holds the frames of Parley's WebSocket as PROTOCOL.md fixes them: what clients send,
+// what servers answer, close codes, and the decoder that everything a stranger sends goes through.
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"unicode/utf8"
+
+	"github.com/parley-chat/parley/pkg/chat"
+)
+
+// MaxDepth is how deep the JSON of a stranger may nest.
+const MaxDepth = 16
+
+// The types of frames that clients send.
+const (
+	TypeAuth    = "auth"
+	TypeJoin    = "join"
+	TypeLeave   = "leave"
+	TypeSend    = "send"
+	TypeEdit    = "edit"
+	TypeDelete  = "delete"
+	TypeHistory = "history"
+	TypeTyping  = "typing"
+	TypeMembers = "members"
+)
+
+// Command is a frame of a client. Fields that its Type does not use are ignored. ID is the client's
+// number for the command, which its answer carries.
+type Command struct {
+	Type    string     `json:"type"`
+	ID      *int64     `json:"id,omitempty"`
+	Room    chat.Slug  `json:"room,omitempty"`
+	Token   string     `json:"token,omitempty"`    // auth
+	After   *chat.Seq  `json:"after,omitempty"`    // join
+	Log     chat.LogID `json:"log,omitempty"`      // join
+	Limit   *int       `json:"limit,omitempty"`    // join, history
+	Body    string     `json:"body,omitempty"`     // send, edit
+	Nonce   string     `json:"nonce,omitempty"`    // send, edit, delete
+	ReplyTo chat.Seq   `json:"reply_to,omitempty"` // send
+	Message chat.Seq   `json:"message,omitempty"`  // edit, delete
+	Before  chat.Seq   `json:"before,omitempty"`   // history
+}
+
+// DecodeCommand reads a frame of a client. On an error the Command still has the ID and Type, where
+// these could be read, so that the error can be matched to the command.
+func DecodeCommand(frame []byte) (Command, error) {
+	var c Command
+	if err := Decode(frame, &c); err != nil {
+		return c, err
+	}
+	if c.Type == "" {
+		return c, chat.Errorf(chat.CodeBadRequest, `a frame needs a "type"`)
+	}
+	return c, nil
+}
+
+// Decode reads one JSON object of a stranger into the struct that into points to: valid UTF-8, at
+// most MaxDepth deep, without lone surrogates. Unknown fields are ignored.
+func Decode(data []byte, into any) error {
+	switch {
+	case !utf8.Valid(data):
+		return chat.Errorf(chat.CodeBadRequest, "not valid UTF-8")
+	case depth(data) > MaxDepth:
+		return chat.Errorf(chat.CodeBadRequest, "nested deeper than %d levels", MaxDepth)
+	case loneSurrogate(data):
+		return chat.Errorf(chat.CodeBadRequest, "a lone surrogate is no text")
+	}
+	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return chat.Errorf(chat.CodeBadRequest, "not a JSON object")
+	}
+	err := json.Unmarshal(data, into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return chat.Errorf(chat.CodeBadRequest, "%q can't be a %s", wrong.Field, wrong.Value)
+	}
+	if err != nil {
+		return chat.Errorf(chat.CodeBadRequest, "not valid JSON")
+	}
+	return nil
+}
+
+// depth counts how deep brackets nest outside strings.
+func depth(data []byte) int {
+	deepest, now, inString := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			now++
+			deepest = max(deepest, now)
+		case c == '}' || c == ']':
+			now--
+		}
+	}
+	return deepest
+}
+
+// loneSurrogate finds a \uD800 to \uDFFF escape that is no half of a pair: encoding/json would
+// silently replace it, and the text would not come back as it was sent.
+func loneSurrogate(data []byte) bool {
+	for i := 0; i+1 < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		switch unit := escapedUnit(data[i:]); {
+		case unit >= 0xd800 && unit < 0xdc00:
+			if low := escapedUnit(data[i+6:]); low < 0xdc00 || low > 0xdfff {
+				return true
+			}
+			i += 11
+		case unit >= 0xdc00 && unit <= 0xdfff:
+			return true
+		default:
+			i++ // the escaped character, which may be a backslash
+		}
+	}
+	return false
+}
+
+// escapedUnit reads the UTF-16 unit of a \uXXXX at the start of data, -1 if there is none.
+func escapedUnit(data []byte) int {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return -1
+	}
+	unit := 0
+	for _, c := range data[2:6] {
+		switch {
+		case c >= '0' && c <= '9':
+			unit = unit<<4 | int(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			unit = unit<<4 | int(c|0x20-'a'+10)
+		default:
+			return -1
+		}
+	}
+	return unit
+}
