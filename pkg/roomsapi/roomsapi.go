@@ -120,6 +120,8 @@ type Entry struct {
 	// State is the message as it is now, where Kind is "edited" or "deleted": the edge folds it into
 	// what it keeps of the message, without understanding either.
 	State json.RawMessage `json:"state,omitempty"`
+	// AtMS is when the entry was written, in Unix milliseconds: what delivery times are measured from.
+	AtMS int64 `json:"at_ms,omitempty"`
 }
 
 // TailRequest asks for the newest entries of a room, Limit and Bytes at most.

@@ -1,0 +1,243 @@
+package lobby
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/parley-chat/parley/pkg/chat"
+)
+
+// Source asks the service whose lobby it is: webapi.Client.
+type Source interface {
+	Post(ctx context.Context, path string, request, answer any) error
+}
+
+// Handler is told every event once, in the order of seqs, one at a time.
+type Handler interface {
+	HandleLobby(ctx context.Context, event Event)
+}
+
+// Times of a follower.
+const (
+	askEvery   = time.Second
+	askTimeout = 2 * time.Second
+	pageSize   = 1000
+)
+
+// Follower follows one lobby: live by its Redis stream, and by asking its service once a second,
+// always, for what has not come. Redis away means up to a second of latency and nothing else.
+type Follower struct {
+	source  Source
+	client  redis.UniversalClient
+	name    string
+	handler Handler
+	log     *slog.Logger
+	// history is how far back a follower that starts must look: tokens of that age are still about.
+	history time.Duration
+
+	mu    sync.Mutex // held while an event is handled
+	logID chat.LogID
+	at    chat.Seq  // handled up to here
+	heard time.Time // when the source last answered
+	asked chan struct{}
+}
+
+// NewFollower makes a follower of the lobby called name, which first handles the events of the last
+// history (0: none) and is then ready.
+func NewFollower(source Source, client redis.UniversalClient, name string, history time.Duration, handler Handler, log *slog.Logger) *Follower {
+	return &Follower{source: source, client: client, name: name, history: history, handler: handler, log: log, asked: make(chan struct{}, 1)}
+}
+
+// Heard is when the lobby's service last answered: up to there nothing is missing. Zero is never.
+func (f *Follower) Heard() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard
+}
+
+// At is the seq up to which events are handled.
+func (f *Follower) At() chat.Seq {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
+// Run follows until ctx ends. It is ready when it has caught up for the first time.
+func (f *Follower) Run(ctx context.Context, ready func()) error {
+	if !f.start(ctx) {
+		return nil
+	}
+	ready()
+	var streaming sync.WaitGroup
+	streaming.Go(func() { f.followStream(ctx) })
+	defer streaming.Wait()
+
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for failed := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-f.asked:
+		}
+		err := f.ask(ctx)
+		if (err != nil) != failed && ctx.Err() == nil {
+			failed = err != nil
+			f.log.WarnContext(ctx, "the lobby's service answers or not", slog.String("lobby", f.name), slog.Bool("answers", !failed), slog.Any("error", err))
+		}
+	}
+}
+
+// start catches up for the first time, however long the service takes to come up.
+func (f *Follower) start(ctx context.Context) bool {
+	ticker := time.NewTicker(askEvery / 4)
+	defer ticker.Stop()
+	for tries := 0; ; tries++ {
+		err := f.catchUp(ctx)
+		if err == nil {
+			return true
+		}
+		if tries%20 == 8 {
+			f.log.WarnContext(ctx, "waiting for the lobby's service", slog.String("lobby", f.name), slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+// catchUp begins anew: with what the last history brought, or at the head.
+func (f *Follower) catchUp(ctx context.Context) error {
+	request := EventsRequest{Limit: pageSize, MaxAgeMS: f.history.Milliseconds()}
+	if f.history == 0 {
+		request.Limit = 0
+	}
+	page, err := f.page(ctx, request)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.logID, f.at = page.Log, page.Head
+	if len(page.Events) > 0 {
+		f.at = page.Events[0].Seq - 1
+	}
+	f.mu.Unlock()
+	f.apply(ctx, page.Log, page.Events)
+	return f.ask(ctx)
+}
+
+// ask fills what is missing, page by page, and so learns the head.
+func (f *Follower) ask(ctx context.Context) error {
+	for {
+		page, err := f.page(ctx, EventsRequest{After: f.At(), Limit: pageSize})
+		if err != nil {
+			return err
+		}
+		f.mu.Lock()
+		renamed := page.Log != f.logID || page.Head < f.at
+		f.mu.Unlock()
+		if renamed { // restored from a backup: what it says now is all there is
+			f.log.WarnContext(ctx, "the lobby has a new log; starting anew", slog.String("lobby", f.name))
+			return f.catchUp(ctx)
+		}
+		f.apply(ctx, page.Log, page.Events)
+		if f.At() >= page.Head || len(page.Events) == 0 {
+			return nil
+		}
+	}
+}
+
+func (f *Follower) page(ctx context.Context, request EventsRequest) (Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	asked := time.Now()
+	var page Page
+	if err := f.source.Post(ctx, PathEvents, request, &page); err != nil {
+		return page, err
+	}
+	f.mu.Lock()
+	f.heard = asked
+	f.mu.Unlock()
+	return page, nil
+}
+
+// apply handles the events that are next, and says whether a hole kept some back.
+func (f *Follower) apply(ctx context.Context, log chat.LogID, events []Event) (hole bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, event := range events {
+		switch {
+		case log != f.logID || event.Seq > f.at+1:
+			return true
+		case event.Seq == f.at+1:
+			f.handler.HandleLobby(ctx, event)
+			f.at = event.Seq
+		}
+	}
+	return false
+}
+
+// followStream handles events as Redis brings them.
+func (f *Follower) followStream(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		wait := time.Duration(0)
+		if err := f.readStream(ctx); err != nil && !errors.Is(err, redis.Nil) {
+			wait = askEvery
+		}
+		pause.Reset(wait)
+	}
+}
+
+func (f *Follower) readStream(ctx context.Context) error {
+	f.mu.Lock()
+	log, at := f.logID, f.at
+	f.mu.Unlock()
+	streams, err := f.client.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{streamKey(f.name, log), strconv.FormatInt(int64(at), 10) + "-0"}, Count: pageSize, Block: askEvery,
+	}).Result()
+	if err != nil {
+		return err
+	}
+	for _, s := range streams {
+		var events []Event
+		for _, m := range s.Messages {
+			var event Event
+			text, _ := m.Values[fieldEvent].(string)
+			seq, err := strconv.ParseInt(strings.TrimSuffix(m.ID, "-0"), 10, 64)
+			if err != nil || json.Unmarshal([]byte(text), &event) != nil || event.Seq != chat.Seq(seq) {
+				break // not understood: the range brings it
+			}
+			events = append(events, event)
+		}
+		if hole := f.apply(ctx, log, events); hole || len(events) < len(s.Messages) {
+			f.askNow()
+			return errors.New("a hole in the lobby's stream") //nolint:err113 // only makes the reader pause
+		}
+	}
+	return nil
+}
+
+func (f *Follower) askNow() {
+	select {
+	case f.asked <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,46 @@
+// Package redistest runs a test on every Redis that Parley runs on: the embedded one and a real one.
+package redistest
+
+import (
+	"os"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/parley-chat/parley/pkg/stream"
+)
+
+// Each runs test on the embedded Redis and on the real one that PARLEY_TEST_REDIS names, which other
+// tests use too: keep to keys of your own there.
+func Each(t *testing.T, test func(t *testing.T, client *redis.Client)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		server := miniredis.RunT(t)
+		test(t, open(t, "redis://"+server.Addr()))
+	})
+	t.Run("real", func(t *testing.T) { test(t, Real(t)) })
+}
+
+// Real returns a client of the real Redis.
+func Real(t *testing.T) *redis.Client {
+	t.Helper()
+	url := os.Getenv("PARLEY_TEST_REDIS")
+	if url == "" {
+		t.Fatal("PARLEY_TEST_REDIS is not set; run the tests by make test")
+	}
+	return open(t, url)
+}
+
+func open(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	client, err := stream.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return client
+}

@@ -1,0 +1,106 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+)
+
+// Position is how far somebody has read a room's stream.
+type Position struct {
+	Room  Room
+	After chat.Seq
+}
+
+// readPage is how many entries one Read takes of each room at most.
+const readPage = 256
+
+// Reader reads streams.
+type Reader struct{ client redis.UniversalClient }
+
+// NewReader reads through client.
+func NewReader(client redis.UniversalClient) *Reader { return &Reader{client} }
+
+// Read returns what the streams hold beyond each position, by room, in the order of seqs, in one
+// round trip that never waits for more. A run may have holes, and ends before an entry that is not
+// carried: the caller fills both from the log. Rooms without news are absent.
+func (r *Reader) Read(ctx context.Context, positions []Position) (map[Room][]roomsapi.Entry, error) {
+	if len(positions) == 0 {
+		return nil, nil //nolint:nilnil // nothing asked, nothing read
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	keys := make([]string, 2*len(positions))
+	rooms := make(map[string]Room, len(positions))
+	for i, p := range positions {
+		key := p.Room.Key("room")
+		keys[i], keys[len(positions)+i] = key, strconv.FormatInt(int64(p.After), 10)+"-0"
+		rooms[key] = p.Room
+	}
+	streams, err := r.client.XRead(ctx, &redis.XReadArgs{Streams: keys, Count: readPage, Block: -1}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil //nolint:nilnil // no news
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read streams: %w", err)
+	}
+	news := make(map[Room][]roomsapi.Entry, len(streams))
+	for _, s := range streams {
+		if entries := decodeRun(s.Messages); len(entries) > 0 {
+			news[rooms[s.Stream]] = entries
+		}
+	}
+	return news, nil
+}
+
+// decodeRun decodes entries up to the first that is not carried or not understood.
+func decodeRun(messages []redis.XMessage) []roomsapi.Entry {
+	entries := make([]roomsapi.Entry, 0, len(messages))
+	for _, m := range messages {
+		e, ok := decode(m.ID, m.Values)
+		if !ok {
+			break
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// decode reads one entry. A kind that this version does not know is passed on as it is.
+func decode(id string, values map[string]any) (roomsapi.Entry, bool) {
+	seq, ok := strings.CutSuffix(id, "-0")
+	n, err := strconv.ParseInt(seq, 10, 64)
+	if !ok || err != nil || n < 1 {
+		return roomsapi.Entry{}, false
+	}
+	e := roomsapi.Entry{Seq: chat.Seq(n)}
+	e.Kind, _ = values[fieldKind].(string)
+	if text, ok := values[fieldMessage].(string); ok {
+		about, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return e, false
+		}
+		e.Message = chat.Seq(about)
+	}
+	if text, ok := values[fieldAt].(string); ok {
+		e.AtMS, _ = strconv.ParseInt(text, 10, 64) // only measured with
+	}
+	event, _ := values[fieldEvent].(string)
+	e.Event = json.RawMessage(event)
+	if state, ok := values[fieldState].(string); ok {
+		e.State = json.RawMessage(state)
+		if !json.Valid(e.State) {
+			return e, false
+		}
+	}
+	return e, json.Valid(e.Event)
+}
