@@ -1,0 +1,67 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+)
+
+// SignIn is what signing up or in answers.
+type SignIn struct {
+	AccessToken  string    `json:"access_token"`
+	ExpiresIn    int64     `json:"expires_in"` // seconds
+	RefreshToken string    `json:"refresh_token"`
+	User         chat.User `json:"user"`
+}
+
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// Signup makes an account.
+func (c *HTTP) Signup(ctx context.Context, username, password string) (SignIn, error) {
+	return c.signIn(ctx, "signup", credentials{username, password})
+}
+
+// Login signs an account in.
+func (c *HTTP) Login(ctx context.Context, username, password string) (SignIn, error) {
+	return c.signIn(ctx, "login", credentials{username, password})
+}
+
+// Guest signs somebody in without an account.
+func (c *HTTP) Guest(ctx context.Context, name string) (SignIn, error) {
+	return c.signIn(ctx, "guest", map[string]string{"name": name})
+}
+
+// Refresh trades a refresh token for the next one and a fresh access token.
+func (c *HTTP) Refresh(ctx context.Context, refreshToken string) (SignIn, error) {
+	return c.signIn(ctx, "refresh", map[string]string{"refresh_token": refreshToken})
+}
+
+// Logout ends the session of token.
+func (c *HTTP) Logout(ctx context.Context, token string) error {
+	return c.call(ctx, http.MethodPost, "/api/auth/logout", token, nil, nil)
+}
+
+// Me tells whose token it is.
+func (c *HTTP) Me(ctx context.Context, token string) (chat.User, error) {
+	var answer struct {
+		User chat.User `json:"user"`
+	}
+	err := c.call(ctx, http.MethodGet, "/api/auth/me", token, nil, &answer)
+	return answer.User, err
+}
+
+func (c *HTTP) signIn(ctx context.Context, how string, body any) (SignIn, error) {
+	var answer SignIn
+	err := c.call(ctx, http.MethodPost, "/api/auth/"+how, "", body, &answer)
+	return answer, err
+}
+
+// Expires is when the access token ends, if it was signed at the moment at.
+func (s SignIn) Expires(at time.Time) time.Time {
+	return at.Add(time.Duration(s.ExpiresIn) * time.Second)
+}
