@@ -198,16 +198,17 @@ test('a socket given up says nothing any more', async () => {
   assert.equal(c.parley.state, 'reconnecting');
 });
 
-test('a listener that throws does not leave the client half-way', async () => {
+test('a listener that throws does not leave the client half-way', async (t) => {
   const c = client();
   await c.inGeneral();
-  const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
+  const later = t.mock.method(globalThis, 'queueMicrotask', () => {});
   c.parley.on('message', () => {
     throw new Error('mistake of the app');
   });
   c.socket().say(entry(1), entry(2));
   assert.equal(c.parley.cursor('general').after, 2);
-  assert.match(String(await thrown), /mistake/);
+  assert.equal(later.mock.callCount(), 2);
+  assert.throws(later.mock.calls[0].arguments[0], /mistake/);
 });
 
 test('nonces are long and never the same, also where randomUUID is missing', (t) => {

@@ -1,0 +1,189 @@
+// The page of one who is signed in: one connection, the list of rooms, and the panels of the open ones.
+import { explain } from './api.js';
+import { wireCreateRoom } from './create-room.js';
+import { Directory } from './directory.js';
+import { find } from './dom.js';
+import { Parley } from './parley.js';
+import { RoomPanel } from './room.js';
+import { Status, toast } from './status.js';
+
+/** The server's room list is asked for again after a reconnect, at some moment in this time: everybody reconnects at once. */
+const RELOAD_SPREAD_MS = 2_000;
+
+export class Chat {
+  /** @type {Map<string, RoomPanel>} */
+  #panels = new Map();
+  #active = '';
+  /** Ends every listener on what outlives this chat. */
+  #ended = new AbortController();
+  #session;
+  #user;
+  #parley;
+  #directory;
+
+  /** @param {import('./session.js').Session} session of somebody signed in @param {() => void} signedOut the server says that the session is over */
+  constructor(session, signedOut) {
+    const { signal } = this.#ended;
+    this.#session = session;
+    this.#user = /** @type {import('./parley.js').User} */ (session.user);
+    this.#parley = new Parley({ url: socketURL(), token: (want) => session.token(want) });
+    this.#directory = new Directory(session, { open: (slug) => this.open(slug), leave: (slug) => this.#leave(slug) }, signal);
+    const status = new Status(() => this.#parley.retryNow(), signal);
+    wireCreateRoom(session, (room) => {
+      this.#directory.put(room);
+      this.open(room.slug);
+    }, signal);
+    this.#parley.on('state', (event) => {
+      status.show(event);
+      if (event.state === 'signed_out') signedOut();
+    });
+    const named = location.hash.slice(1);
+    this.#follow();
+    this.#activate('');
+    find('[data-user-name]').textContent = this.#user.name;
+    addEventListener('hashchange', () => location.hash.length > 1 && this.open(location.hash.slice(1)), { signal });
+    this.#parley.connect();
+    this.#reopen(named);
+  }
+
+  end() {
+    this.#ended.abort();
+    this.#parley.close();
+    for (const panel of this.#panels.values()) panel.element.remove();
+  }
+
+  /** Forgets which rooms were open, so that the next one at this screen does not see. */
+  forget() {
+    sessionStorage.removeItem(this.#key());
+    history.replaceState(null, '', location.pathname);
+  }
+
+  /** Shows a room, and joins it if it is not open yet. @param {string} slug */
+  async open(slug) {
+    if (this.#panels.has(slug)) {
+      this.#activate(slug);
+      return;
+    }
+    await this.#join(slug, true);
+  }
+
+  /** @param {string} slug @param {boolean} aloud whether the user asked for it */
+  async #join(slug, aloud) {
+    this.#directory.opening(slug, true);
+    try {
+      await this.#parley.join(slug, { limit: 50 });
+      if (aloud) this.#activate(slug);
+    } catch (error) {
+      if (!aloud || this.#ended.signal.aborted) return;
+      toast(explain(error, { not_found: 'There is no such room.', forbidden: 'You may not join that room.', closed: 'Left before it was open.' }));
+    } finally {
+      this.#directory.opening(slug, false);
+    }
+  }
+
+  #follow() {
+    const { signal } = this.#ended;
+    const parley = this.#parley;
+    const panel = (/** @type {string} */ slug) => this.#panels.get(slug);
+    let greeted = false;
+    parley.on('hello', (hello) => {
+      this.#user = hello.user;
+      const timer = setTimeout(() => this.#directory.reload(), greeted ? Math.random() * RELOAD_SPREAD_MS : 0);
+      signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+      greeted = true;
+    });
+    parley.on('joined', (joined) => {
+      this.#opened(joined.room);
+      panel(joined.room.slug)?.joined(joined);
+    });
+    parley.on('message', ({ room, message }) => {
+      panel(room)?.message(message);
+      if ((room !== this.#active || document.hidden) && message.author.id !== this.#user.id) this.#directory.unread(room);
+    });
+    parley.on('edited', ({ room, message }) => panel(room)?.timeline.change(message));
+    parley.on('deleted', ({ room, message }) => panel(room)?.timeline.remove(message));
+    parley.on('notice', ({ room, seq, text }) => panel(room)?.timeline.notice(seq, text));
+    parley.on('entered', (event) => panel(event.room)?.people.entered(event));
+    parley.on('exited', (event) => panel(event.room)?.people.exited(event));
+    parley.on('typing', ({ room, user }) => panel(room)?.people.types(user));
+    parley.on('room_created', ({ room }) => this.#directory.put(room));
+    parley.on('room_updated', ({ room }) => {
+      this.#directory.put(room);
+      panel(room.slug)?.describe(room);
+    });
+    parley.on('room_deleted', ({ room }) => {
+      this.#closed(room, 'The room is gone.');
+      this.#directory.remove(room);
+    });
+    parley.on('kicked', ({ room }) => this.#closed(room, 'You are no longer in the room.'));
+    parley.on('error', (error) => toast(explain(error)));
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) this.#directory.activate(this.#active);
+    }, { signal });
+  }
+
+  /** @param {import('./parley.js').RoomInfo} room */
+  #opened(room) {
+    this.#directory.opened(room);
+    if (this.#panels.has(room.slug)) return;
+    const panel = new RoomPanel(this.#parley, room, {
+      me: () => this.#user,
+      leave: () => this.#leave(room.slug),
+      back: () => this.#activate(''),
+    });
+    this.#panels.set(room.slug, panel);
+    find('#stage').append(panel.element);
+    this.#remember();
+  }
+
+  /** @param {string} slug */
+  #leave(slug) {
+    this.#parley.leave(slug);
+    this.#closed(slug);
+  }
+
+  /** @param {string} slug @param {string} [why] where it was not the user's wish */
+  #closed(slug, why) {
+    const panel = this.#panels.get(slug);
+    if (!panel) return;
+    if (why) toast(`${panel.title.textContent}: ${why}`);
+    panel.element.remove();
+    this.#panels.delete(slug);
+    this.#directory.closed(slug);
+    this.#remember();
+    if (slug === this.#active) this.#activate(matchMedia('(max-width: 46rem)').matches ? '' : ([...this.#panels.keys()].at(-1) ?? ''));
+  }
+
+  /** Shows one open room; '' the list only. @param {string} slug */
+  #activate(slug) {
+    this.#active = slug;
+    for (const [other, panel] of this.#panels) panel.show(other === slug);
+    find('#nothing-open').hidden = slug !== '';
+    find('#chat').dataset.active = slug;
+    this.#directory.activate(slug);
+    if (slug) history.replaceState(null, '', `#${slug}`);
+    else if (location.hash) history.replaceState(null, '', location.pathname);
+  }
+
+  /** A reload opens again what was open in this tab, and the room that the address names. @param {string} named */
+  #reopen(named) {
+    const before = JSON.parse(sessionStorage.getItem(this.#key()) ?? '[]');
+    for (const slug of before) if (slug !== named) this.#join(slug, false);
+    if (named) this.open(named);
+  }
+
+  #remember() {
+    sessionStorage.setItem(this.#key(), JSON.stringify([...this.#panels.keys()]));
+  }
+
+  #key() {
+    return `parley.open.${this.#session.user?.id ?? this.#user.id}`;
+  }
+}
+
+function socketURL() {
+  const url = new URL('ws', document.baseURI);
+  url.protocol = url.protocol.replace('http', 'ws');
+  url.hash = '';
+  return url.href;
+}

@@ -1,0 +1,196 @@
+// The list of rooms at the side: those that are open, and those that the server lists, kept live.
+import { explain } from './api.js';
+import { el, find } from './dom.js';
+
+const PAGE = 50;
+
+/** @typedef {import('./parley.js').RoomInfo} RoomInfo */
+
+export class Directory {
+  /** Rooms as the server lists them. @type {Map<string, RoomInfo>} */
+  #listed = new Map();
+  /** @type {Map<string, {room: RoomInfo, unread: number}>} */
+  #open = new Map();
+  /** Asked for, and not there yet. @type {Set<string>} */
+  #opening = new Set();
+  #active = '';
+  #query = '';
+  #next = '';
+  /** Counts loads, so that an answer that was overtaken is dropped. */
+  #load = 0;
+  #session;
+  #deps;
+  #list = find('#room-list');
+  #note = find('#room-list-note');
+  #more = find('#more-rooms');
+  /** @type {number | undefined} */
+  #typing;
+
+  /**
+   * @param {import('./session.js').Session} session
+   * @param {{open: (slug: string) => void, leave: (slug: string) => void}} deps
+   * @param {AbortSignal} signal ends all listeners
+   */
+  constructor(session, deps, signal) {
+    this.#session = session;
+    this.#deps = deps;
+    const search = find('#room-search');
+    search.value = '';
+    search.addEventListener('input', () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => {
+        this.#query = search.value.trim();
+        this.reload();
+      }, 200);
+    }, { signal });
+    this.#more.addEventListener('click', () => this.#fetch(this.#next), { signal });
+    this.#render();
+  }
+
+  /** Takes the list from the server anew, as far as it was shown. */
+  async reload() {
+    const shown = this.#listed.size;
+    await this.#fetch('', shown);
+  }
+
+  /** A room was made, changed or came into sight. @param {RoomInfo} room */
+  put(room) {
+    const open = this.#open.get(room.slug);
+    if (open) open.room = room;
+    if (this.#listed.has(room.slug) || matches(room, this.#query)) this.#listed.set(room.slug, room);
+    if (this.#listed.size > 0) this.#note.textContent = '';
+    this.#render();
+  }
+
+  /** @param {string} slug */
+  remove(slug) {
+    this.#listed.delete(slug);
+    this.#render();
+  }
+
+  /** @param {string} slug @param {boolean} whether */
+  opening(slug, whether) {
+    if (whether) this.#opening.add(slug);
+    else this.#opening.delete(slug);
+    this.#render();
+  }
+
+  /** @param {RoomInfo} room */
+  opened(room) {
+    this.#open.set(room.slug, { room, unread: this.#open.get(room.slug)?.unread ?? 0 });
+    this.#render();
+  }
+
+  /** @param {string} slug */
+  closed(slug) {
+    this.#open.delete(slug);
+    this.#render();
+  }
+
+  /** @param {string} slug */
+  activate(slug) {
+    this.#active = slug;
+    const open = this.#open.get(slug);
+    if (open) open.unread = 0;
+    this.#render();
+  }
+
+  /** Something was said in a room that is open but not looked at. @param {string} slug */
+  unread(slug) {
+    const open = this.#open.get(slug);
+    if (!open) return;
+    open.unread++;
+    this.#render();
+  }
+
+  /** How many messages are unread in all open rooms. */
+  unreadCount() {
+    return [...this.#open.values()].reduce((sum, { unread }) => sum + unread, 0);
+  }
+
+  /** @param {string} cursor @param {number} [atLeast] goes on to the next page until this many are there */
+  async #fetch(cursor, atLeast = 0) {
+    const load = ++this.#load;
+    const rooms = cursor ? new Map(this.#listed) : new Map();
+    let next = cursor;
+    try {
+      do {
+        const query = new URLSearchParams({ limit: String(PAGE) });
+        if (this.#query) query.set('q', this.#query);
+        if (next) query.set('cursor', next);
+        const page = await this.#session.call('GET', `/api/rooms?${query}`);
+        if (load !== this.#load) return;
+        for (const room of page.rooms) rooms.set(room.slug, room);
+        next = page.next ?? '';
+      } while (next && rooms.size < atLeast);
+    } catch (error) {
+      if (load === this.#load) this.#note.textContent = explain(error, { unavailable: 'The list can’t be loaded right now.' });
+      return;
+    }
+    this.#listed = rooms;
+    this.#next = next;
+    for (const [slug, room] of rooms) {
+      const open = this.#open.get(slug);
+      if (open) open.room = room;
+    }
+    this.#note.textContent = rooms.size > 0 ? '' : this.#query ? 'No room matches.' : 'There are no rooms yet.';
+    this.#render();
+  }
+
+  #render() {
+    const open = [...this.#open.values()].map(({ room }) => room).sort(byName);
+    const rest = [...this.#listed.values()].filter((room) => !this.#open.has(room.slug)).sort(byName);
+    const focused = document.activeElement?.closest?.('[data-room]')?.getAttribute('data-room');
+    find('#open-rooms').replaceChildren(...open.map((room) => this.#item(room, true)));
+    this.#list.replaceChildren(...rest.map((room) => this.#item(room, false)));
+    find('#open-section').hidden = open.length === 0;
+    this.#more.hidden = !this.#next;
+    if (focused) find(`[data-room="${CSS.escape(focused)}"] .room-open`)?.focus();
+    const count = this.unreadCount();
+    document.title = count ? `(${count}) Parley` : 'Parley';
+  }
+
+  /** @param {RoomInfo} room @param {boolean} open */
+  #item(room, open) {
+    const unread = this.#open.get(room.slug)?.unread ?? 0;
+    const marks = [
+      room.staff_only && el('span', { class: 'mark' }, 'staff'),
+      room.allow_guests && el('span', { class: 'mark' }, 'guests'),
+      room.private && el('span', { class: 'mark' }, 'private'),
+    ];
+    return el(
+      'li',
+      { 'data-room': room.slug, class: room.slug === this.#active ? 'active' : undefined, 'data-unread': unread || undefined, 'aria-busy': this.#opening.has(room.slug) && 'true' },
+      el(
+        'button',
+        {
+          type: 'button',
+          class: 'room-open',
+          'aria-current': room.slug === this.#active && 'true',
+          title: room.description || undefined,
+          on: { click: () => this.#deps.open(room.slug) },
+        },
+        el('span', { class: 'room-name' }, room.name),
+        ...marks,
+        unread > 0 && el('span', { class: 'badge' }, unread > 99 ? '99+' : String(unread), el('span', { class: 'unseen' }, ' unread')),
+      ),
+      open &&
+        el(
+          'button',
+          { type: 'button', class: 'room-leave icon', title: 'Leave', 'aria-label': `Leave ${room.name}`, on: { click: () => this.#deps.leave(room.slug) } },
+          el('span', { 'aria-hidden': 'true' }, '×'),
+        ),
+    );
+  }
+}
+
+/** @param {RoomInfo} a @param {RoomInfo} b */
+function byName(a, b) {
+  return a.name.localeCompare(b.name, undefined, { numeric: true, sensitivity: 'base' }) || (a.slug < b.slug ? -1 : 1);
+}
+
+/** @param {RoomInfo} room @param {string} query */
+function matches(room, query) {
+  const wanted = query.toLowerCase();
+  return [room.slug, room.name, room.description ?? ''].some((text) => text.toLowerCase().includes(wanted));
+}

@@ -1,0 +1,42 @@
+// The one way in which the page makes elements. Text is only ever set as text.
+
+/**
+ * @param {string} tag
+ * @param {{on?: Record<string, (event: any) => void>, [attribute: string]: any}} [attributes] undefined, null and false
+ *   are left out, true is an empty attribute; `on` holds listeners
+ * @param {...(Node | string | null | undefined | false)} children
+ * @returns {any}
+ */
+export function el(tag, { on = {}, ...attributes } = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    node.setAttribute(name, value === true ? '' : String(value));
+  }
+  for (const [type, listener] of Object.entries(on)) node.addEventListener(type, listener);
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** @param {string} selector @param {ParentNode} [root] @returns {any} */
+export function find(selector, root = document) {
+  return root.querySelector(selector);
+}
+
+/** Makes a textarea as high as its text, up to what the style sheet allows. @param {HTMLTextAreaElement} area */
+export function fit(area) {
+  area.style.height = 'auto';
+  area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
+}
+
+/** One of eight colours, always the same for the same person. @param {string} id */
+export function hue(id) {
+  let sum = 0;
+  for (const char of id) sum = (sum * 31 + char.codePointAt(0)) % 1009;
+  return `hue-${sum % 8}`;
+}
+
+/** @param {string} name */
+export function initial(name) {
+  return (Array.from(name.trim())[0] ?? '?').toUpperCase();
+}

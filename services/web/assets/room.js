@@ -1,0 +1,127 @@
+// The panel of one open room: puts together what was said, what is on its way, who is here, and the field to write in.
+import { explain } from './api.js';
+import { Composer } from './composer.js';
+import { el } from './dom.js';
+import { newNonce } from './parley.js';
+import { Pending } from './pending.js';
+import { People } from './people.js';
+import { Timeline } from './timeline.js';
+
+const REFUSALS = {
+  conflict: 'Something else was sent in its place before.',
+  not_found: 'What it answers is not there any more.',
+  forbidden: 'You may not write in this room.',
+};
+
+/** @typedef {import('./parley.js').Parley} Parley */
+/** @typedef {import('./parley.js').RoomInfo} RoomInfo */
+
+export class RoomPanel {
+  #parley;
+  #slug;
+  #me;
+
+  /**
+   * @param {Parley} parley
+   * @param {RoomInfo} room
+   * @param {{me: () => {id: string, name: string, kind: string, staff?: boolean}, leave: () => void, back: () => void}} deps
+   */
+  constructor(parley, room, deps) {
+    this.#parley = parley;
+    this.#slug = room.slug;
+    this.#me = deps.me;
+    this.pending = new Pending((nonce, body, replyTo) => this.#deliver(nonce, body, replyTo));
+    this.timeline = new Timeline(
+      {
+        me: deps.me,
+        reply: (message) => this.composer.answer(message),
+        edit: (id, body) => parley.edit(room.slug, id, body),
+        remove: (id) => parley.delete(room.slug, id),
+        lookup: () => undefined,
+        jump: () => {},
+      },
+      (before, limit) => parley.history(room.slug, { before, limit }),
+      this.pending.list,
+    );
+    this.people = new People(() => deps.me().id);
+    this.composer = new Composer(room.name, {
+      send: (body, replyTo) => this.#send(body, replyTo),
+      typing: () => parley.typing(room.slug),
+      editLast: () => this.timeline.lastOwn()?.edit(),
+    });
+    this.title = el('h2', {});
+    this.description = el('p', { class: 'description' });
+    this.element = el(
+      'section',
+      { class: 'room', 'data-open-room': room.slug, hidden: true },
+      el(
+        'header',
+        { class: 'room-head' },
+        el('button', { type: 'button', class: 'back icon', 'aria-label': 'Back to the rooms', on: { click: deps.back } }, '‹'),
+        el('div', { class: 'names' }, this.title, this.description),
+        this.people.toggle,
+        el('button', { type: 'button', class: 'room-leave small', on: { click: deps.leave } }, 'Leave'),
+      ),
+      el('div', { class: 'talk' }, this.timeline.scroller, this.timeline.newer, this.people.typing, this.composer.element),
+      this.people.element,
+    );
+    this.describe(room);
+  }
+
+  /** @param {RoomInfo} room */
+  describe(room) {
+    this.title.textContent = room.name;
+    this.description.textContent = room.description;
+    this.element.setAttribute('aria-label', room.name);
+  }
+
+  /** @param {import('./parley.js').Joined} joined */
+  joined(joined) {
+    this.describe(joined.room);
+    this.people.replace(joined);
+    if (joined.recovered) return; // what was missed follows as events
+    const messages = joined.messages ?? [];
+    this.timeline.replace(messages, joined.has_more ?? false);
+    for (const message of messages) this.#arrived(message);
+    this.pending.reached(joined.cursor);
+  }
+
+  /** @param {import('./parley.js').Message} message */
+  message(message) {
+    this.#arrived(message);
+    this.timeline.add(message);
+    this.people.stopped(message.author.id);
+  }
+
+  /** @param {boolean} visible */
+  show(visible) {
+    this.element.hidden = !visible;
+    if (!visible) return;
+    this.timeline.shown();
+    if (matchMedia('(hover: hover)').matches) this.composer.area.focus();
+  }
+
+  /** @param {import('./parley.js').Message} message */
+  #arrived(message) {
+    if (message.author.id === this.#me().id) this.pending.arrived(message.nonce);
+  }
+
+  /** @param {string} body @param {number} [replyTo] */
+  #send(body, replyTo) {
+    const nonce = newNonce();
+    this.pending.add(nonce, body, replyTo);
+    this.timeline.toEnd();
+    this.#deliver(nonce, body, replyTo);
+  }
+
+  /** @param {string} nonce @param {string} body @param {number} [replyTo] */
+  async #deliver(nonce, body, replyTo) {
+    try {
+      const { message } = await this.#parley.send(this.#slug, body, { nonce, reply_to: replyTo });
+      this.pending.sent(nonce, message);
+      this.pending.reached(this.#parley.cursor(this.#slug)?.after ?? 0);
+    } catch (error) {
+      this.pending.failed(nonce, explain(error, REFUSALS));
+    }
+  }
+}
