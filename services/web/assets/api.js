@@ -24,7 +24,8 @@ export async function call(method, path, { body, token } = {}) {
   let response;
   let text;
   try {
-    response = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(15_000) });
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    response = await fetch(path, { method, headers, body: sent, signal: AbortSignal.timeout(15_000) });
     text = await response.text();
   } catch {
     throw new ApiError('unavailable', 'the server can’t be reached');

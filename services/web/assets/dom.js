@@ -32,7 +32,7 @@ export function fit(area) {
 /** One of eight colours, always the same for the same person. @param {string} id */
 export function hue(id) {
   let sum = 0;
-  for (const char of id) sum = (sum * 31 + char.codePointAt(0)) % 1009;
+  for (const char of id) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 1009;
   return `hue-${sum % 8}`;
 }
 

@@ -37,8 +37,6 @@ export class RoomPanel {
         reply: (message) => this.composer.answer(message),
         edit: (id, body) => parley.edit(room.slug, id, body),
         remove: (id) => parley.delete(room.slug, id),
-        lookup: () => undefined,
-        jump: () => {},
       },
       (before, limit) => parley.history(room.slug, { before, limit }),
       this.pending.list,

@@ -21,16 +21,17 @@ export class Timeline {
   /** Whether the newest message is in sight, and should stay so. */
   #atEnd = true;
   #scrollTop = 0;
+  /** @type {import('./message.js').Actions} */
   #actions;
   #fetchOlder;
 
   /**
-   * @param {import('./message.js').Actions} actions
+   * @param {Omit<import('./message.js').Actions, 'lookup' | 'jump'>} actions
    * @param {(before: number, limit: number) => Promise<{messages: Message[], has_more: boolean}>} fetchOlder
-   * @param {Node} pending what stands below the messages
+   * @param {Element} pending what stands below the messages
    */
   constructor(actions, fetchOlder, pending) {
-    this.#actions = { ...actions, lookup: (id) => this.#views.get(id)?.message, jump: (id) => this.#jump(id) };
+    this.#actions = { ...actions, lookup: (/** @type {number} */ id) => this.#views.get(id)?.message, jump: (/** @type {number} */ id) => this.#jump(id) };
     this.#fetchOlder = fetchOlder;
     this.older = el('button', { type: 'button', class: 'older small', hidden: true, on: { click: () => this.#loadOlder() } }, 'Show earlier messages');
     this.list = el('ol', { class: 'messages', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages', on: { click: choose } });

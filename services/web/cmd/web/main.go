@@ -1,0 +1,36 @@
+// Command web serves the web page and its JavaScript client.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/process"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/web"
+)
+
+func main() {
+	defaults := process.Defaults{AdminListen: ":9090", LogFormat: "json"}
+	os.Exit(process.Run(env.New(os.LookupEnv), os.Stderr, defaults, build))
+}
+
+func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
+	config := web.ConfigFrom(p.Env)
+	if err := p.Env.Err(); err != nil {
+		return nil, err
+	}
+	service, err := web.New()
+	if err != nil {
+		return nil, err
+	}
+	app := webapi.New(webapi.Options{Service: "web", Log: p.Log, Registry: p.Registry})
+	service.Routes(app)
+	listener, err := webapi.Listen(ctx, "PARLEY_LISTEN", config.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return []lifecycle.Part{{Name: "http", Component: &webapi.Server{App: app, Listener: listener}}}, nil
+}
