@@ -28,7 +28,13 @@ func app(t *testing.T) *fiber.App {
 	return app
 }
 
-func get(t *testing.T, app *fiber.App, path string, headers ...string) (*http.Response, string) {
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, app *fiber.App, path string, headers ...string) answer {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 	for i := 0; i < len(headers); i += 2 {
@@ -43,7 +49,7 @@ func get(t *testing.T, app *fiber.App, path string, headers ...string) (*http.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(body)
+	return answer{response.StatusCode, response.Header, string(body)}
 }
 
 func TestFilesAreServedWithTheirTypeAndGuardedByHeaders(t *testing.T) {
@@ -58,15 +64,15 @@ func TestFilesAreServedWithTheirTypeAndGuardedByHeaders(t *testing.T) {
 		"Cross-Origin-Opener-Policy": "same-origin", "Content-Security-Policy": policy,
 	}
 	for path, kind := range kinds {
-		response, body := get(t, app, path)
-		if response.StatusCode != http.StatusOK || body == "" {
-			t.Errorf("%s: status %d, %d bytes", path, response.StatusCode, len(body))
+		answer := get(t, app, path)
+		if answer.status != http.StatusOK || answer.body == "" {
+			t.Errorf("%s: status %d, %d bytes", path, answer.status, len(answer.body))
 		}
-		if got := response.Header.Get("Content-Type"); got != kind {
+		if got := answer.header.Get("Content-Type"); got != kind {
 			t.Errorf("%s: type %q, want %q", path, got, kind)
 		}
 		for name, want := range headers {
-			if got := response.Header.Get(name); got != want {
+			if got := answer.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
 		}
@@ -75,23 +81,22 @@ func TestFilesAreServedWithTheirTypeAndGuardedByHeaders(t *testing.T) {
 
 func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
 	app := app(t)
-	first, _ := get(t, app, "/app.js")
-	tag := first.Header.Get("ETag")
+	tag := get(t, app, "/app.js").header.Get("ETag")
 	if !strings.HasPrefix(tag, `"`) || len(tag) < 20 {
 		t.Fatalf("%q is no strong tag", tag)
 	}
 	for _, match := range []string{tag, "W/" + tag, `"other", ` + tag} {
-		response, body := get(t, app, "/app.js", "If-None-Match", match)
-		if response.StatusCode != http.StatusNotModified || body != "" || response.Header.Get("ETag") != tag {
-			t.Errorf("%s: status %d, %d bytes, tag %s", match, response.StatusCode, len(body), response.Header.Get("ETag"))
+		answer := get(t, app, "/app.js", "If-None-Match", match)
+		if answer.status != http.StatusNotModified || answer.body != "" || answer.header.Get("ETag") != tag {
+			t.Errorf("%s: status %d, %d bytes, tag %s", match, answer.status, len(answer.body), answer.header.Get("ETag"))
 		}
 	}
 	for _, path := range []string{"/app.js", "/chat.js"} {
-		if response, _ := get(t, app, path, "If-None-Match", `"other"`); response.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d for a stale copy", path, response.StatusCode)
+		if answer := get(t, app, path, "If-None-Match", `"other"`); answer.status != http.StatusOK {
+			t.Errorf("%s: status %d for a stale copy", path, answer.status)
 		}
 	}
-	if other, _ := get(t, app, "/chat.js", "If-None-Match", tag); other.StatusCode != http.StatusOK {
+	if get(t, app, "/chat.js", "If-None-Match", tag).status != http.StatusOK {
 		t.Error("another file's tag is taken for one's own")
 	}
 }
@@ -99,17 +104,17 @@ func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
 func TestWhatIsNotThereIsSaidInTheErrorForm(t *testing.T) {
 	app := app(t)
 	for _, path := range []string{"/nothing.js", "/assets/app.js", "/parley/", "/../web.go", "/%2e%2e/web.go"} {
-		response, body := get(t, app, path)
+		answer := get(t, app, path)
 		var failure webapi.Failure
-		if err := json.Unmarshal([]byte(body), &failure); err != nil || response.StatusCode != http.StatusNotFound || failure.Error.Code != "not_found" {
-			t.Errorf("%s: status %d, %s", path, response.StatusCode, body)
+		if err := json.Unmarshal([]byte(answer.body), &failure); err != nil || answer.status != http.StatusNotFound || failure.Error.Code != "not_found" {
+			t.Errorf("%s: status %d, %s", path, answer.status, answer.body)
 		}
 	}
 }
 
 // The policy forbids all of this, so that a slip would show as a page that does not work.
 func TestThePageHasNoInlineCode(t *testing.T) {
-	_, body := get(t, app(t), "/")
+	body := get(t, app(t), "/").body
 	if !strings.Contains(body, `<script type="module" src="app.js"></script>`) || strings.Count(body, "<script") != 1 {
 		t.Error("the page's one script is app.js")
 	}
@@ -134,8 +139,8 @@ func TestEveryFileThatThePageNamesIsThere(t *testing.T) {
 		for _, match := range named.FindAllStringSubmatch(string(f.body), -1) {
 			target := path.Join(path.Dir(f.path), match[1]+match[2])
 			found++
-			if response, _ := get(t, app, target); response.StatusCode != http.StatusOK {
-				t.Errorf("%s names %s, which answers %d", f.path, target, response.StatusCode)
+			if answer := get(t, app, target); answer.status != http.StatusOK {
+				t.Errorf("%s names %s, which answers %d", f.path, target, answer.status)
 			}
 		}
 	}

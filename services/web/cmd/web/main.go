@@ -26,6 +26,7 @@ func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	//nolint:contextcheck // requests bring contexts of their own
 	app := webapi.New(webapi.Options{Service: "web", Log: p.Log, Registry: p.Registry})
 	service.Routes(app)
 	listener, err := webapi.Listen(ctx, "PARLEY_LISTEN", config.Listen)
