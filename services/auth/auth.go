@@ -1,0 +1,165 @@
+// Package auth is the service that knows people: accounts, passwords, sessions and guests. It signs
+// the tokens that all services believe, and tells in its lobby which of them are void.
+package auth
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/auth/internal/account"
+	"github.com/parley-chat/parley/services/auth/internal/httpapi"
+	"github.com/parley-chat/parley/services/auth/internal/keys"
+	"github.com/parley-chat/parley/services/auth/internal/session"
+)
+
+// Deps are what the service shares with its process.
+type Deps struct {
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Now      func() time.Time
+	Redis    redis.UniversalClient // carries the lobby; stays the caller's to close
+}
+
+// Service is the auth service, to be mounted on listeners and run as parts of a process.
+type Service struct {
+	config   Config
+	store    *store
+	accounts *account.Accounts
+	api      *httpapi.API
+	parts    []lifecycle.Part
+}
+
+// New opens the store, brings its schema up to date and makes the administrator that the
+// configuration names, if there is none yet. The store is closed when the parts have stopped.
+func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
+	store, err := openStore(ctx, c.Store.Database)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			store.close()
+		}
+	}()
+	s := &Service{config: c, store: store}
+	log, err := store.LobbyLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	events := lobby.NewPublisher(d.Redis, lobby.OfAuth, d.Log)
+	hasher, err := account.NewHasher(c.Store.Hashing, d.Registry)
+	if err != nil {
+		return nil, err
+	}
+	s.accounts = account.New(account.Options{
+		Store: store, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
+		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
+	})
+	if c.Admin.Username != "" {
+		if err := s.makeAdmin(ctx, d.Log); err != nil {
+			return nil, err
+		}
+	}
+	ring := keys.NewRing(store, c.Issuer, c.KeyRotation, d.Log, d.Now)
+	sessions := session.New(session.Options{
+		Store: store, Signer: ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
+		Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
+	})
+	// Without Revocations: here every use of a token looks its session up.
+	verifier, err := token.NewVerifier(c.Issuer, ring, nil, d.Now)
+	if err != nil {
+		return nil, err
+	}
+	s.api = httpapi.New(httpapi.Deps{
+		Accounts: s.accounts, Sessions: sessions, Verifier: verifier, Keys: ring, Lobby: store,
+		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
+		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log,
+	})
+	s.parts = []lifecycle.Part{
+		{Name: "auth store", Component: store},
+		{Name: "auth lobby", Component: events},
+		{Name: "auth signing keys", Component: ring},
+		{Name: "auth sweeper", Component: &sweeper{sessions: sessions, lobby: store, log: d.Log, now: d.Now}},
+	}
+	return s, nil
+}
+
+// Routes mounts the public API.
+func (s *Service) Routes(r fiber.Router) { s.api.Routes(r) }
+
+// InternalRoutes mounts what other services call: the lobby, behind the service credential, and the public keys.
+func (s *Service) InternalRoutes(r fiber.Router) { s.api.InternalRoutes(r) }
+
+// Parts are the service's components, in the order in which they start; listeners come after them.
+func (s *Service) Parts() []lifecycle.Part { return s.parts }
+
+// announcer announces events of the log of that name.
+type announcer struct {
+	publisher *lobby.Publisher
+	log       chat.LogID
+}
+
+// Announce implements account.Announcer and session.Announcer.
+func (a announcer) Announce(_ context.Context, events []lobby.Event) {
+	a.publisher.Announce(a.log, events)
+}
+
+// What the sweeper does, and when.
+const (
+	sweepEvery = 10 * time.Minute
+	// keepLobby is far longer than any follower looks back (token.MaxLifetime), for people who look.
+	keepLobby = 7 * 24 * time.Hour
+)
+
+// sweeper deletes what is over by age. All pods do; they don't get in each other's way.
+type sweeper struct {
+	sessions *session.Sessions
+	lobby    lobbyKeeper
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// Run sweeps until ctx ends.
+func (s *sweeper) Run(ctx context.Context, ready func()) error {
+	ready()
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "sweeping failed", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *sweeper) sweep(ctx context.Context) error {
+	for {
+		n, err := s.sessions.Sweep(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		s.log.InfoContext(ctx, "sessions swept", slog.Int("count", n))
+	}
+	if err := s.lobby.PruneLobby(ctx, s.now().Add(-keepLobby)); err != nil {
+		return fmt.Errorf("sweeping: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,24 @@
+// Command auth is the auth service. Its subcommands createsuperuser and rotatekeys work beside a
+// service that may be running.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/process"
+	"github.com/parley-chat/parley/services/auth"
+	"github.com/parley-chat/parley/services/auth/internal/command"
+)
+
+func main() {
+	reader := env.New(os.LookupEnv)
+	if len(os.Args) == 1 {
+		os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, auth.Build))
+	}
+	if err := command.Run(reader, os.Args[1:], os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

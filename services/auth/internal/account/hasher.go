@@ -1,0 +1,132 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/parley-chat/parley/pkg/chat"
+)
+
+// HashConfig is what one hash costs, and how many are made at once. Memory needed is their product.
+type HashConfig struct {
+	MemoryKiB  uint32
+	Iterations uint32
+	Concurrent int
+	// Wait is how long a call waits for its turn before it is refused.
+	Wait time.Duration
+}
+
+// waiting bounds who waits, per hash made at once: more would only wait in vain.
+const waiting = 32
+
+// Hasher hashes passwords with argon2id, a bounded number at once: each takes tens of megabytes, and
+// strangers decide how many are asked for. It is safe for concurrent use.
+type Hasher struct {
+	params  *argon2id.Params
+	wait    time.Duration
+	slots   chan struct{}
+	queue   atomic.Int64
+	dummy   string
+	flight  prometheus.Gauge
+	refused prometheus.Counter
+	seconds prometheus.Histogram
+}
+
+// NewHasher makes a hasher.
+func NewHasher(c HashConfig, reg prometheus.Registerer) (*Hasher, error) {
+	params := &argon2id.Params{Memory: c.MemoryKiB, Iterations: c.Iterations, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+	dummy, err := argon2id.CreateHash(rand.Text(), params)
+	if err != nil {
+		return nil, fmt.Errorf("hashing: %w", err)
+	}
+	return &Hasher{
+		params: params, wait: c.Wait, slots: make(chan struct{}, c.Concurrent), dummy: dummy,
+		flight: promauto.With(reg).NewGauge(prometheus.GaugeOpts{
+			Name: "parley_auth_hashes_in_flight", Help: "Password hashes being computed.",
+		}),
+		refused: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+			Name: "parley_auth_hashes_refused_total", Help: "Password hashes refused because too many were under way.",
+		}),
+		seconds: promauto.With(reg).NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_auth_hash_seconds", Help: "Time to compute a password hash, waiting left out.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 10),
+		}),
+	}, nil
+}
+
+// Dummy is a hash that no password has, as costly to compare with as any.
+func (h *Hasher) Dummy() string { return h.dummy }
+
+// Hash returns the hash of password in PHC form; chat.CodeUnavailable if too many are under way.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	done, err := h.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	hash, err := argon2id.CreateHash(password, h.params)
+	if err != nil {
+		return "", fmt.Errorf("hashing: %w", err)
+	}
+	return hash, nil
+}
+
+// Matches says whether hash is of password, and whether it was made with other parameters than
+// today's; chat.CodeUnavailable if too many are under way.
+func (h *Hasher) Matches(ctx context.Context, password, hash string) (ok, outdated bool, err error) {
+	done, err := h.begin(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	defer done()
+	ok, params, err := argon2id.CheckHash(password, hash)
+	if err != nil {
+		return false, false, fmt.Errorf("comparing a password: %w", err)
+	}
+	return ok, *params != *h.params, nil
+}
+
+// begin waits for a turn; done ends it.
+func (h *Hasher) begin(ctx context.Context) (done func(), err error) {
+	select {
+	case h.slots <- struct{}{}:
+	default:
+		if err := h.queued(ctx); err != nil {
+			return nil, err
+		}
+	}
+	h.flight.Inc()
+	start := time.Now()
+	return func() {
+		h.seconds.Observe(time.Since(start).Seconds())
+		h.flight.Dec()
+		<-h.slots
+	}, nil
+}
+
+func (h *Hasher) queued(ctx context.Context) error {
+	busy := &chat.Error{Code: chat.CodeUnavailable, Message: "too many are signing in just now, try again shortly", RetryAfter: time.Second}
+	defer h.queue.Add(-1)
+	if h.queue.Add(1) > int64(waiting*cap(h.slots)) {
+		h.refused.Inc()
+		return busy
+	}
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		h.refused.Inc()
+		return busy
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to hash: %w", ctx.Err())
+	}
+}

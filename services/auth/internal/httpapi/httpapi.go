@@ -1,0 +1,165 @@
+// Package httpapi serves auth over HTTP: signing in and out, the caller's own account, staff's
+// administration of users, the public keys, and the lobby for other services.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/auth/internal/account"
+	"github.com/parley-chat/parley/services/auth/internal/session"
+)
+
+// KeySet is the keys that are published.
+type KeySet interface {
+	// Set returns them as a JSON Web Key Set, nil before there are any.
+	Set() []byte
+}
+
+// Lobby is the log of what was revoked.
+type Lobby interface {
+	// LobbyPage returns the events after a seq, oldest first, limit at most, with the log's name and
+	// head; from the first one on that is not older than since, if that is not zero.
+	LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
+}
+
+// Limits are for what one address may do.
+type Limits struct {
+	Signup, Login, Guest, Refresh webapi.Limit
+}
+
+// Deps are what the API stands on.
+type Deps struct {
+	Accounts   *account.Accounts
+	Sessions   *session.Sessions
+	Verifier   *token.Verifier
+	Keys       KeySet
+	Lobby      Lobby
+	Browsers   webapi.Browsers
+	Credential string
+	Signup     bool // whether anyone may make an account
+	Guests     bool // whether anyone may come in as a guest
+	Limits     Limits
+	NewID      func() string
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// API serves auth over HTTP.
+type API struct {
+	Deps
+
+	authenticator                 *webapi.Authenticator
+	signup, login, guest, refresh *webapi.Limiter
+}
+
+// New makes the API.
+func New(d Deps) *API {
+	return &API{
+		Deps:          d,
+		authenticator: &webapi.Authenticator{Verifier: live{d.Verifier, d.Sessions}, Browsers: d.Browsers},
+		signup:        webapi.NewLimiter(d.Limits.Signup),
+		login:         webapi.NewLimiter(d.Limits.Login),
+		guest:         webapi.NewLimiter(d.Limits.Guest),
+		refresh:       webapi.NewLimiter(d.Limits.Refresh),
+	}
+}
+
+// Routes mounts the public API.
+func (a *API) Routes(r fiber.Router) {
+	r.Post("/api/auth/signup", a.postSignup)
+	r.Post("/api/auth/login", a.postLogin)
+	r.Post("/api/auth/guest", a.postGuest)
+	r.Post("/api/auth/refresh", a.postRefresh)
+	r.Post("/api/auth/logout", a.postLogout)
+	r.Post("/api/auth/password", a.postPassword)
+	r.Get("/api/auth/me", a.getMe)
+	r.Get("/api/auth/users", a.staff(a.getUsers))
+	r.Post("/api/auth/users", a.staff(a.postUser))
+	r.Patch("/api/auth/users/:id", a.staff(a.patchUser))
+	r.Delete("/api/auth/users/:id", a.staff(a.deleteUser))
+	r.Get(token.PathKeys, a.getKeys)
+}
+
+// InternalRoutes mounts what other services call.
+func (a *API) InternalRoutes(r fiber.Router) {
+	r.Get(token.PathKeys, a.getKeys)
+	r.Post(lobby.PathEvents, webapi.RequireService(a.Credential), a.postLobby)
+}
+
+// live verifies tokens like every service, and then looks their session up: here is where it is kept.
+type live struct {
+	verifier *token.Verifier
+	sessions *session.Sessions
+}
+
+// Verify implements webapi.Verifier.
+func (l live) Verify(ctx context.Context, raw string) (token.Claims, error) {
+	claims, err := l.verifier.Verify(ctx, raw)
+	if err != nil {
+		return token.Claims{}, err
+	}
+	sess, err := l.sessions.Check(ctx, claims)
+	if err != nil {
+		return token.Claims{}, err
+	}
+	claims.User = sess.User
+	return claims, nil
+}
+
+// keysMaxAge is how long caches may keep the public keys: a next key is published for longer than
+// that before it signs.
+const keysMaxAge = "public, max-age=60"
+
+func (a *API) getKeys(c *fiber.Ctx) error {
+	set := a.Keys.Set()
+	if set == nil {
+		return chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet")
+	}
+	c.Set(fiber.HeaderContentType, "application/jwk-set+json")
+	c.Set(fiber.HeaderCacheControl, keysMaxAge)
+	return c.Send(set)
+}
+
+// maxEvents bounds a page of the lobby.
+const maxEvents = 1000
+
+func (a *API) postLobby(c *fiber.Ctx) error {
+	var in lobby.EventsRequest
+	if err := webapi.Decode(c, &in); err != nil {
+		return err
+	}
+	if in.After < 0 || in.Limit < 0 || in.MaxAgeMS < 0 {
+		return chat.Errorf(chat.CodeBadRequest, "after, limit and max_age_ms are not negative")
+	}
+	var since time.Time
+	if in.MaxAgeMS > 0 {
+		since = a.Now().Add(-time.Duration(in.MaxAgeMS) * time.Millisecond)
+	}
+	page, err := a.Lobby.LobbyPage(c.UserContext(), in.After, since, min(in.Limit, maxEvents))
+	if err != nil {
+		return err
+	}
+	return c.JSON(page)
+}
+
+// network is the part of an address that one attacker has many of: an IPv4 /24, an IPv6 /56.
+func network(ip netip.Addr) string {
+	bits := 24
+	if ip.Is6() {
+		bits = 56
+	}
+	prefix, err := ip.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return prefix.Masked().String()
+}

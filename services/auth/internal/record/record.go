@@ -1,0 +1,160 @@
+// Package record turns rows of auth's tables into what they stand for, alike for both databases.
+package record
+
+import (
+	"crypto/ed25519"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/auth/internal/account"
+	"github.com/parley-chat/parley/services/auth/internal/keys"
+	"github.com/parley-chat/parley/services/auth/internal/session"
+)
+
+// Row is a row of either driver.
+type Row interface {
+	Scan(dest ...any) error
+}
+
+// The columns that the functions below read, in their order. SessionFrom joins a session s to its account a.
+const (
+	AccountColumns = `tenant, id, username, username_key, password, staff, disabled, generation, created_at`
+	SessionColumns = `s.tenant, s.id, s.user_id, coalesce(s.guest_name, a.username), s.guest_name IS NOT NULL,
+		coalesce(a.staff, false), coalesce(a.generation, 0), s.family, s.created_at, s.used_at`
+	SessionFrom = `auth_sessions s LEFT JOIN auth_accounts a
+		ON a.tenant = s.tenant AND a.id = s.user_id AND s.guest_name IS NULL`
+	SessionLives   = `(s.guest_name IS NOT NULL OR NOT a.disabled)`
+	RefreshColumns = `hash, parent, issued_at, coalesce(used_at, 0)`
+	KeyColumns     = `id, seed, created_at, coalesce(activated_at, 0), coalesce(retires_at, 0)`
+)
+
+// Account reads AccountColumns.
+func Account(row Row) (account.Account, error) {
+	var a account.Account
+	var created int64
+	err := row.Scan(&a.Tenant, &a.ID, &a.Username, &a.Key, &a.Hash, &a.Staff, &a.Disabled, &a.Generation, &created)
+	a.Created = Time(created)
+	return a, found(err, "account")
+}
+
+// Session reads SessionColumns.
+func Session(row Row) (session.Session, error) {
+	var s session.Session
+	var guest bool
+	var created, used int64
+	err := row.Scan(&s.Tenant, &s.ID, &s.User.ID, &s.User.Name, &guest, &s.User.Staff, &s.Generation, &s.Family, &created, &used)
+	s.User.Kind = chat.KindUser
+	if guest {
+		s.User.Kind = chat.KindGuest
+	}
+	s.Created, s.Used = Time(created), Time(used)
+	return s, found(err, "session")
+}
+
+// Refresh reads RefreshColumns; no row is nil.
+func Refresh(row Row) (*session.Refresh, error) {
+	var r session.Refresh
+	var issued, used int64
+	err := row.Scan(&r.Hash, &r.Parent, &issued, &used)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil //nolint:nilnil // no token is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a refresh token: %w", err)
+	}
+	r.Issued, r.Used = Time(issued), Time(used)
+	return &r, nil
+}
+
+// Key reads KeyColumns.
+func Key(row Row) (keys.Key, error) {
+	var k keys.Key
+	var seed []byte
+	var created, activated, retires int64
+	if err := row.Scan(&k.ID, &seed, &created, &activated, &retires); err != nil {
+		return k, fmt.Errorf("reading a signing key: %w", err)
+	}
+	if len(seed) != ed25519.SeedSize {
+		return k, fmt.Errorf("signing key %s has %d bytes", k.ID, len(seed))
+	}
+	k.Private = ed25519.NewKeyFromSeed(seed)
+	k.Created, k.Activated, k.Retires = Time(created), Time(activated), Time(retires)
+	return k, nil
+}
+
+// Event reads an event's JSON.
+func Event(row Row) (lobby.Event, error) {
+	var e lobby.Event
+	var text []byte
+	if err := row.Scan(&text); err != nil {
+		return e, fmt.Errorf("reading an event: %w", err)
+	}
+	if err := json.Unmarshal(text, &e); err != nil {
+		return e, fmt.Errorf("reading an event: %w", err)
+	}
+	return e, nil
+}
+
+// Raised is the event of an account's new generation.
+func Raised(a account.Account, seq chat.Seq, now time.Time) lobby.Event {
+	return lobby.Event{
+		Seq: seq, Kind: lobby.GenerationRaised, Tenant: a.Tenant, At: chat.At(now),
+		User: a.ID, Generation: a.Generation,
+	}
+}
+
+// Ended is the event of a session's end.
+func Ended(tenant chat.TenantID, user chat.UserID, id chat.SessionID, seq chat.Seq, now time.Time) lobby.Event {
+	return lobby.Event{
+		Seq: seq, Kind: lobby.SessionEnded, Tenant: tenant, At: chat.At(now),
+		User: user, Session: id,
+	}
+}
+
+// Time is the moment that is ms milliseconds after 1970, zero for 0.
+func Time(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Millis undoes Time.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// Nullable is Millis with NULL for the zero time.
+func Nullable(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+// GuestName is what the column guest_name holds for u.
+func GuestName(u chat.User) any {
+	if u.Kind == chat.KindGuest {
+		return u.Name
+	}
+	return nil
+}
+
+// found tells a missing row from a failure.
+func found(err error, what string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Errorf(chat.CodeNotFound, "there is no such %s", what)
+	}
+	if err != nil {
+		return fmt.Errorf("reading an %s: %w", what, err)
+	}
+	return nil
+}

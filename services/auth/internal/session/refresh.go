@@ -1,0 +1,141 @@
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+)
+
+// A refresh token is "<session>.<130 random bits>.<tag>". The store keeps only its hash, and only as
+// long as it may be used. The tag is an HMAC under the session's family secret: by it a token of
+// which nothing is kept any more is still recognised as a real, old one (so it has leaked, and the
+// family ends), while whoever merely knows a session's id can't end it with a made-up token. The
+// secret opens nothing: a token with a right tag and an unknown hash is refused all the same.
+
+const (
+	// again is how long the latest old token answers further tokens: two tabs, a lost answer.
+	again = 30 * time.Second
+	// keep bounds the tokens kept of a session, and so how far it may fork.
+	keep = 32
+	// maxRefreshBytes bounds what is looked at. A real one has about 80.
+	maxRefreshBytes = 256
+)
+
+func newFamily() []byte {
+	family := make([]byte, 32)
+	_, _ = rand.Read(family) // never fails
+	return family
+}
+
+func (s *Sessions) newRefresh(sess Session) string {
+	body := string(sess.ID) + "." + rand.Text()
+	return body + "." + tag(sess.Family, body)
+}
+
+func tag(family []byte, body string) string {
+	mac := hmac.New(sha256.New, family)
+	mac.Write([]byte(body))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func hashOf(raw string) []byte {
+	sum := sha256.Sum256([]byte(raw))
+	return sum[:]
+}
+
+// sessionOf returns the session that a refresh token names, "" for what is none.
+func sessionOf(raw string) chat.SessionID {
+	if len(raw) > maxRefreshBytes || strings.Count(raw, ".") != 2 {
+		return ""
+	}
+	id, _, _ := strings.Cut(raw, ".")
+	for _, c := range []byte(id) {
+		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return ""
+		}
+	}
+	return chat.SessionID(id)
+}
+
+// genuine says whether the session gave raw out at some time.
+func genuine(sess Session, raw string) bool {
+	body := raw[:strings.LastIndexByte(raw, '.')]
+	return hmac.Equal([]byte(body+"."+tag(sess.Family, body)), []byte(raw))
+}
+
+// errReused is for an old token that came again: somebody else has it too.
+var errReused = errors.New("reuse of an old refresh token") //nolint:gochecknoglobals // a constant error
+
+// Refresh rotates a refresh token. The latest old one, used again within 30 s, answers a further
+// token of the same family; anything older ends the session. Whatever is not right is the same chat.CodeUnauthenticated.
+func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string) (Grant, error) {
+	id := sessionOf(raw)
+	if id == "" {
+		return Grant{}, s.refused("refused")
+	}
+	now := s.now()
+	var sess Session
+	var next, result string
+	err := s.store.RotateSession(ctx, tenant, id, hashOf(raw), func(found Session, old *Refresh) (Rotation, error) {
+		sess = found
+		switch {
+		case !genuine(sess, raw), s.over(sess, now):
+			return Rotation{}, errEnded()
+		case old == nil, !old.Used.IsZero() && now.Sub(old.Used) > again:
+			return Rotation{}, errReused
+		}
+		result = "ok"
+		if !old.Used.IsZero() {
+			result = "again"
+		}
+		next = s.newRefresh(sess)
+		return Rotation{
+			Next:  Refresh{Hash: hashOf(next), Parent: hashOf(raw), Issued: now},
+			First: old.Used.IsZero(), Keep: keep,
+		}, nil
+	})
+	switch {
+	case err == nil:
+		s.refreshes.WithLabelValues(result).Inc()
+		return s.grant(sess, next, now)
+	case errors.Is(err, errReused):
+		if err := s.End(ctx, tenant, id); err != nil {
+			return Grant{}, err
+		}
+		return Grant{}, s.refused("reused")
+	case chat.CodeOf(err) == chat.CodeNotFound, chat.CodeOf(err) == chat.CodeUnauthenticated:
+		return Grant{}, s.refused("refused")
+	default:
+		return Grant{}, fmt.Errorf("refreshing a session: %w", err)
+	}
+}
+
+// EndByRefresh ends the session of a genuine refresh token, for who signs out after the access token
+// has expired. Whatever else it is given ends nothing: chat.CodeUnauthenticated.
+func (s *Sessions) EndByRefresh(ctx context.Context, tenant chat.TenantID, raw string) error {
+	id := sessionOf(raw)
+	if id == "" {
+		return errEnded()
+	}
+	sess, err := s.store.SessionByID(ctx, tenant, id)
+	if chat.CodeOf(err) == chat.CodeNotFound || err == nil && !genuine(sess, raw) {
+		return errEnded()
+	}
+	if err != nil {
+		return fmt.Errorf("looking a session up: %w", err)
+	}
+	return s.End(ctx, tenant, id)
+}
+
+func (s *Sessions) refused(result string) error {
+	s.refreshes.WithLabelValues(result).Inc()
+	return errEnded()
+}
