@@ -1,0 +1,66 @@
+package rooms
+
+import (
+	"strings"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/policy"
+)
+
+// Config is what an operator may choose.
+type Config struct {
+	Database   string // postgres:// URL, or sqlite: and a path
+	AuthURLs   []string
+	Credential string
+	Issuer     string
+	Browsers   webapi.Browsers
+	Rules      policy.Rules
+	Seed       bool
+	Grace      time.Duration
+	RoomCreate webapi.Limit
+	Sends      webapi.Limit
+}
+
+// ConfigFrom reads the configuration of the service from the environment.
+func ConfigFrom(r *env.Reader) Config {
+	return Config{
+		Database:   DatabaseFrom(r),
+		AuthURLs:   r.URLs("PARLEY_AUTH_URL", "Base URLs of auth's internal listener, such as `http://auth:8081`, comma-separated."),
+		Credential: webapi.CredentialFrom(r),
+		Issuer:     r.String("PARLEY_ISSUER", "parley", "The issuer that access tokens must name."),
+		Browsers:   webapi.BrowsersFrom(r),
+		Rules: policy.Rules{
+			UsersCreate: r.Bool("PARLEY_ROOMS_USERS_CREATE", true, "Whether people with an account may make rooms; otherwise staff alone."),
+			StaffEdit:   r.Bool("PARLEY_ROOMS_STAFF_EDIT", false, "Whether staff may rewrite messages of others."),
+			StaffDelete: r.Bool("PARLEY_ROOMS_STAFF_DELETE", true, "Whether staff may delete messages of others."),
+		},
+		Seed:       r.Bool("PARLEY_ROOMS_SEED", true, "Whether an empty database gets the rooms `general` and `staff` at the first start."),
+		Grace:      r.Duration("PARLEY_GRACE", 30*time.Second, "How long a service that can't reach auth or rooms goes on by what it last heard."),
+		RoomCreate: webapi.LimitFrom(r, "ROOM_CREATE", webapi.Limit{PerSecond: 0.1, Burst: 10}, "Rooms that one user makes"),
+		Sends:      webapi.LimitFrom(r, "SENDS_HTTP", webapi.Limit{PerSecond: 10, Burst: 50}, "Messages that one user sends, edits and deletes by HTTP"),
+	}
+}
+
+// DatabaseFrom reads PARLEY_ROOMS_DATABASE.
+func DatabaseFrom(r *env.Reader) string {
+	database := r.RequiredSecret("PARLEY_ROOMS_DATABASE", "Where rooms are kept: `postgres://user:password@host/database`, or `sqlite:/path/to/file.db` for a single process.")
+	if database != "" && !isPostgres(database) && sqlitePath(database) == "" {
+		r.Mistake("PARLEY_ROOMS_DATABASE is neither a postgres:// URL nor sqlite: and a path")
+	}
+	return database
+}
+
+func isPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
+}
+
+// sqlitePath is the file of a sqlite: database, empty if it is none.
+func sqlitePath(database string) string {
+	path, _ := strings.CutPrefix(database, "sqlite:")
+	if path == database {
+		return ""
+	}
+	return path
+}

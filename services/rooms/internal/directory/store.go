@@ -1,0 +1,50 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+// Store is where rooms are looked up. What is written goes through the ledger.
+type Store interface {
+	// Rooms returns the living rooms of these slugs with their heads, and the head of the lobby as it
+	// was before: no event up to it is missing from what the rooms show.
+	Rooms(ctx context.Context, keys []ledger.SlugKey) (map[ledger.SlugKey]ledger.Room, chat.Seq, error)
+
+	// Page returns living rooms in the order of their slugs, with their heads.
+	Page(ctx context.Context, listing Listing) ([]ledger.Room, error)
+
+	// Lobby returns the lobby's events after a seq, oldest first, limit at most, and its name and head,
+	// all as of one instant. A since that is not zero skips the events before the first one of since or later.
+	Lobby(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
+
+	// HasRooms says whether there was ever a room, deleted or not.
+	HasRooms(ctx context.Context) (bool, error)
+
+	// RenewLogs gives every room's log and the lobby's a fresh name, in one transaction, and says how
+	// many rooms there are.
+	RenewLogs(ctx context.Context, fresh func() chat.LogID) (rooms int, err error)
+}
+
+// Audience is what of a directory somebody may know of.
+type Audience int
+
+// The audiences, by what chat.Room.VisibleTo says.
+const (
+	GuestRooms Audience = iota // rooms that allow guests
+	UserRooms                  // all but those of staff
+	AllRooms
+)
+
+// Listing is a part of the directory.
+type Listing struct {
+	Tenant   chat.TenantID
+	Audience Audience
+	Search   string    // in lower case, contained in slug, name or description; empty for all
+	After    chat.Slug // starts behind this one
+	Limit    int
+}

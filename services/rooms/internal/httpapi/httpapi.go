@@ -1,0 +1,101 @@
+// Package httpapi is how rooms are reached: the public HTTP API of PROTOCOL.md, and the internal one
+// that edges call.
+package httpapi
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+// callTimeout bounds a call. It is below what edges and proxies wait for, so that they get an answer.
+const callTimeout = 10 * time.Second
+
+// Deps are what the API works with.
+type Deps struct {
+	Directory     *directory.Directory
+	Ledger        *ledger.Ledger
+	Authenticator *webapi.Authenticator
+	Credential    string
+	RoomCreate    webapi.Limit
+	Sends         webapi.Limit
+	Now           func() time.Time
+}
+
+// API answers calls.
+type API struct {
+	directory  *directory.Directory
+	ledger     *ledger.Ledger
+	auth       *webapi.Authenticator
+	credential string
+	creates    *webapi.Limiter
+	sends      *webapi.Limiter
+	now        func() time.Time
+}
+
+// New makes an API.
+func New(d Deps) *API {
+	return &API{
+		directory: d.Directory, ledger: d.Ledger, auth: d.Authenticator, credential: d.Credential,
+		creates: webapi.NewLimiter(d.RoomCreate), sends: webapi.NewLimiter(d.Sends), now: d.Now,
+	}
+}
+
+// Routes mounts what everyone may call.
+func (a *API) Routes(r fiber.Router) {
+	r.Get("/api/rooms", a.listRooms)
+	r.Post("/api/rooms", a.createRoom)
+	r.Get("/api/rooms/:slug", a.readRoom)
+	r.Patch("/api/rooms/:slug", a.updateRoom)
+	r.Delete("/api/rooms/:slug", a.deleteRoom)
+	r.Get("/api/rooms/:slug/messages", a.listMessages)
+	r.Post("/api/rooms/:slug/messages", a.sendMessage)
+	r.Patch("/api/rooms/:slug/messages/:id", a.editMessage)
+	r.Delete("/api/rooms/:slug/messages/:id", a.deleteMessage)
+}
+
+// caller is who calls; nobody signed in is a caller too, who sees what guests see.
+func (a *API) caller(c *fiber.Ctx) (directory.Caller, error) {
+	who, err := a.auth.Caller(c)
+	if err != nil || who == nil {
+		return directory.Caller{Tenant: chat.DefaultTenant}, err
+	}
+	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+}
+
+// signedIn is caller without nobody.
+func (a *API) signedIn(c *fiber.Ctx) (directory.Caller, error) {
+	who, err := a.auth.SignedIn(c)
+	if err != nil {
+		return directory.Caller{}, err
+	}
+	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+}
+
+// bounded is the request's context with the time limit of a call. A client that hangs up does not end
+// it: a commit under way must come to its end.
+func bounded(c *fiber.Ctx) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.UserContext(), callTimeout)
+}
+
+func slug(c *fiber.Ctx) chat.Slug { return chat.Slug(c.Params("slug")) }
+
+// number reads a whole number of the query, fallback if it is missing.
+func number(c *fiber.Ctx, name string, fallback int64) (int64, error) {
+	text := c.Query(name)
+	if text == "" {
+		return fallback, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > int64(chat.MaxSeq) {
+		return 0, chat.Errorf(chat.CodeBadRequest, "%s is no whole number from 0 on", name)
+	}
+	return n, nil
+}

@@ -1,0 +1,58 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+)
+
+type metrics struct {
+	appends  *prometheus.CounterVec
+	size     prometheus.Histogram
+	duration prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	f := promauto.With(reg)
+	return metrics{
+		appends: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_rooms_appends_total", Help: "Appends asked for, by kind and by how they ended.",
+		}, []string{"kind", "result"}),
+		size: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_rooms_append_batch_entries", Help: "Entries asked for in one batch.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}),
+		duration: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_rooms_append_duration_seconds", Help: "Time from a batch's arrival to its commit, waiting for its rooms included.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}),
+	}
+}
+
+func (m metrics) batch(entries []Entry, outcomes []Outcome, took time.Duration) {
+	m.size.Observe(float64(len(entries)))
+	m.duration.Observe(took.Seconds())
+	for i := range entries {
+		m.appends.WithLabelValues(kindLabel(entries[i].Kind), resultLabel(outcomes[i].Err)).Inc()
+	}
+}
+
+// kindLabel keeps what a caller made up out of the labels.
+func kindLabel(kind roomsapi.Kind) string {
+	switch kind {
+	case roomsapi.KindSend, roomsapi.KindEdit, roomsapi.KindDelete:
+		return string(kind)
+	}
+	return "other"
+}
+
+func resultLabel(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return string(chat.CodeOf(err))
+}

@@ -1,0 +1,135 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+// Rooms implements directory.Store: two statements, each with a snapshot of its own, the lobby first.
+func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (map[ledger.SlugKey]ledger.Room, chat.Seq, error) {
+	tenants, slugs := make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		tenants[i], slugs[i] = string(key.Tenant), string(key.Slug)
+	}
+	found := make(map[ledger.SlugKey]ledger.Room, len(keys))
+	var seq chat.Seq
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT coalesce(max(seq), 0) FROM rooms_lobby`).QueryRow(func(row pgx.Row) error { return row.Scan(&seq) })
+	batch.Queue(`SELECT `+roomColumns+`, `+headOf+` FROM rooms r WHERE deleted_at IS NULL AND (tenant, slug) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+		tenants, slugs).Query(func(rows pgx.Rows) error {
+		return each(rows, func() error {
+			room, err := scanRoomHead(rows)
+			found[ledger.SlugKey{Tenant: room.Tenant, Slug: room.Slug}] = room
+			return err
+		})
+	})
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, 0, failed("look rooms up", err)
+	}
+	return found, seq, nil
+}
+
+func scanRoomHead(row pgx.Row) (ledger.Room, error) {
+	var head chat.Seq
+	room, err := scanRoom(row, &head)
+	room.Head = head
+	return room, err
+}
+
+// Page implements directory.Store.
+func (s *Store) Page(ctx context.Context, listing directory.Listing) ([]ledger.Room, error) {
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(listing.Search) + "%"
+	rows, err := s.pool.Query(ctx, `SELECT `+roomColumns+`, `+headOf+` FROM rooms r
+		WHERE tenant = $1 AND slug > $2 AND deleted_at IS NULL AND search LIKE $3
+			AND ($4 = 2 OR NOT staff_only AND ($4 = 1 OR allow_guests))
+		ORDER BY slug LIMIT $5`, listing.Tenant, listing.After, pattern, int(listing.Audience), listing.Limit)
+	if err != nil {
+		return nil, failed("list rooms", err)
+	}
+	rooms, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Room, error) { return scanRoomHead(row) })
+	if err != nil {
+		return nil, failed("list rooms", err)
+	}
+	return rooms, nil
+}
+
+// HasRooms implements directory.Store.
+func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM rooms)`).Scan(&had); err != nil {
+		return false, failed("look for rooms", err)
+	}
+	return had, nil
+}
+
+// Lobby implements directory.Store.
+func (s *Store) Lobby(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error) {
+	page := lobby.Page{Events: []lobby.Event{}}
+	err := s.snapshot(ctx, func(batch *pgx.Batch) {
+		batch.Queue(`SELECT log, (SELECT coalesce(max(seq), 0) FROM rooms_lobby) FROM rooms_lobby_log`).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&page.Log, &page.Head)
+		})
+		var from int64
+		if !since.IsZero() {
+			from = since.UnixMilli()
+		}
+		batch.Queue(`SELECT seq, tenant, kind, at, room_id, room, coalesce(before, '') FROM rooms_lobby
+			WHERE seq > $1 AND seq >= coalesce((SELECT min(seq) FROM rooms_lobby WHERE at >= $2), $3) ORDER BY seq LIMIT $4`,
+			after, from, chat.MaxSeq, limit).Query(func(rows pgx.Rows) error {
+			return each(rows, func() error {
+				event, err := scanEvent(rows)
+				page.Events = append(page.Events, event)
+				return err
+			})
+		})
+	})
+	if err != nil {
+		return lobby.Page{}, failed("read the lobby", err)
+	}
+	return page, nil
+}
+
+func scanEvent(row pgx.Row) (lobby.Event, error) {
+	var e lobby.Event
+	var at int64
+	var room, before string
+	if err := row.Scan(&e.Seq, &e.Tenant, &e.Kind, &at, &e.RoomID, &room, &before); err != nil {
+		return e, err
+	}
+	e.At = ledger.FromMillis(at)
+	return e, ledger.ParseEventText(&e, room, before)
+}
+
+// RenewLogs implements directory.Store.
+func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (int, error) {
+	var ids []chat.RoomID
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT id FROM rooms ORDER BY id FOR NO KEY UPDATE`)
+		if err != nil {
+			return err
+		}
+		if ids, err = pgx.CollectRows(rows, pgx.RowTo[chat.RoomID]); err != nil {
+			return err
+		}
+		logs := make([]string, len(ids))
+		for i := range logs {
+			logs[i] = string(fresh())
+		}
+		if _, err := tx.Exec(ctx, `UPDATE rooms SET log = n.log FROM unnest($1::bigint[], $2::text[]) AS n(id, log) WHERE rooms.id = n.id`, ids, logs); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE rooms_lobby_log SET log = $1`, fresh())
+		return err
+	})
+	if err != nil {
+		return 0, failed("renew the logs' names", err)
+	}
+	return len(ids), nil
+}

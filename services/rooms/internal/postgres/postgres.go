@@ -1,0 +1,81 @@
+// Package postgres keeps rooms, their logs and the lobby in PostgreSQL. Any number of pods may share
+// a database. A commit takes two round trips: one that locks and loads, one that writes and commits.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS //nolint:gochecknoglobals // embedded files are a constant
+
+// versions is the table that counts this service's migrations.
+const versions = "rooms_schema_versions"
+
+// Store implements ledger.Store and directory.Store.
+type Store struct{ pool *pgxpool.Pool }
+
+// Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The pool
+// stays the caller's to close.
+func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	if err := database.MigratePostgres(ctx, pool, versions, files); err != nil {
+		return nil, err
+	}
+	if _, err := pool.Exec(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', $1) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
+		return nil, fmt.Errorf("name the lobby: %w", err)
+	}
+	return &Store{pool: pool}, nil
+}
+
+// snapshot runs the queries of batch in one read-only transaction of one instant, in one round trip.
+func (s *Store) snapshot(ctx context.Context, queue func(*pgx.Batch)) error {
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	queue(batch)
+	batch.Queue("COMMIT")
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release(ctx, conn)
+	return conn.SendBatch(ctx, batch).Close()
+}
+
+const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only, r.allow_guests, r.owner, r.log, r.floor, r.created_at, r.updated_at, coalesce(r.deleted_at, 0)`
+
+// headOf is the head of the log of r. A log that retention emptied ends below its floor.
+const headOf = `greatest(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
+
+func scanRoom(row pgx.Row, more ...any) (ledger.Room, error) {
+	var r ledger.Room
+	var created, updated, deleted int64
+	dest := []any{&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor, &created, &updated, &deleted}
+	err := row.Scan(append(dest, more...)...)
+	r.CreatedAt, r.UpdatedAt, r.DeletedAt = ledger.FromMillis(created), ledger.FromMillis(updated), ledger.FromMillis(deleted)
+	return r, err
+}
+
+// failed wraps the error of a query. Where it is not the server's judgement of the query itself, the
+// database is away.
+func failed(what string, err error) error {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.SeverityUnlocalized == "ERROR" {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return ledger.Away(what, err)
+}

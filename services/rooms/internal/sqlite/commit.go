@@ -1,0 +1,156 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+// Commit implements ledger.Store. It holds the only write lock from before it loads.
+func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger.Have) (ledger.Changes, error)) error {
+	return s.write(ctx, func(tx *sql.Tx) (bool, error) {
+		have, err := load(ctx, tx, need)
+		if err != nil {
+			return false, fmt.Errorf("lock and load: %w", err)
+		}
+		changes, err := decide(have)
+		if err != nil || changes.Empty() {
+			return false, err
+		}
+		return true, classify(store(ctx, tx, changes))
+	})
+}
+
+// classify tells a refusal of the data from other failures. Before the commit all mean: not stored.
+func classify(err error) error {
+	if failure, ok := errors.AsType[*driver.Error](err); ok {
+		switch failure.Code() & 0xff {
+		case codes.SQLITE_CONSTRAINT, codes.SQLITE_MISMATCH, codes.SQLITE_TOOBIG:
+			return fmt.Errorf("%w: %w", ledger.ErrRefused, err)
+		}
+	}
+	return err
+}
+
+func load(ctx context.Context, tx *sql.Tx, need ledger.Need) (ledger.Have, error) {
+	have := ledger.Have{
+		Rooms:    make(map[chat.RoomID]ledger.Room, len(need.Rooms)),
+		Nonces:   make(map[ledger.NonceKey]ledger.Spent),
+		Messages: make(map[ledger.MessageKey]ledger.Row),
+		Taken:    make(map[ledger.SlugKey]bool),
+	}
+	for _, id := range need.Rooms {
+		room, err := scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
+		if err == nil {
+			have.Rooms[id] = room
+		} else if !errors.Is(err, sql.ErrNoRows) {
+			return have, err
+		}
+	}
+	for _, key := range need.Nonces {
+		var spent ledger.Spent
+		var fingerprint []byte
+		err := tx.QueryRowContext(ctx, `SELECT seq, fingerprint FROM room_nonces WHERE room_id = ? AND author_id = ? AND nonce = ?`,
+			key.Room, key.Author, key.Nonce[:]).Scan(&spent.Seq, &fingerprint)
+		if err == nil {
+			copy(spent.Fingerprint[:], fingerprint)
+			have.Nonces[key] = spent
+		} else if !errors.Is(err, sql.ErrNoRows) {
+			return have, err
+		}
+	}
+	for _, key := range need.Messages {
+		var scan logScan
+		err := tx.QueryRowContext(ctx, `SELECT `+logColumns+` FROM room_log l WHERE room_id = ? AND seq = ?`, key.Room, key.Seq).Scan(scan.dest()...)
+		if err == nil {
+			have.Messages[key] = scan.row()
+		} else if !errors.Is(err, sql.ErrNoRows) {
+			return have, err
+		}
+	}
+	return have, loadLobby(ctx, tx, need, &have)
+}
+
+func loadLobby(ctx context.Context, tx *sql.Tx, need ledger.Need, have *ledger.Have) error {
+	if need.Lobby {
+		if err := tx.QueryRowContext(ctx, `SELECT log, (SELECT coalesce(max(seq), 0) FROM rooms_lobby) FROM rooms_lobby_log`).Scan(&have.LobbyLog, &have.LobbyHead); err != nil {
+			return err
+		}
+	}
+	for _, key := range need.Slugs {
+		var taken bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM rooms WHERE tenant = ? AND slug = ?)`, key.Tenant, key.Slug).Scan(&taken); err != nil {
+			return err
+		}
+		have.Taken[key] = taken
+	}
+	if need.NewRooms > 0 {
+		var last chat.RoomID
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM rooms`).Scan(&last); err != nil {
+			return err
+		}
+		for n := range need.NewRooms {
+			have.NewRooms = append(have.NewRooms, last+chat.RoomID(n)+1)
+		}
+	}
+	return nil
+}
+
+func store(ctx context.Context, tx *sql.Tx, c ledger.Changes) error {
+	var err error
+	exec := func(text string, args ...any) {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, text, args...)
+		}
+	}
+	for _, room := range c.Created {
+		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			room.ID, room.Tenant, room.Slug, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
+			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli())
+	}
+	for _, room := range c.Updated {
+		exec(`UPDATE rooms SET name = ?, description = ?, search = ?, staff_only = ?, allow_guests = ?, updated_at = ?, deleted_at = ? WHERE id = ?`,
+			room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
+			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.ID)
+	}
+	for _, event := range c.Lobby {
+		if err == nil {
+			err = storeEvent(exec, event)
+		}
+	}
+	for _, row := range c.Messages {
+		exec(`UPDATE room_log SET body = ?, edited_at = ?, deleted_by = ? WHERE room_id = ? AND seq = ?`,
+			row.Body, ledger.Millis(row.EditedAt), row.DeletedBy, row.Room, row.Seq)
+	}
+	for key, spent := range c.Nonces {
+		exec(`INSERT INTO room_nonces (room_id, author_id, nonce, tenant, seq, fingerprint) VALUES (?, ?, ?, ?, ?, ?)`,
+			key.Room, key.Author, key.Nonce[:], spent.Tenant, spent.Seq, spent.Fingerprint[:])
+	}
+	newest := c.Newest()
+	for _, row := range c.Entries {
+		exec(`INSERT INTO room_log (room_id, seq, tenant, kind, message, author_id, author_name, author_kind, body, reply_to, nonce, at, edited_at, deleted_by, written)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN `+clock+` END)`,
+			row.Room, row.Seq, row.Tenant, row.Kind, row.Message, row.Author.ID, row.Author.Name, row.Author.Kind, row.Body, row.ReplyTo, row.Nonce,
+			row.At.UnixMilli(), ledger.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq)
+	}
+	return err
+}
+
+func storeEvent(exec func(string, ...any), event lobby.Event) error {
+	room, before, err := ledger.EventText(event)
+	if err != nil {
+		return fmt.Errorf("write a lobby event: %w", err)
+	}
+	exec(`INSERT INTO rooms_lobby (seq, tenant, kind, at, room_id, room, before) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		event.Seq, event.Tenant, event.Kind, event.At.UnixMilli(), event.RoomID, room, before)
+	return nil
+}

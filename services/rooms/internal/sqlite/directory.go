@@ -1,0 +1,118 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+// Rooms implements directory.Store, all as of one instant.
+func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (found map[ledger.SlugKey]ledger.Room, seq chat.Seq, err error) {
+	found = make(map[ledger.SlugKey]ledger.Room, len(keys))
+	err = s.read(ctx, "look rooms up", func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM rooms_lobby`).Scan(&seq); err != nil {
+			return err
+		}
+		for _, key := range keys {
+			room, err := scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE tenant = ? AND slug = ? AND deleted_at IS NULL`, key.Tenant, key.Slug))
+			if err == nil {
+				found[key] = room
+			} else if !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, seq, err
+}
+
+// Page implements directory.Store.
+func (s *Store) Page(ctx context.Context, listing directory.Listing) (rooms []ledger.Room, err error) {
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(listing.Search) + "%"
+	err = s.read(ctx, "list rooms", func(tx *sql.Tx) error {
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			room, err := scanRoom(rows)
+			rooms = append(rooms, room)
+			return err
+		}, `SELECT `+roomColumns+` FROM rooms r
+			WHERE tenant = ?1 AND slug > ?2 AND deleted_at IS NULL AND search LIKE ?3 ESCAPE '\'
+				AND (?4 = 2 OR NOT staff_only AND (?4 = 1 OR allow_guests))
+			ORDER BY slug LIMIT ?5`, listing.Tenant, listing.After, pattern, int(listing.Audience), listing.Limit)
+	})
+	return rooms, err
+}
+
+// HasRooms implements directory.Store.
+func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
+	err = s.read(ctx, "look for rooms", func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM rooms)`).Scan(&had)
+	})
+	return had, err
+}
+
+// Lobby implements directory.Store.
+func (s *Store) Lobby(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error) {
+	page := lobby.Page{Events: []lobby.Event{}}
+	var from int64
+	if !since.IsZero() {
+		from = since.UnixMilli()
+	}
+	err := s.read(ctx, "read the lobby", func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, `SELECT log, (SELECT coalesce(max(seq), 0) FROM rooms_lobby) FROM rooms_lobby_log`).Scan(&page.Log, &page.Head); err != nil {
+			return err
+		}
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			event, err := scanEvent(rows)
+			page.Events = append(page.Events, event)
+			return err
+		}, `SELECT seq, tenant, kind, at, room_id, room, coalesce(before, '') FROM rooms_lobby
+			WHERE seq > ? AND seq >= coalesce((SELECT min(seq) FROM rooms_lobby WHERE at >= ?), ?) ORDER BY seq LIMIT ?`,
+			after, from, chat.MaxSeq, limit)
+	})
+	return page, err
+}
+
+func scanEvent(rows *sql.Rows) (lobby.Event, error) {
+	var e lobby.Event
+	var at int64
+	var room, before string
+	if err := rows.Scan(&e.Seq, &e.Tenant, &e.Kind, &at, &e.RoomID, &room, &before); err != nil {
+		return e, err
+	}
+	e.At = ledger.FromMillis(at)
+	return e, ledger.ParseEventText(&e, room, before)
+}
+
+// RenewLogs implements directory.Store.
+func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (int, error) {
+	var ids []chat.RoomID
+	err := s.write(ctx, func(tx *sql.Tx) (bool, error) {
+		err := query(ctx, tx, func(rows *sql.Rows) error {
+			var id chat.RoomID
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, `SELECT id FROM rooms`)
+		for _, id := range ids {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `UPDATE rooms SET log = ? WHERE id = ?`, fresh(), id)
+			}
+		}
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `UPDATE rooms_lobby_log SET log = ?`, fresh())
+		}
+		return true, err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("renew the logs' names: %w", err)
+	}
+	return len(ids), nil
+}

@@ -1,0 +1,122 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/policy"
+)
+
+// clock is now in milliseconds, as everywhere in the schema.
+const clock = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
+
+const logColumns = `l.room_id, l.seq, l.tenant, l.kind, l.message, l.author_id, l.author_name, l.author_kind, l.body, l.reply_to, l.nonce, l.at, coalesce(l.edited_at, 0), l.deleted_by`
+
+// logScan takes the columns of one row in.
+type logScan struct {
+	ledger.Row
+
+	at, edited int64
+}
+
+func (s *logScan) dest() []any {
+	return []any{
+		&s.Room, &s.Seq, &s.Tenant, &s.Kind, &s.Message, &s.Author.ID, &s.Author.Name, &s.Author.Kind, &s.Body, &s.ReplyTo, &s.Nonce,
+		&s.at, &s.edited, &s.DeletedBy,
+	}
+}
+
+func (s *logScan) row() ledger.Row {
+	s.At, s.EditedAt = ledger.FromMillis(s.at), ledger.FromMillis(s.edited)
+	return s.Row
+}
+
+// readSpan reads entries in one direction, each with the row of its message.
+func readSpan(span ledger.Span) string {
+	order, only := "ASC", ""
+	if span.Newest {
+		order = "DESC"
+	}
+	if span.Messages {
+		only = "AND l.kind = 'message'"
+	}
+	return fmt.Sprintf(`SELECT %[1]s,
+			coalesce(m.author_id, ''), coalesce(m.author_name, ''), coalesce(m.author_kind, ''), coalesce(m.body, ''), coalesce(m.reply_to, 0),
+			coalesce(m.nonce, ''), coalesce(m.at, 0), coalesce(m.edited_at, 0), coalesce(m.deleted_by, 0)
+		FROM room_log l LEFT JOIN room_log m ON l.kind IN ('edited', 'deleted') AND m.room_id = l.room_id AND m.seq = l.message
+		WHERE l.room_id = ? AND l.seq > ? AND l.seq < ? %[2]s ORDER BY l.seq %[3]s LIMIT ?`, logColumns, only, order)
+}
+
+// errEnough ends a scan that has what it needs.
+var errEnough = errors.New("enough") //nolint:gochecknoglobals // a sentinel
+
+// Read implements ledger.Store.
+func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (room ledger.Room, items []ledger.Item, err error) {
+	before := span.Before
+	if before == 0 {
+		before = chat.MaxSeq + 1
+	}
+	err = s.read(ctx, "read a log", func(tx *sql.Tx) error {
+		var err error
+		room, err = scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return policy.NoRoom()
+		}
+		if err != nil {
+			return err
+		}
+		bytes := 0
+		err = query(ctx, tx, func(rows *sql.Rows) error {
+			item, err := scanItem(rows)
+			if err != nil {
+				return err
+			}
+			items = append(items, item)
+			bytes += len(item.Body)
+			if item.Subject != nil {
+				bytes += len(item.Subject.Body)
+			}
+			if bytes >= span.Bytes {
+				return errEnough // rows come as they are asked for, so that no more are read
+			}
+			return nil
+		}, readSpan(span), id, span.After, before, span.Limit)
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		return err
+	})
+	return room, items, err
+}
+
+func scanItem(rows *sql.Rows) (ledger.Item, error) {
+	var entry, subject logScan
+	err := rows.Scan(append(entry.dest(), &subject.Author.ID, &subject.Author.Name, &subject.Author.Kind, &subject.Body, &subject.ReplyTo, &subject.Nonce,
+		&subject.at, &subject.edited, &subject.DeletedBy)...)
+	item := ledger.Item{Row: entry.row()}
+	if item.Kind == ledger.KindEdited || item.Kind == ledger.KindDeleted {
+		row := subject.row()
+		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, ledger.KindMessage, item.Message
+		item.Subject = &row
+	}
+	return item, err
+}
+
+// Recent implements ledger.Store: a range of the small index on written.
+func (s *Store) Recent(ctx context.Context, within time.Duration) (heads []roomsapi.Head, err error) {
+	err = s.read(ctx, "read recent heads", func(tx *sql.Tx) error {
+		return query(ctx, tx, func(rows *sql.Rows) error {
+			var h roomsapi.Head
+			err := rows.Scan(&h.Room, &h.Head, &h.AgeMS)
+			heads = append(heads, h)
+			return err
+		}, `SELECT room_id, max(seq), max(0, `+clock+` - max(written)) FROM room_log WHERE written >= `+clock+` - ? GROUP BY room_id`, within.Milliseconds())
+	})
+	return heads, err
+}

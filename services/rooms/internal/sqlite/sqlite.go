@@ -1,0 +1,109 @@
+// Package sqlite keeps rooms, their logs and the lobby in a SQLite file, for one process. One
+// transaction writes at a time, which is all the locking there is; readers see a snapshot meanwhile.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS //nolint:gochecknoglobals // embedded files are a constant
+
+// versions is the table that counts this service's migrations.
+const versions = "rooms_schema_versions"
+
+// Store implements ledger.Store and directory.Store.
+type Store struct {
+	db *sql.DB
+	// writer is held by the one transaction that writes. SQLite's own waiting is a poll, and unfair.
+	writer chan struct{}
+}
+
+// Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The
+// database stays the caller's to close.
+func Open(ctx context.Context, db *sql.DB, lobbyLog chat.LogID) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	if err := database.MigrateSQLite(ctx, db, versions, files); err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', ?) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
+		return nil, fmt.Errorf("name the lobby: %w", err)
+	}
+	return &Store{db: db, writer: make(chan struct{}, 1)}, nil
+}
+
+// write runs do in the one transaction that writes, and commits unless do returns an error or says
+// that there is nothing to commit.
+func (s *Store) write(ctx context.Context, do func(*sql.Tx) (commit bool, err error)) error {
+	select {
+	case s.writer <- struct{}{}:
+		defer func() { <-s.writer }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to write: %w", ctx.Err())
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return ledger.Away("begin", err)
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	if commit, err := do(tx); err != nil || !commit {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
+	}
+	return nil
+}
+
+// read runs do in a transaction that sees one instant.
+func (s *Store) read(ctx context.Context, what string, do func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return ledger.Away(what, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := do(tx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// query calls scan for every row of a query.
+func query(ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) error, text string, args ...any) error {
+	rows, err := tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only, r.allow_guests, r.owner, r.log, r.floor, r.created_at, r.updated_at, coalesce(r.deleted_at, 0),
+	max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanRoom(row scanner) (ledger.Room, error) {
+	var r ledger.Room
+	var created, updated, deleted int64
+	err := row.Scan(&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor,
+		&created, &updated, &deleted, &r.Head)
+	r.CreatedAt, r.UpdatedAt, r.DeletedAt = ledger.FromMillis(created), ledger.FromMillis(updated), ledger.FromMillis(deleted)
+	return r, err
+}

@@ -1,0 +1,41 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/storetest"
+)
+
+func TestContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "rooms.db")
+		return storetest.Backend{
+			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, path) },
+			Poison: func(t *testing.T, body string) {
+				t.Helper()
+				if _, err := open(t, path).db.ExecContext(t.Context(),
+					`CREATE TRIGGER poison BEFORE INSERT ON room_log WHEN NEW.body = '`+body+`' BEGIN SELECT RAISE(ABORT, 'poisoned'); END`); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
+}
+
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	db, err := database.OpenSQLite(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s, err := Open(t.Context(), db, directory.NewLog())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

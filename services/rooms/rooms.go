@@ -1,0 +1,117 @@
+// Package rooms is the service that keeps the rooms: their directory, who may do what in them, and
+// each room's log. It is the only writer of the rooms' streams.
+package rooms
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/stream"
+	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/httpapi"
+	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+)
+
+// Deps are what the service shares with its process.
+type Deps struct {
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Now      func() time.Time
+	Redis    redis.UniversalClient // stays the caller's to close
+	Dial     webapi.Dial           // how auth is reached, nil for TCP
+}
+
+// Service is the rooms service, to be mounted on listeners and run as parts of a process.
+type Service struct {
+	api   *httpapi.API
+	parts []lifecycle.Part
+}
+
+// New opens the store, brings its schema up to date and, at the very first start, makes the first
+// rooms. The store is closed when the parts have stopped.
+func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
+	store, err := openStore(ctx, c.Database)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			store.close()
+		}
+	}()
+	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
+	books := ledger.New(ledger.Deps{
+		Store: store, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Now: d.Now,
+	})
+	rows := directory.New(directory.Deps{Store: store, Ledger: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
+	if c.Seed {
+		if err := rows.Seed(ctx); err != nil {
+			return nil, fmt.Errorf("make the first rooms: %w", err)
+		}
+	}
+	keys, follower, verifier, err := newVerifier(c, d)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		api: httpapi.New(httpapi.Deps{
+			Directory: rows, Ledger: books, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
+			Credential: c.Credential, RoomCreate: c.RoomCreate, Sends: c.Sends, Now: d.Now,
+		}),
+		parts: []lifecycle.Part{
+			{Name: "rooms store", Component: store},
+			{Name: "room streams", Component: rooms},
+			{Name: "rooms lobby", Component: events},
+			{Name: "rooms signing keys", Component: keys},
+			{Name: "rooms follows auth", Component: follower},
+			{Name: "rooms heads", Component: books.Heads()},
+		},
+	}, nil
+}
+
+// newVerifier makes what checks tokens: by auth's keys, and by its lobby for what was revoked.
+func newVerifier(c Config, d Deps) (*token.KeySet, *lobby.Follower, *graced, error) {
+	transport := &http.Transport{DialContext: d.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 2 * time.Minute}
+	keys, err := token.NewKeySet(c.AuthURLs, &http.Client{Transport: transport}, d.Log, d.Now)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	revocations := token.NewRevocations(d.Now)
+	verifier, err := token.NewVerifier(c.Issuer, keys, revocations, d.Now)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	follower := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, revoked{revocations}, d.Log)
+	return keys, follower, &graced{verifier: verifier, follower: follower, grace: c.Grace}, nil
+}
+
+// Routes mounts the public API.
+func (s *Service) Routes(r fiber.Router) { s.api.Routes(r) }
+
+// InternalRoutes mounts what other services call, behind the service credential.
+func (s *Service) InternalRoutes(r fiber.Router) { s.api.InternalRoutes(r) }
+
+// Parts are the service's components, in the order in which they start; listeners come after them.
+func (s *Service) Parts() []lifecycle.Part { return s.parts }
+
+// bus carries what was committed to Redis.
+type bus struct {
+	*stream.Publisher
+
+	lobby *lobby.Publisher
+}
+
+// Announce implements ledger.Bus; the rest is the stream's publisher's.
+func (b bus) Announce(log chat.LogID, events []lobby.Event) { b.lobby.Announce(log, events) }
