@@ -145,7 +145,11 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil // the stragglers end with the process
 	}
-	return errors.Join(err, s.Listener.Close(), <-served)
+	closed := s.Listener.Close()
+	if errors.Is(closed, net.ErrClosed) {
+		closed = nil // as it should be: the app closed it
+	}
+	return errors.Join(err, closed, <-served)
 }
 
 // Listen opens a TCP listener; variable names where the address came from, for the error.
