@@ -131,4 +131,3 @@ func passedOn(environ []string) []string {
 	}
 	return passed
 }
-
