@@ -101,14 +101,20 @@ export class MessageView {
     return el(
       'div',
       { class: 'bar' },
-      el('button', { type: 'button', class: 'act-reply', on: { click: () => this.#actions.reply(this.message) } }, 'Reply'),
+      el('button', { type: 'button', class: 'act-reply', on: { click: () => this.#reply() } }, 'Reply'),
       this.own && el('button', { type: 'button', class: 'act-edit', on: { click: () => this.edit() } }, 'Edit'),
       mayDelete && el('button', { type: 'button', class: 'act-delete', on: { click: (/** @type {any} */ e) => this.#remove(e.currentTarget), blur: disarm } }, 'Delete'),
     );
   }
 
+  #reply() {
+    this.element.classList.remove('chosen');
+    this.#actions.reply(this.message);
+  }
+
   /** Puts a text field in the message's place. */
   edit() {
+    this.element.classList.remove('chosen');
     const bubble = find('.bubble', this.element);
     const area = el('textarea', { rows: 1, 'aria-label': 'Edit message' });
     area.value = this.message.body ?? '';
