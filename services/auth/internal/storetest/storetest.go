@@ -1,0 +1,168 @@
+// Package storetest holds what every store of auth promises, as tests that each of them runs, and
+// makes empty databases for tests.
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/auth/internal/account"
+	"github.com/parley-chat/parley/services/auth/internal/keys"
+	"github.com/parley-chat/parley/services/auth/internal/session"
+)
+
+// Store is all that a store of auth does.
+type Store interface {
+	account.Store
+	account.FirstStore
+	session.Store
+	keys.Store
+	Lobby
+}
+
+// Lobby is the lobby's part of a store.
+type Lobby interface {
+	LobbyLog(ctx context.Context) (chat.LogID, error)
+	LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
+	PruneLobby(ctx context.Context, before time.Time) error
+}
+
+// EachDatabase runs test on an empty database of each kind, given as PARLEY_AUTH_DATABASE is.
+func EachDatabase(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+}
+
+// SQLite returns the path of a database file that is not there yet.
+func SQLite(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "auth.db")
+}
+
+// Postgres returns the URL of an empty schema of its own, which goes with the test. A missing server
+// is a failure.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	base := os.Getenv("PARLEY_TEST_POSTGRES") //nolint:forbidigo // tests find their servers by it
+	if base == "" {
+		t.Fatal("PARLEY_TEST_POSTGRES is not set; run the tests by make test")
+	}
+	schema := "auth_" + strings.ToLower(rand.Text())
+	run := func(ctx context.Context, sql string) {
+		conn, err := pgx.Connect(ctx, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t.Context(), "CREATE SCHEMA "+schema)
+	t.Cleanup(func() { run(context.WithoutCancel(t.Context()), "DROP SCHEMA "+schema+" CASCADE") })
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("search_path", schema)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// Start is when the tests begin, in a clock that they turn by hand.
+var Start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+
+const tenant = chat.DefaultTenant
+
+// Run tries every promise on stores that open makes, an empty one each time.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	t.Helper()
+	for name, test := range map[string]func(t *testing.T, s Store){
+		"accounts are found":                 accountsAreFound,
+		"names are unique in a tenant":       namesAreUnique,
+		"tenants are apart":                  tenantsAreApart,
+		"accounts are listed":                accountsAreListed,
+		"changes are whole":                  changesAreWhole,
+		"effects go with the change":         effectsGoWithTheChange,
+		"an administrator stays":             anAdministratorStays,
+		"one first administrator":            oneFirstAdministrator,
+		"hashes are set if still old":        hashesAreSetIfStillOld,
+		"sessions are found":                 sessionsAreFound,
+		"no session for who is out":          noSessionForWhoIsOut,
+		"refresh tokens rotate":              refreshTokensRotate,
+		"rotations come one after the other": rotationsComeOneAfterTheOther,
+		"few tokens are kept":                fewTokensAreKept,
+		"sessions end once":                  sessionsEndOnce,
+		"sessions are swept":                 sessionsAreSwept,
+		"keys are kept":                      keysAreKept,
+		"key changes don't get lost":         keyChangesDontGetLost,
+		"the lobby is paged":                 theLobbyIsPaged,
+		"the lobby has no holes":             theLobbyHasNoHoles,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func wantCode(t *testing.T, what string, err error, code chat.Code) {
+	t.Helper()
+	if chat.CodeOf(err) != code {
+		t.Errorf("%s: %v, want %q", what, err, code)
+	}
+}
+
+func anAccount(name string) account.Account {
+	return account.Account{
+		Tenant: tenant, ID: chat.UserID("ID" + strings.ToUpper(name)), Username: name, Key: strings.ToLower(name), Hash: "hash of " + name,
+		Generation: 1, Created: Start,
+	}
+}
+
+func create(t *testing.T, s Store, a account.Account) account.Account {
+	t.Helper()
+	if err := s.CreateAccount(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func aSession(id string, u chat.User, generation int64) session.Session {
+	return session.Session{
+		Tenant: tenant, ID: chat.SessionID(id), User: u, Generation: generation, Family: []byte("family of " + id),
+		Created: Start, Used: Start,
+	}
+}
+
+func guest(name string) chat.User {
+	return chat.User{ID: chat.UserID("G" + name), Name: name, Kind: chat.KindGuest}
+}
+
+func begin(t *testing.T, s Store, sess session.Session) session.Session {
+	t.Helper()
+	if err := s.CreateSession(t.Context(), sess, session.Refresh{Hash: []byte("first of " + sess.ID), Issued: sess.Created}); err != nil {
+		t.Fatal(err)
+	}
+	return sess
+}
