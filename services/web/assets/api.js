@@ -59,7 +59,7 @@ export function explain(error, words = {}) {
     case 'too_large':
       return 'That is too long.';
     case 'forbidden':
-      return 'You may not do that.';
+      return message ? sentence(message) : 'You may not do that.';
     case 'not_found':
       return 'That is not there any more.';
     case 'unauthenticated':

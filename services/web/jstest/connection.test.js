@@ -111,7 +111,9 @@ test('the token is renewed on the open socket before it ends', async () => {
   c.greet(600_000, 3_600_000);
   await c.clock.advance(530_000);
   assert.equal(c.socket().all('auth').length, 1);
+  const end = c.clock.now() + 70_000;
   await c.clock.until(() => c.tokens.length === 2);
+  assert.ok(c.clock.now() < end);
   assert.deepEqual(c.tokens, [false, true]);
   assert.deepEqual(c.socket().all('auth').map((f) => f.token), ['token1', 'token2']);
   c.socket().say({ type: 'authed', id: c.socket().last('auth').id, expires_at: new Date(c.clock.now() + 600_000).toISOString() });
@@ -155,6 +157,15 @@ test('silence for two heartbeats is probed, and a probe without answer ends the 
   assert.equal(c.socket().closed, false);
   await c.clock.advance(80_000);
   assert.equal(c.sockets[0].closed, true);
+});
+
+test('a probe never leaves a room that one is in', async () => {
+  const c = client();
+  await c.online();
+  c.parley.join('0');
+  c.socket().say({ type: 'joined', id: c.socket().last('join').id, room: { slug: '0', log: 'L' }, cursor: 0, messages: [], recovered: false });
+  await c.clock.advance(51_000);
+  assert.equal(c.socket().last('leave').room, '00');
 });
 
 test('when the network or the page is back, a wait ends and a connection is probed', async () => {

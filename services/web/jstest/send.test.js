@@ -14,13 +14,14 @@ test('an unknown outcome is sent again with the same nonce, and the next one wai
   const second = c.parley.send('general', 'two');
   assert.deepEqual(bodies(c.socket()), ['one']);
   answer(c, 'unavailable', { retry_after_ms: 1_000 });
+  c.parley.send('general', 'three');
   await c.clock.advance(900);
   assert.deepEqual(bodies(c.socket()), ['one']);
   await c.clock.advance(10_000);
   assert.deepEqual(bodies(c.socket()), ['one', 'one']);
   ack(c, 1);
   ack(c, 2);
-  assert.deepEqual(bodies(c.socket()), ['one', 'one', 'two']);
+  assert.deepEqual(bodies(c.socket()), ['one', 'one', 'two', 'three']);
   const [a, b] = c.socket().all('send');
   assert.equal(a.nonce, b.nonce);
   assert.equal((await first).message, 1);
@@ -37,6 +38,7 @@ test('a connection lost before the answer: sent again in order, after the room i
   c.socket().cut();
   await c.redial();
   c.greet();
+  await c.clock.advance(5_000);
   assert.deepEqual(bodies(c.socket()), []);
   c.admit({ recovered: true, messages: undefined, events: [] });
   assert.equal(c.socket().last('send').nonce, nonce);

@@ -1,5 +1,8 @@
+import { webcrypto } from 'node:crypto';
 import { Parley } from '../assets/parley.js';
 import { FakeClock, fakeSockets, settle } from './fake.js';
+
+globalThis.crypto ??= webcrypto; // Node 18 has none, and is what Debian 12 brings
 
 export const me = { id: 'u1', name: 'anna', kind: 'user', staff: false };
 export const you = { id: 'u2', name: 'ben', kind: 'user', staff: false };
