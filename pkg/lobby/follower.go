@@ -40,6 +40,9 @@ type Follower struct {
 	name    string
 	handler Handler
 	log     *slog.Logger
+	// OnRenewed is told, before the first event of a new log, that the service was restored from a
+	// backup: what it told of before may never have happened. Set before Run; may be nil.
+	OnRenewed func(ctx context.Context)
 	// history is how far back a follower that starts must look: tokens of that age are still about.
 	history time.Duration
 
@@ -149,6 +152,9 @@ func (f *Follower) ask(ctx context.Context) error {
 		f.mu.Unlock()
 		if renamed { // restored from a backup: what it says now is all there is
 			f.log.WarnContext(ctx, "the lobby has a new log; starting anew", slog.String("lobby", f.name))
+			if f.OnRenewed != nil {
+				f.OnRenewed(ctx)
+			}
 			return f.catchUp(ctx)
 		}
 		f.apply(ctx, page.Log, page.Events)

@@ -1,0 +1,64 @@
+package edge
+
+import (
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/gateway"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/session"
+)
+
+// Config is what an operator may choose.
+type Config struct {
+	AuthURLs, RoomsURLs []string
+	Credential          string
+	Issuer              string
+	Browsers            webapi.Browsers
+	Grace               time.Duration
+	Limits              session.Limits
+	Rates               session.Rates
+	Connects, Polls     webapi.Limit
+	Presence            bool
+	Drain               gateway.Drain
+}
+
+// ConfigFrom reads the configuration of the service from the environment.
+func ConfigFrom(r *env.Reader) Config {
+	return Config{
+		AuthURLs:   r.URLs("PARLEY_AUTH_URL", "Base URLs of auth's internal listener, such as `http://auth:8081`, comma-separated."),
+		RoomsURLs:  r.URLs("PARLEY_ROOMS_URL", "Base URLs of rooms' internal listener, such as `http://rooms:8081`, comma-separated."),
+		Credential: webapi.CredentialFrom(r),
+		Issuer:     r.String("PARLEY_ISSUER", "parley", "The issuer that access tokens must name."),
+		Browsers:   webapi.BrowsersFrom(r),
+		Grace:      r.Duration("PARLEY_GRACE", 30*time.Second, "How long a service that can't reach auth or rooms goes on by what it last heard."),
+		Limits: session.Limits{
+			Limits: wire.Limits{
+				Frame:   r.Int("PARLEY_EDGE_FRAME_BYTES", 64<<10, 1<<10, "Bytes of a frame that a client may send."),
+				Body:    chat.MaxBodyBytes,
+				Rooms:   r.Int("PARLEY_EDGE_ROOMS", 100, 1, "Rooms that one socket may be in."),
+				Replay:  hub.MaxReplay,
+				Members: r.Int("PARLEY_PRESENCE_MEMBERS", 500, 0, "Members up to which a room names who is there; of more it tells only how many."),
+			},
+			Heartbeat:   r.Duration("PARLEY_EDGE_HEARTBEAT", 25*time.Second, "How often a socket is pinged; who is silent for two and a half of these is gone."),
+			OutboxBytes: r.Int("PARLEY_EDGE_OUTBOX_BYTES", 1<<20, 1<<20, "Bytes that may wait for one socket before it is cut as too slow a reader."),
+			AuthWithin:  r.Duration("PARLEY_EDGE_AUTH_WITHIN", 5*time.Second, "How long a socket may take to show a token."),
+		},
+		Rates: session.Rates{
+			Sends:  webapi.LimitFrom(r, "SENDS", webapi.Limit{PerSecond: 10, Burst: 50}, "Sends, edits and deletes of one user on one edge"),
+			Joins:  webapi.LimitFrom(r, "JOINS", webapi.Limit{PerSecond: 20, Burst: 200}, "Joins of one user on one edge"),
+			Frames: webapi.LimitFrom(r, "FRAMES", webapi.Limit{PerSecond: 200, Burst: 2000}, "Frames of any kind of one user on one edge, beyond which its sockets are cut,"),
+		},
+		Connects: webapi.LimitFrom(r, "CONNECTS", webapi.Limit{PerSecond: 100, Burst: 2000}, "Handshakes of one address (IPv6: one /64) on one edge"),
+		Polls:    webapi.LimitFrom(r, "POLLS", webapi.Limit{PerSecond: 20, Burst: 200}, "Long polls and event streams that one user starts on one edge"),
+		Presence: r.Bool("PARLEY_PRESENCE", true, "Whether edges tell who is in a room, and who types."),
+		Drain: gateway.Drain{
+			Delay:  r.Duration("PARLEY_DRAIN_DELAY", 5*time.Second, "From SIGTERM until clients are sent elsewhere: the time that others need to notice that this edge is not ready."),
+			Spread: r.Duration("PARLEY_DRAIN_SPREAD", 10*time.Second, "Over which the sockets are sent elsewhere."),
+			Grace:  r.Duration("PARLEY_DRAIN_GRACE", 25*time.Second, "How long a drain may take in all; less than the time until SIGKILL."),
+		},
+	}
+}

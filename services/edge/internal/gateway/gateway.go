@@ -1,0 +1,107 @@
+// Package gateway is where clients come in: the WebSocket, long polls and event streams, and the
+// drain that sends them elsewhere when the edge stops.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/contrib/websocket"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/session"
+)
+
+// Gateway takes clients in.
+type Gateway struct {
+	shared   *session.Shared
+	registry *session.Registry
+	auth     *webapi.Authenticator
+	connects *webapi.Limiter // by address
+	polls    *webapi.Limiter // by user
+	log      *slog.Logger
+	drain    Drain
+
+	upgrade  fiber.Handler
+	draining chan struct{} // closed when the drain begins
+}
+
+// Drain says how long the edge takes to stop: Delay for others to notice that it is not ready, then
+// Spread over which its sockets are told to go, and Grace in all.
+type Drain struct{ Delay, Spread, Grace time.Duration }
+
+// Options are what a Gateway is made of.
+type Options struct {
+	Shared          *session.Shared
+	Registry        *session.Registry
+	Authenticator   *webapi.Authenticator
+	Connects, Polls webapi.Limit
+	Log             *slog.Logger
+	Drain           Drain
+}
+
+// New makes a gateway.
+func New(o Options) *Gateway {
+	g := &Gateway{
+		shared: o.Shared, registry: o.Registry, auth: o.Authenticator, log: o.Log, drain: o.Drain,
+		connects: webapi.NewLimiter(o.Connects), polls: webapi.NewLimiter(o.Polls), draining: make(chan struct{}),
+	}
+	// The origin is checked before, where a cookie speaks for the caller; "*" leaves it to us. Buffers
+	// are small because idle sockets are many; frames are written past them.
+	g.upgrade = websocket.New(g.serve, websocket.Config{
+		HandshakeTimeout: 5 * time.Second, Origins: []string{"*"}, ReadBufferSize: 512, WriteBufferSize: 512,
+		RecoverHandler: func(*websocket.Conn) {
+			if p := recover(); p != nil {
+				g.log.Error("a socket's reader panicked", slog.Any("panic", p))
+			}
+		},
+	})
+	return g
+}
+
+// Routes mounts what clients call.
+func (g *Gateway) Routes(r fiber.Router) {
+	r.Get("/ws", g.socket)
+	r.Get("/sse", g.stream)
+	r.Get("/api/rooms/:slug/events", g.poll)
+}
+
+// Run is the drain: it waits for ctx to end and then sends everybody elsewhere. It must be the first
+// part to stop, while the listener still answers.
+func (g *Gateway) Run(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.drain.Grace)
+	defer cancel()
+	noticed := time.NewTimer(g.drain.Delay)
+	defer noticed.Stop()
+	<-noticed.C
+	close(g.draining)
+	g.registry.Drain(stopping, g.drain.Spread) // polls and streams are answered meanwhile
+	return nil
+}
+
+func (g *Gateway) isDraining() bool {
+	select {
+	case <-g.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+func errDraining() error {
+	return &chat.Error{Code: chat.CodeUnavailable, Message: "this part of Parley is stopping, come again", RetryAfter: time.Second}
+}
+
+// closeCode is what a frame that is no text is answered with.
+func closeCode(kind int) wire.CloseCode {
+	if kind == websocket.BinaryMessage {
+		return wire.CloseBinary
+	}
+	return wire.CloseNormal
+}

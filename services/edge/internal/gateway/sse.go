@@ -1,0 +1,234 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/session"
+)
+
+// Bounds of an event stream.
+const (
+	maxStreamRooms = 20
+	cursorsEvery   = time.Second
+	aliveEvery     = 15 * time.Second
+	streamTimeout  = 20 * time.Second // of one write
+)
+
+// stream sends the events of several rooms as server-sent events: the socket's JSON as data, and now
+// and then the cursors of all rooms as an id, with which the browser comes back.
+func (g *Gateway) stream(c *fiber.Ctx) error {
+	caller, err := g.auth.SignedIn(c)
+	if err != nil {
+		return err
+	}
+	if g.isDraining() {
+		return errDraining()
+	}
+	if err := g.polls.Allow(string(caller.User.ID)); err != nil {
+		return err
+	}
+	watcher := hub.NewWatcher()
+	followers, err := roomsAsked(c)
+	if err != nil {
+		return err
+	}
+	for _, f := range followers {
+		f.gateway, f.caller, f.watcher = g, caller, watcher
+	}
+	for _, f := range followers { // refused as a whole, while there is still a status to say it with
+		if err := f.enter(c.UserContext()); err != nil {
+			for _, entered := range followers {
+				entered.stop()
+			}
+			return err
+		}
+	}
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set("X-Accel-Buffering", "no")
+	conn := c.Context().Conn()
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		s := &eventStream{gateway: g, followers: followers, watcher: watcher, out: w, conn: conn}
+		s.run(context.Background())
+	})
+	return nil
+}
+
+// roomsAsked reads room and after, as many of each, in order. Last-Event-ID is newer.
+func roomsAsked(c *fiber.Ctx) ([]*follower, error) {
+	var slugs, afters []string
+	c.Context().QueryArgs().VisitAll(func(key, value []byte) {
+		switch string(key) {
+		case "room":
+			slugs = append(slugs, string(value))
+		case "after":
+			afters = append(afters, string(value))
+		}
+	})
+	if len(slugs) == 0 || len(slugs) > maxStreamRooms || len(slugs) != len(afters) {
+		return nil, chat.Errorf(chat.CodeBadRequest, `1 to %d times "room", and as many "after"`, maxStreamRooms)
+	}
+	resumed := map[string]string{}
+	for item := range strings.SplitSeq(c.Get("Last-Event-ID"), ",") {
+		if slug, after, ok := strings.Cut(item, ":"); ok {
+			resumed[slug] = after
+		}
+	}
+	followers := make([]*follower, len(slugs))
+	for i, slug := range slugs {
+		text := afters[i]
+		if newer, ok := resumed[slug]; ok {
+			text = newer
+		}
+		after, err := cursor(text)
+		if err != nil {
+			return nil, err
+		}
+		followers[i] = &follower{slug: chat.Slug(slug), after: after}
+	}
+	return followers, nil
+}
+
+// eventStream is one answer under way.
+type eventStream struct {
+	gateway   *Gateway
+	followers []*follower
+	watcher   *hub.Watcher
+	out       *bufio.Writer
+	conn      net.Conn
+
+	told   string // the cursors as last told
+	toldAt time.Time
+	wrote  time.Time
+}
+
+func (s *eventStream) run(ctx context.Context) {
+	defer func() {
+		for _, f := range s.followers {
+			f.stop()
+		}
+	}()
+	ticker := time.NewTicker(recheck)
+	defer ticker.Stop()
+	s.comment("parley")
+	for s.round(ctx) && s.flush() {
+		select {
+		case <-s.watcher.C:
+		case <-ticker.C:
+		case <-s.gateway.draining:
+			s.data(wire.Draining{Type: "draining", AfterMS: s.gateway.drain.Spread.Milliseconds()})
+			s.cursors(true)
+			s.flush()
+			return
+		}
+	}
+	s.flush()
+}
+
+// round writes what the rooms have; false ends the stream.
+func (s *eventStream) round(ctx context.Context) bool {
+	for again := true; again; {
+		again = false
+		for i := 0; i < len(s.followers); i++ {
+			f := s.followers[i]
+			events, err := f.next(ctx)
+			for _, event := range events {
+				s.raw(event)
+			}
+			again = again || len(events) > 0
+			if err != nil && !s.mend(ctx, i, err) {
+				return false
+			}
+		}
+		if again && !s.flush() {
+			return false
+		}
+	}
+	s.cursors(false)
+	if time.Since(s.wrote) > aliveEvery {
+		s.comment("alive")
+	}
+	return len(s.followers) > 0
+}
+
+// mend says what went wrong with a room, and goes on where that is possible.
+func (s *eventStream) mend(ctx context.Context, i int, err error) bool {
+	f := s.followers[i]
+	switch chat.CodeOf(err) { //nolint:exhaustive // what is not named here ends the stream
+	case chat.CodeConflict: // the cursor can't be continued: said, never hidden
+		f.log = ""
+		snapshot, err := f.snapshot(ctx)
+		if err != nil {
+			return chat.CodeOf(err) == chat.CodeUnavailable
+		}
+		f.after = snapshot.Cursor
+		s.data(wire.Joined{Type: "joined", Room: snapshot.Info, Cursor: snapshot.Cursor, Messages: snapshot.Messages, HasMore: snapshot.HasMore})
+		return true
+	case chat.CodeNotFound:
+		f.stop()
+		s.data(wire.RoomGone{Type: "room_deleted", Room: f.slug})
+		s.followers = append(s.followers[:i], s.followers[i+1:]...)
+		return len(s.followers) > 0
+	case chat.CodeUnavailable: // the next round tries again
+		return true
+	default:
+		s.data(wire.NewError(nil, err))
+		return false
+	}
+}
+
+func (f *follower) snapshot(ctx context.Context) (hub.Snapshot, error) {
+	shared := f.gateway.shared
+	room, lobbySeq, err := session.Enter(ctx, shared, f.caller.Tenant, f.caller.User, f.caller.Token, f.slug)
+	if err != nil {
+		return hub.Snapshot{}, err
+	}
+	defer shared.Hub.Release(room)
+	const newest = 50
+	return shared.Hub.Admit(ctx, room, roomsapi.Class(f.caller.User), lobbySeq, hub.Join{Limit: newest})
+}
+
+func (s *eventStream) data(frame any) {
+	if payload, err := json.Marshal(frame); err == nil {
+		s.raw(payload)
+	}
+}
+
+func (s *eventStream) raw(payload []byte) { s.write("data: " + string(payload) + "\n\n") }
+
+func (s *eventStream) comment(text string) { s.write(": " + text + "\n\n") }
+
+// cursors tells the browser what to come back with, once a second at most.
+func (s *eventStream) cursors(now bool) {
+	var id strings.Builder
+	for i, f := range s.followers {
+		if i > 0 {
+			id.WriteByte(',')
+		}
+		fmt.Fprintf(&id, "%s:%d", f.slug, f.after)
+	}
+	if id.String() == s.told || !now && time.Since(s.toldAt) < cursorsEvery {
+		return
+	}
+	s.told, s.toldAt = id.String(), time.Now()
+	s.write("id: " + s.told + "\n\n")
+}
+
+func (s *eventStream) write(text string) {
+	s.wrote = time.Now()
+	_ = s.conn.SetWriteDeadline(s.wrote.Add(streamTimeout))
+	_, _ = s.out.WriteString(text) // an error stays in the writer until flush
+}
+
+func (s *eventStream) flush() bool { return s.out.Flush() == nil }

@@ -1,0 +1,187 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/stream"
+)
+
+// Join says how somebody comes in: where After is given, with what came since that cursor.
+type Join struct {
+	After *chat.Seq
+	Log   chat.LogID // of the cursor, "" if the client did not say
+	Limit int        // messages, where there is nothing to resume
+
+	lobby chat.Seq // of the access decision
+}
+
+// Open returns the room that access names, opened: its bell is heard, its tail is in memory. The
+// caller must Release it. Opening goes in this order: subscribe the bell and wait for the
+// confirmation, load the tail from the log, read the stream from the tail's head on (the bell's
+// confirmation makes the tailer look), then admit.
+func (h *Hub) Open(ctx context.Context, tenant chat.TenantID, access roomsapi.Access) (*Room, error) {
+	if h.Held() {
+		return nil, errHeld()
+	}
+	h.mu.Lock()
+	room := h.rooms[access.ID]
+	mine := room == nil
+	if mine {
+		event, _ := h.events.Get(access.ID)
+		room = &Room{
+			ID: access.ID, Tenant: tenant, Slug: access.Room.Slug, Key: stream.Room{Tenant: tenant, Log: access.Room.Log},
+			opened: make(chan struct{}), info: *access.Room, event: event, idle: time.Now(),
+			members: map[Member]struct{}{}, watchers: map[*Watcher]struct{}{}, access: map[string]bool{},
+		}
+		h.rooms[room.ID], h.byKey[room.Key], h.bySlug[address{tenant, room.Slug}] = room, room, room
+		h.metrics.rooms.Set(float64(len(h.rooms)))
+	}
+	room.mu.Lock()
+	room.using++
+	room.mu.Unlock()
+	h.mu.Unlock()
+
+	if mine {
+		h.open(context.WithoutCancel(ctx), room)
+	}
+	select {
+	case <-room.opened:
+	case <-ctx.Done():
+		h.Release(room)
+		return nil, chat.Errorf(chat.CodeUnavailable, "the room takes too long to open, try again")
+	}
+	if room.openErr != nil {
+		h.Release(room)
+		return nil, room.openErr
+	}
+	return room, nil
+}
+
+// Release says that whoever opened the room does not need it any longer to stay open.
+func (h *Hub) Release(room *Room) {
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	room.using--
+}
+
+func (h *Hub) open(ctx context.Context, room *Room) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := h.bell.Subscribe(ctx, room.Key); err != nil { // heads and ranges do without it
+		h.logger.DebugContext(ctx, "a room opens without its bell", "error", err)
+	}
+	tail, err := h.log.Tail(ctx, room.ID, MaxTailEntries, MaxTailBytes)
+	if err == nil && tail.Log != room.Key.Log {
+		err = chat.Errorf(chat.CodeUnavailable, "the room's log has just been renewed, try again")
+	}
+	if err != nil {
+		h.mu.Lock()
+		if h.rooms[room.ID] == room {
+			h.forget(room)
+		}
+		h.mu.Unlock()
+		h.bell.Unsubscribe(ctx, room.Key)
+		room.openErr = err
+		close(room.opened)
+		return
+	}
+	room.mu.Lock()
+	for _, e := range tail.Entries {
+		room.tail.add(room.Slug, e)
+	}
+	room.head, room.floor = tail.Head, tail.Floor
+	room.mu.Unlock()
+	close(room.opened)
+}
+
+// Join makes m a member of the open room and hands it its snapshot through answer, in the same
+// instant. CodeUnavailable if access must be asked for again.
+func (h *Hub) Join(ctx context.Context, room *Room, m Member, class string, lobbySeq chat.Seq, j Join, answer func(Snapshot)) error {
+	j.lobby = lobbySeq
+	if j.After != nil && *j.After > room.Head() {
+		// The client has seen more than we have: catch up before we judge its cursor.
+		if err := h.Fill(ctx, room); err != nil {
+			return err
+		}
+	}
+	var older []roomsapi.Entry
+	source := "memory"
+	for {
+		if h.Held() {
+			return errHeld()
+		}
+		met, err := room.admit(m, class, j, older, func(s Snapshot) {
+			if j.After != nil && !s.Recovered {
+				source = "refused"
+			}
+			answer(s)
+		})
+		if err != nil {
+			return err
+		}
+		if met {
+			break
+		}
+		source = "log"
+		if older, err = h.readOlder(ctx, room, *j.After, older); err != nil {
+			return err
+		}
+	}
+	if j.After != nil {
+		h.metrics.resumes.WithLabelValues(source).Inc()
+	}
+	return nil
+}
+
+// readOlder continues older, the entries after a cursor that the tail does not reach back to.
+func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older []roomsapi.Entry) ([]roomsapi.Entry, error) {
+	if len(older) > 0 {
+		after = older[len(older)-1].Seq
+	}
+	page, err := h.log.Entries(ctx, room.ID, after, MaxReplay, maxReplayBytes)
+	if err != nil {
+		return nil, err
+	}
+	if len(page.Entries) == 0 || page.Entries[0].Seq != after+1 || page.Log != room.Key.Log {
+		return nil, chat.Errorf(chat.CodeUnavailable, "the room's log is changing, try again")
+	}
+	return append(older, page.Entries...), nil
+}
+
+// Fill reads what the room's log has beyond what has been delivered, and delivers it.
+func (h *Hub) Fill(ctx context.Context, room *Room) error {
+	room.fillOnce.Lock()
+	defer room.fillOnce.Unlock()
+	for {
+		if h.Held() {
+			return errHeld()
+		}
+		before := room.Head()
+		page, err := h.log.Entries(ctx, room.ID, before, MaxTailEntries, MaxTailBytes)
+		if err != nil {
+			if chat.CodeOf(err) == chat.CodeNotFound {
+				return errGone
+			}
+			return err
+		}
+		if page.Log != room.Key.Log {
+			return ErrRenewed
+		}
+		after := room.Deliver(page.Entries)
+		h.metrics.filled.Add(float64(after - before))
+		if after >= page.Head || len(page.Entries) == 0 {
+			return nil
+		}
+	}
+}
+
+// ErrRenewed says that the room's log went back in time and has another name now.
+var ErrRenewed = errors.New("the room has another log") //nolint:gochecknoglobals // a constant
+
+func errHeld() error {
+	return &chat.Error{Code: chat.CodeUnavailable, Message: "this part of Parley has lost contact, try again", RetryAfter: time.Second}
+}

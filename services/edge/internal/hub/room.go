@@ -1,0 +1,262 @@
+package hub
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/stream"
+	"github.com/parley-chat/parley/pkg/wire"
+)
+
+// Member is a socket in a room.
+type Member interface {
+	// Deliver hands over whole frames of the room, made once for all members and not to be changed.
+	// It never blocks: a member that can't take them ends by itself. written is the time from which
+	// the frames' way is measured.
+	Deliver(room *Room, frames []byte, written time.Time)
+	// TakenOut drops the frames of the room that have not gone out yet, and hands over a last one.
+	TakenOut(room *Room, frame []byte)
+	User() chat.User
+}
+
+// Room is a room that somebody on this edge follows. Lock order: a Room's mu before its members'
+// own locks; never two Rooms'.
+type Room struct {
+	ID     chat.RoomID
+	Tenant chat.TenantID
+	Slug   chat.Slug
+	Key    stream.Room
+
+	opened   chan struct{} // closed when opening has ended
+	openErr  error         // of opening; read after opened
+	fillOnce sync.Mutex    // held by whoever fills
+
+	mu       sync.Mutex
+	info     chat.Room
+	tail     tail
+	head     chat.Seq
+	floor    chat.Seq
+	rung     chat.Seq // the highest seq that a bell or a head has told of
+	members  map[Member]struct{}
+	watchers map[*Watcher]struct{}
+	access   map[string]bool // classes of users that may read, decided after every handled lobby event
+	event    chat.Seq        // the last event of rooms' lobby on this room
+	gone     bool            // deleted, or closed: nobody is admitted any more
+	idle     time.Time       // since when nobody follows
+	using    int             // joins under way, which keep the room open
+}
+
+// Snapshot is what a join gets: either Events (Recovered) or Messages, ending at Cursor.
+type Snapshot struct {
+	Info      chat.Room
+	Cursor    chat.Seq
+	Events    []json.RawMessage
+	Messages  []json.RawMessage
+	HasMore   bool
+	Recovered bool
+}
+
+// Info is the room as it is now.
+func (r *Room) Info() chat.Room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.infoLocked()
+}
+
+func (r *Room) infoLocked() chat.Room {
+	info := r.info
+	info.Head, info.Floor = r.head, r.floor
+	return info
+}
+
+// Head is how far the room's entries have been delivered on this edge.
+func (r *Room) Head() chat.Seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.head
+}
+
+// Ring notes that the log reaches seq, and says how far it is known to reach.
+func (r *Room) Ring(seq chat.Seq) (head, rung chat.Seq) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rung = max(r.rung, seq)
+	return r.head, r.rung
+}
+
+// Deliver takes entries in, in the order of their seqs: those known already are passed over, those
+// after a hole are left. Whoever follows gets the new ones, as frames in one buffer made once.
+// It returns how far the room reaches afterwards.
+func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := 0
+	for first < len(entries) && entries[first].Seq <= r.head {
+		first++
+	}
+	last, total := first, 0
+	for last < len(entries) && entries[last].Seq == r.head+1+chat.Seq(last-first) {
+		total += len(entries[last].Event) + 10
+		last++
+	}
+	if first == last {
+		return r.head
+	}
+	frames := make([]byte, 0, total)
+	for i := first; i < last; i++ {
+		frames = wire.AppendText(frames, entries[i].Event)
+		r.tail.add(r.Slug, entries[i])
+	}
+	r.head = entries[last-1].Seq
+	written := time.UnixMilli(entries[first].AtMS)
+	for member := range r.members {
+		member.Deliver(r, frames, written)
+	}
+	r.stirWatchers()
+	return r.head
+}
+
+// Broadcast hands a frame that is not of the log to every member but those of the user except.
+func (r *Room) Broadcast(frame []byte, except chat.UserID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for member := range r.members {
+		if member.User().ID != except {
+			member.Deliver(r, frame, time.Time{})
+		}
+	}
+}
+
+// Admits says whether everybody of the class is known to have access, by a decision no later event
+// has put in doubt.
+func (r *Room) Admits(class string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.access[class] && !r.gone
+}
+
+// Grant remembers a decision for all of a class, taken at that seq of the lobby. It returns false if
+// a later event on the room has been handled: the decision must be asked for again.
+func (r *Room) Grant(class string, forAll bool, lobby chat.Seq) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if lobby < r.event {
+		return false
+	}
+	if forAll {
+		r.access[class] = true
+	}
+	return true
+}
+
+// errAskAgain says that access must be asked for again: an event on the room came in between.
+var errAskAgain = chat.Errorf(chat.CodeUnavailable, "the room's access is changing, try again") //nolint:gochecknoglobals // a constant
+
+// errGone says that the room is not there any more.
+var errGone = chat.Errorf(chat.CodeNotFound, "there is no such room") //nolint:gochecknoglobals // a constant
+
+// admit makes m a member and takes its snapshot at the same instant: the next entry that is
+// delivered to it is the snapshot's Cursor + 1. answer is called in that instant and must hand the
+// snapshot to m without blocking. Older holds events before the tail, from after on. False says that
+// older and tail don't meet.
+func (r *Room) admit(m Member, class string, j Join, older []roomsapi.Entry, answer func(Snapshot)) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone {
+		return true, errGone
+	}
+	if class != "" && !r.access[class] && j.lobby < r.event {
+		return true, errAskAgain
+	}
+	s := Snapshot{Info: r.infoLocked(), Cursor: r.head}
+	if r.resumable(j) && bytesOf(older) <= maxReplayBytes {
+		from := *j.After
+		if len(older) > 0 {
+			from = older[len(older)-1].Seq
+		}
+		newer, ok := r.tail.since(r.head, from)
+		if !ok {
+			return false, nil
+		}
+		s.Recovered = true
+		s.Events = make([]json.RawMessage, 0, len(older)+len(newer))
+		for i := range older {
+			s.Events = append(s.Events, older[i].Event)
+		}
+		s.Events = append(s.Events, newer...)
+		if length(s.Events) > maxReplayBytes || len(s.Events) > MaxReplay {
+			s.Recovered, s.Events = false, nil
+		}
+	}
+	if !s.Recovered {
+		s.Messages, s.HasMore = r.tail.messages(j.Limit, maxReplayBytes, r.floor)
+	}
+	if m != nil {
+		r.members[m] = struct{}{}
+	}
+	answer(s)
+	return true, nil
+}
+
+// resumable says whether the entries after j.After are all still there, and few enough.
+func (r *Room) resumable(j Join) bool {
+	return j.After != nil && (j.Log == "" || j.Log == r.info.Log) &&
+		*j.After >= r.floor-1 && *j.After <= r.head && r.head-*j.After <= MaxReplay
+}
+
+func bytesOf(entries []roomsapi.Entry) int {
+	total := 0
+	for i := range entries {
+		total += len(entries[i].Event)
+	}
+	return total
+}
+
+func length(events []json.RawMessage) int {
+	total := 0
+	for _, e := range events {
+		total += len(e)
+	}
+	return total
+}
+
+// Leave takes m out; its frames of the room that have not gone out yet are dropped with the last one.
+func (r *Room) Leave(m Member, last []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.members, m)
+	m.TakenOut(r, last)
+	r.idle = time.Now()
+}
+
+// Remove takes m out without a word, when its socket ends.
+func (r *Room) Remove(m Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.members, m)
+	r.idle = time.Now()
+}
+
+// update takes in what an event of the lobby says of the room, and takes out whom refused names.
+// Nobody who is admitted afterwards is admitted by a decision of before.
+func (r *Room) update(event chat.Seq, info *chat.Room, gone bool, refused func(Member) []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.event = max(r.event, event)
+	r.gone = r.gone || gone
+	clear(r.access)
+	if info != nil {
+		r.info = *info
+	}
+	for member := range r.members {
+		if frame := refused(member); frame != nil {
+			delete(r.members, member)
+			member.TakenOut(r, frame)
+			r.idle = time.Now()
+		}
+	}
+	r.stirWatchers()
+}

@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"encoding/json"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+)
+
+// Bounds of what an edge keeps of a room's log in memory. What is older is read from the log.
+const (
+	MaxTailEntries = 512
+	MaxTailBytes   = 256 << 10
+)
+
+// tail is the newest run of a room's log without a hole, with later edits and deletes folded in: an
+// entry that is replayed shows its message as it is now.
+type tail struct {
+	entries []roomsapi.Entry // the last one's seq is the room's head
+	bytes   int
+}
+
+func size(e *roomsapi.Entry) int { return len(e.Event) + len(e.State) + 64 }
+
+// add appends the entry that is next.
+func (t *tail) add(slug chat.Slug, e roomsapi.Entry) {
+	if len(e.State) > 0 {
+		t.fold(slug, e.Message, e.State)
+	}
+	t.entries = append(t.entries, e)
+	t.bytes += size(&e)
+	drop := 0
+	for kept := len(t.entries); kept-drop > 1 && (kept-drop > MaxTailEntries || t.bytes > MaxTailBytes); drop++ {
+		t.bytes -= size(&t.entries[drop])
+		t.entries[drop] = roomsapi.Entry{} // the array outlives the slice
+	}
+	t.entries = t.entries[drop:]
+}
+
+// fold shows message as state in every kept entry about it.
+func (t *tail) fold(slug chat.Slug, message chat.Seq, state json.RawMessage) {
+	for i := range t.entries {
+		e := &t.entries[i]
+		if e.Message != message || e.Kind != "message" && e.Kind != "edited" {
+			continue
+		}
+		event, err := json.Marshal(struct {
+			Type    string          `json:"type"`
+			Room    chat.Slug       `json:"room"`
+			Seq     chat.Seq        `json:"seq"`
+			Message json.RawMessage `json:"message"`
+		}{e.Kind, slug, e.Seq, state})
+		if err != nil {
+			continue // not JSON: decoders before us let none such pass
+		}
+		t.bytes -= size(e)
+		e.Event = event
+		if len(e.State) > 0 {
+			e.State = state
+		}
+		t.bytes += size(e)
+	}
+}
+
+// since returns the events after a seq; false if the tail does not reach back that far.
+func (t *tail) since(head, after chat.Seq) ([]json.RawMessage, bool) {
+	missing := int(head - after)
+	if missing > len(t.entries) {
+		return nil, false
+	}
+	events := make([]json.RawMessage, 0, missing)
+	for i := len(t.entries) - missing; i < len(t.entries); i++ {
+		events = append(events, t.entries[i].Event)
+	}
+	return events, true
+}
+
+// messages returns the newest messages in their current state, oldest first, within limit and bytes,
+// and whether the log may hold older ones.
+func (t *tail) messages(limit, bytes int, floor chat.Seq) (messages []json.RawMessage, more bool) {
+	first := len(t.entries)
+	for first > 0 && len(messages) < limit {
+		e := &t.entries[first-1]
+		if e.Kind == "message" {
+			var event struct {
+				Message json.RawMessage `json:"message"`
+			}
+			if bytes -= len(e.Event); bytes < 0 || json.Unmarshal(e.Event, &event) != nil {
+				break
+			}
+			messages = append(messages, event.Message)
+		}
+		first--
+	}
+	for i, j := 0, len(messages)-1; i < j; i, j = i+1, j-1 {
+		messages[i], messages[j] = messages[j], messages[i]
+	}
+	for i := range first {
+		more = more || t.entries[i].Kind == "message"
+	}
+	if len(t.entries) > 0 && t.entries[0].Seq > floor {
+		more = true
+	}
+	if messages == nil {
+		messages = []json.RawMessage{}
+	}
+	return messages, more
+}

@@ -1,0 +1,163 @@
+// Package roomsclient is the edge's side of the border with the rooms service: appends in lanes,
+// questions of access in batches, and reads of the log.
+package roomsclient
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/edge/internal/lanes"
+)
+
+// Caller reaches the pods of the rooms service: webapi.Client.
+type Caller interface {
+	// Post makes a call that may safely be made twice.
+	Post(ctx context.Context, path string, request, answer any) error
+	// PostOnce makes a call once, to the pod of that number if it can be reached. CodeUnavailable means
+	// that nobody knows whether it was carried out.
+	PostOnce(ctx context.Context, pod int, path string, request, answer any) error
+}
+
+// laneCount spreads rooms: a hot or stuck room holds up its lane only. The same on every edge, so that
+// the batches of different lanes never meet in the database.
+const laneCount = 16
+
+// patience is how long an append may wait, and how long it is tried, before its outcome is told as unknown.
+const patience = 2 * time.Second
+
+// readTimeout bounds a read of the log.
+const readTimeout = 5 * time.Second
+
+// Client calls the rooms service. Safe for concurrent use.
+type Client struct {
+	caller  Caller
+	appends [laneCount]*lanes.Lane[roomsapi.Append, roomsapi.Outcome]
+	access  *lanes.Lane[roomsapi.Question, roomsapi.Access]
+	batches prometheus.Histogram
+	retries prometheus.Counter
+}
+
+// New makes a client.
+func New(caller Caller, registry prometheus.Registerer) *Client {
+	metrics := promauto.With(registry)
+	c := &Client{
+		caller:  caller,
+		batches: metrics.NewHistogram(prometheus.HistogramOpts{Name: "parley_edge_append_batch_entries", Help: "Entries in one append.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
+		retries: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_append_retries_total", Help: "Appends that were sent again, their outcome being unknown."}),
+	}
+	for i := range c.appends {
+		c.appends[i] = lanes.New(lanes.Bounds{Batch: 256, BatchBytes: 1 << 20, Bytes: 4 << 20, Age: patience},
+			func(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
+				return c.append(ctx, i, batch)
+			})
+	}
+	c.access = lanes.New(lanes.Bounds{Batch: 500, BatchBytes: 1 << 20, Bytes: 16 << 20, Age: readTimeout}, c.ask)
+	return c
+}
+
+// Append queues a in its room's lane. done gets the entry's seq (a message's id) once it is
+// committed, or an error: CodeUnavailable and CodeInternal mean that its outcome is unknown.
+func (c *Client) Append(a roomsapi.Append, done func(chat.Seq, error)) {
+	lane := c.appends[uint64(a.Room)%laneCount] //nolint:gosec // only spreads
+	lane.Submit(a, len(a.Body)+len(a.Token)+200, func(outcome roomsapi.Outcome, err error) {
+		if err == nil {
+			err = outcome.Error.Err()
+		}
+		done(outcome.Seq, err)
+	})
+}
+
+// append sends a batch. While its outcome is unknown it is sent again, to the next pod: every entry
+// has a nonce, so that it is stored once, and the order of the lane is kept.
+func (c *Client) append(ctx context.Context, lane int, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c.batches.Observe(float64(len(batch)))
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for try := 0; ; try++ {
+		var answer roomsapi.AppendResponse
+		err := c.caller.PostOnce(ctx, lane+try, roomsapi.PathAppend, roomsapi.AppendRequest{Entries: batch}, &answer)
+		if err == nil && len(answer.Outcomes) == len(batch) {
+			return answer.Outcomes, nil
+		}
+		if err != nil && !chat.Unknown(err) {
+			return nil, err
+		}
+		if err == nil {
+			err = errShort
+		}
+		pause.Reset(time.Duration(min(try, 4)) * 50 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(chat.Errorf(chat.CodeUnavailable, "no word of whether this was stored: send it again with the same nonce"), err)
+		case <-pause.C:
+			c.retries.Inc()
+		}
+	}
+}
+
+var errShort = errors.New("the rooms service answered for fewer entries than were sent") //nolint:gochecknoglobals // a constant
+
+// Access asks what the bearer of token may do in a room. CodeNotFound is a room that it may not know of.
+func (c *Client) Access(ctx context.Context, token string, slug chat.Slug) (roomsapi.Access, error) {
+	access, err := c.access.Do(ctx, roomsapi.Question{Token: token, Slug: slug}, len(token)+100)
+	if err == nil {
+		err = access.Error.Err()
+	}
+	if err == nil && access.Room == nil {
+		err = errShort
+	}
+	return access, err
+}
+
+func (c *Client) ask(ctx context.Context, batch []roomsapi.Question) ([]roomsapi.Access, error) {
+	var answer roomsapi.AccessResponse
+	err := c.read(ctx, roomsapi.PathAccess, roomsapi.AccessRequest{Questions: batch}, &answer)
+	return answer.Answers, err
+}
+
+// Tail returns the newest entries of a room.
+func (c *Client) Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (page roomsapi.Range, err error) {
+	err = c.read(ctx, roomsapi.PathTail, roomsapi.TailRequest{Room: room, Limit: limit, Bytes: bytes}, &page)
+	return page, err
+}
+
+// Entries returns entries of a room after a seq, oldest first.
+func (c *Client) Entries(ctx context.Context, room chat.RoomID, after chat.Seq, limit, bytes int) (page roomsapi.Range, err error) {
+	err = c.read(ctx, roomsapi.PathEntries, roomsapi.EntriesRequest{Room: room, After: after, Limit: limit, Bytes: bytes}, &page)
+	return page, err
+}
+
+// History returns messages of a room in their current state, newest first.
+func (c *Client) History(ctx context.Context, room chat.RoomID, before chat.Seq, limit int) (page roomsapi.History, err error) {
+	err = c.read(ctx, roomsapi.PathHistory, roomsapi.HistoryRequest{Room: room, Before: before, Limit: limit}, &page)
+	return page, err
+}
+
+// Heads returns how far the logs of the rooms changed lately reach.
+func (c *Client) Heads(ctx context.Context) (heads []roomsapi.Head, err error) {
+	var answer roomsapi.Heads
+	err = c.read(ctx, roomsapi.PathHeads, struct{}{}, &answer)
+	return answer.Heads, err
+}
+
+func (c *Client) read(ctx context.Context, path string, request, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return c.caller.Post(ctx, path, request, answer)
+}
+
+// Wait returns when nothing is under way. Nothing may be asked any more.
+func (c *Client) Wait() {
+	for _, lane := range c.appends {
+		lane.Wait()
+	}
+	c.access.Wait()
+}

@@ -1,0 +1,254 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+)
+
+// commandTimeout bounds what a command may make its socket wait.
+const commandTimeout = 8 * time.Second
+
+// Handle carries out one frame of the client. It returns when the next one may be read: joins wait,
+// sends don't.
+func (s *Session) Handle(ctx context.Context, frame []byte) {
+	if s.outbox.Closing() {
+		return
+	}
+	s.Heard()
+	if !utf8.Valid(frame) {
+		s.Close(wire.CloseInvalidUTF8)
+		return
+	}
+	if s.flooding() {
+		s.Close(wire.CloseFlooding)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	c, err := wire.DecodeCommand(frame)
+	if err == nil {
+		err = s.carryOut(ctx, c)
+	}
+	if !errors.Is(err, errLater) {
+		s.Metrics.commands.WithLabelValues(label(c.Type), result(err)).Inc()
+	}
+	if err != nil && !errors.Is(err, errLater) {
+		s.reply(wire.NewError(c.ID, err))
+	}
+	s.outbox.Wait()
+}
+
+// maxEarly bounds the frames of a socket that has not shown a token yet.
+const maxEarly = 20
+
+func (s *Session) flooding() bool {
+	if s.budget != nil {
+		return !s.budget.frames.Allow()
+	}
+	s.early++
+	return s.early > maxEarly
+}
+
+// errLater says that a command is answered when its outcome is known.
+var errLater = errors.New("answered later") //nolint:gochecknoglobals // a constant
+
+func (s *Session) carryOut(ctx context.Context, c wire.Command) error {
+	if c.Type == wire.TypeAuth {
+		return s.auth(ctx, c)
+	}
+	if _, authed := s.Claims(); !authed {
+		return chat.Errorf(chat.CodeUnauthenticated, `the first frame must be "auth"`)
+	}
+	switch c.Type {
+	case wire.TypeJoin:
+		return s.join(ctx, c)
+	case wire.TypeLeave:
+		return s.leave(c)
+	case wire.TypeSend, wire.TypeEdit, wire.TypeDelete:
+		return s.append(c)
+	case wire.TypeHistory:
+		return s.history(ctx, c)
+	case wire.TypeTyping:
+		return s.typing(c)
+	case wire.TypeMembers:
+		return s.members(c)
+	}
+	return chat.Errorf(chat.CodeBadRequest, "there is no command %.40q", c.Type)
+}
+
+// auth makes the session somebody's, or renews the token of the same user.
+func (s *Session) auth(ctx context.Context, c wire.Command) error {
+	claims, err := s.Verifier.Verify(ctx, c.Token)
+	before, authed := s.Claims()
+	switch {
+	case err != nil && !authed && chat.CodeOf(err) == chat.CodeUnauthenticated:
+		s.reply(wire.NewError(c.ID, err))
+		s.Close(wire.CloseUnauthenticated)
+		return errLater
+	case err != nil:
+		return err
+	case authed && (claims.User.ID != before.User.ID || claims.Tenant != before.Tenant):
+		return chat.Errorf(chat.CodeForbidden, "the socket belongs to another user")
+	case authed:
+		s.mu.Lock()
+		s.claims, s.token = claims, c.Token
+		s.mu.Unlock()
+	default:
+		s.Greet(claims, c.Token)
+	}
+	s.reply(wire.Authed{Type: "authed", ID: c.ID, ExpiresAt: chat.At(claims.Expires)})
+	return nil
+}
+
+// room returns the room that the session is in, CodeForbidden if it is not.
+func (s *Session) room(slug chat.Slug) (*hub.Room, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if room := s.rooms[slug]; room != nil {
+		return room, nil
+	}
+	return nil, chat.Errorf(chat.CodeForbidden, "join the room first")
+}
+
+func (s *Session) leave(c wire.Command) error {
+	if !c.Room.Valid() {
+		return errSlug()
+	}
+	s.mu.Lock()
+	room := s.rooms[c.Room]
+	delete(s.rooms, c.Room)
+	s.mu.Unlock()
+	if room != nil {
+		room.Leave(s, nil)
+		s.Presence.Exit(room, s.User(), false)
+	}
+	s.reply(wire.Left{Type: "left", ID: c.ID, Room: c.Room})
+	return nil
+}
+
+// append checks a send, edit or delete and hands it to the room's lane. Its answer follows when it is
+// committed.
+func (s *Session) append(c wire.Command) error {
+	room, err := s.room(c.Room)
+	if err != nil {
+		return err
+	}
+	a := roomsapi.Append{Room: room.ID, Kind: roomsapi.Kind(c.Type), Nonce: c.Nonce}
+	switch a.Kind {
+	case roomsapi.KindSend:
+		if a.ReplyTo = c.ReplyTo; a.ReplyTo < 0 {
+			return chat.Errorf(chat.CodeNotFound, "there is no such message to reply to")
+		}
+		a.Body, err = c.Body, chat.CheckBody(c.Body)
+	case roomsapi.KindEdit:
+		a.Message, a.Body, err = c.Message, c.Body, chat.CheckBody(c.Body)
+	case roomsapi.KindDelete:
+		a.Message = c.Message
+	}
+	if err == nil && a.Nonce == "" && a.Kind != roomsapi.KindSend {
+		a.Nonce = rand.Text() // so that the lane may send it again
+	}
+	if err == nil {
+		err = chat.CheckNonce(a.Nonce)
+	}
+	if err == nil {
+		err = allow(s.budget.sends)
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	a.Token = s.token
+	s.mu.Unlock()
+	start := time.Now()
+	s.Rooms.Append(a, func(seq chat.Seq, err error) {
+		s.Metrics.acks.WithLabelValues(c.Type).Observe(time.Since(start).Seconds())
+		s.Metrics.commands.WithLabelValues(c.Type, result(err)).Inc()
+		switch {
+		case err != nil:
+			s.reply(wire.NewError(c.ID, err))
+		case a.Kind == roomsapi.KindSend:
+			s.reply(wire.Sent{Type: "sent", ID: c.ID, Room: c.Room, Message: seq})
+		default:
+			s.reply(wire.OK{Type: "ok", ID: c.ID, Seq: seq})
+		}
+	})
+	return errLater
+}
+
+func (s *Session) history(ctx context.Context, c wire.Command) error {
+	room, err := s.room(c.Room)
+	if err != nil {
+		return err
+	}
+	if c.Before < 0 {
+		return chat.Errorf(chat.CodeBadRequest, `"before" can't be negative`)
+	}
+	page, err := s.Rooms.History(ctx, room.ID, c.Before, limit(c.Limit))
+	if err != nil {
+		return err
+	}
+	if _, err := s.room(c.Room); err != nil { // taken out meanwhile
+		return err
+	}
+	s.reply(wire.History{Type: "history", ID: c.ID, Room: c.Room, Messages: page.Messages, HasMore: page.HasMore})
+	return nil
+}
+
+func (s *Session) typing(c wire.Command) error {
+	room, err := s.room(c.Room)
+	if err == nil {
+		s.Presence.Typing(room, s.User())
+	}
+	return err
+}
+
+func (s *Session) members(c wire.Command) error {
+	room, err := s.room(c.Room)
+	if err != nil {
+		return err
+	}
+	users, count := s.Presence.Members(room)
+	s.reply(wire.Members{Type: "members", ID: c.ID, Room: c.Room, Members: users, MemberCount: count})
+	return nil
+}
+
+// Bounds of a page of messages.
+const (
+	defaultPage = 50
+	maxPage     = 100
+)
+
+// limit cuts what the client asks for to what is allowed.
+func limit(asked *int) int {
+	if asked == nil {
+		return defaultPage
+	}
+	return min(max(*asked, 1), maxPage)
+}
+
+func errSlug() error { return chat.Errorf(chat.CodeNotFound, "there is no such room") }
+
+// label keeps to the closed set of types, since strangers may send any.
+func label(kind string) string {
+	switch kind {
+	case wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeSend, wire.TypeEdit, wire.TypeDelete, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers:
+		return kind
+	}
+	return "unknown"
+}
+
+func result(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return string(chat.CodeOf(err))
+}

@@ -1,0 +1,208 @@
+// Package session is one client's socket: who it is, which rooms it is in, its commands and its
+// outbox. It knows no HTTP: gateway reads its frames and hands them over.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+)
+
+// Verifier checks access tokens: token.Verifier.
+type Verifier interface {
+	Verify(ctx context.Context, raw string) (token.Claims, error)
+}
+
+// Rooms is what a session asks of the rooms service: roomsclient.Client.
+type Rooms interface {
+	// Append queues an entry; done gets its seq once it is committed.
+	Append(a roomsapi.Append, done func(chat.Seq, error))
+	// Access asks what the bearer of token may do in a room.
+	Access(ctx context.Context, token string, slug chat.Slug) (roomsapi.Access, error)
+	// History returns messages in their current state, newest first.
+	History(ctx context.Context, room chat.RoomID, before chat.Seq, limit int) (roomsapi.History, error)
+}
+
+// Presence is who is in which room, across all edges.
+type Presence interface {
+	// Enter and Exit are called for each socket that comes and goes; lost says that it may come back.
+	Enter(room *hub.Room, user chat.User)
+	Exit(room *hub.Room, user chat.User, lost bool)
+	// Members returns who is there, nil where that is not known or too many.
+	Members(room *hub.Room) (users []chat.User, count *int)
+	Typing(room *hub.Room, user chat.User)
+}
+
+// Limits bound what one client may ask for.
+type Limits struct {
+	wire.Limits
+
+	Heartbeat   time.Duration
+	OutboxBytes int
+	AuthWithin  time.Duration // from the handshake to the first frame's token
+}
+
+// Shared is what all sessions of an edge have in common.
+type Shared struct {
+	Hub      *hub.Hub
+	Rooms    Rooms
+	Verifier Verifier
+	Presence Presence
+	Limiter  *Limiter
+	Limits   Limits
+	Metrics  *Metrics
+	Log      *slog.Logger
+}
+
+// Session is one socket. Handle is called by its reader alone; everything else by anybody.
+type Session struct {
+	*Shared
+
+	id     string
+	outbox *Outbox
+	budget *budget // of this user, on this edge
+	heard  atomic.Int64
+	opened time.Time
+	early  int // frames before the session was somebody's
+
+	mu     sync.Mutex // before nothing: no other lock is taken under it
+	claims token.Claims
+	token  string
+	authed bool
+	rooms  map[chat.Slug]*hub.Room
+}
+
+// New makes the session of a connection; Greet or a first auth frame makes it somebody's.
+func New(shared *Shared, conn net.Conn) *Session {
+	s := &Session{
+		Shared: shared, id: rand.Text(), opened: time.Now(), rooms: map[chat.Slug]*hub.Room{},
+		outbox: NewOutbox(conn, shared.Limits.OutboxBytes, shared.Metrics),
+	}
+	s.heard.Store(s.opened.UnixNano())
+	s.Metrics.connections.Inc()
+	return s
+}
+
+// Greet makes the session that of a verified token and says hello.
+func (s *Session) Greet(claims token.Claims, raw string) {
+	s.mu.Lock()
+	s.claims, s.token, s.authed = claims, raw, true
+	s.mu.Unlock()
+	s.budget = s.Limiter.take(claims.User.ID)
+	s.reply(wire.Hello{
+		Type: "hello", Session: claims.Session, User: claims.User,
+		HeartbeatMS: s.Limits.Heartbeat.Milliseconds(), Limits: s.Limits.Limits,
+	})
+}
+
+// User is whose socket it is.
+func (s *Session) User() chat.User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.claims.User
+}
+
+// Claims are what the token says that holds now; false before there was one.
+func (s *Session) Claims() (token.Claims, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.claims, s.authed
+}
+
+// Deliver implements hub.Member.
+func (s *Session) Deliver(room *hub.Room, content []byte, written time.Time) {
+	s.outbox.Add(room, content, written)
+}
+
+// TakenOut implements hub.Member.
+func (s *Session) TakenOut(room *hub.Room, frame []byte) {
+	s.outbox.Drop(room)
+	if frame != nil {
+		s.outbox.Add(nil, frame, time.Time{})
+	}
+}
+
+// Expelled forgets a room that the hub has taken the session out of.
+func (s *Session) Expelled(room *hub.Room) {
+	s.mu.Lock()
+	_, was := s.rooms[room.Slug]
+	delete(s.rooms, room.Slug)
+	s.mu.Unlock()
+	if was {
+		s.Presence.Exit(room, s.User(), false)
+	}
+}
+
+// Tell hands over a frame that is not of a room's log.
+func (s *Session) Tell(frame []byte) { s.outbox.Add(nil, frame, time.Time{}) }
+
+// Close says goodbye with code and ends the connection, which wakes the reader.
+func (s *Session) Close(code wire.CloseCode) { s.outbox.Close(code) }
+
+// Heard notes a sign of life.
+func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
+
+// Pong answers a ping.
+func (s *Session) Pong(payload []byte) { s.Tell(wire.AppendPong(nil, payload)) }
+
+// Beat is called now and then: it ends a session that never showed a token, whose token has expired
+// or that has been silent for two heartbeats, and otherwise pings if it is the session's turn.
+func (s *Session) Beat(now time.Time, ping []byte) {
+	claims, authed := s.Claims()
+	switch silent := now.Sub(time.Unix(0, s.heard.Load())); {
+	case !authed && now.Sub(s.opened) > s.Limits.AuthWithin, authed && now.After(claims.Expires):
+		s.Close(wire.CloseUnauthenticated)
+	case silent > 2*s.Limits.Heartbeat+s.Limits.Heartbeat/2:
+		s.outbox.Abort()
+	case ping != nil:
+		s.Tell(ping)
+	}
+}
+
+// End takes the session out of all its rooms and waits for its writer: the connection may not be
+// touched afterwards. The reader calls it when it returns.
+func (s *Session) End() {
+	lost := s.outbox.Code() != wire.CloseUnauthenticated // everybody else may come back
+	s.mu.Lock()
+	rooms := s.rooms
+	s.rooms = nil
+	user := s.claims.User
+	s.mu.Unlock()
+	for _, room := range rooms {
+		room.Remove(s)
+		s.Presence.Exit(room, user, lost)
+	}
+	if s.budget != nil {
+		s.Limiter.giveBack(s.budget)
+	}
+	s.outbox.Abort()
+	s.outbox.Join()
+	s.Metrics.connections.Dec()
+	s.Metrics.closed.WithLabelValues(strconv.Itoa(int(s.outbox.Code()))).Inc()
+}
+
+// reply sends an answer or event made for this session alone.
+func (s *Session) reply(frame any) {
+	s.outbox.Add(nil, appendFrame(nil, frame), time.Time{})
+}
+
+// appendFrame appends one of wire's structs as a text frame.
+func appendFrame(dst []byte, frame any) []byte {
+	payload, err := json.Marshal(frame)
+	if err != nil {
+		panic(err) // wire's structs hold nothing that JSON can't
+	}
+	return wire.AppendText(dst, payload)
+}

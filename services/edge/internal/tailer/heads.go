@@ -1,0 +1,85 @@
+package tailer
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/roomsapi"
+)
+
+// Heads tells how far logs reach: roomsclient.Client.
+type Heads interface {
+	// Heads returns the rooms changed in the last 30 seconds.
+	Heads(ctx context.Context) ([]roomsapi.Head, error)
+}
+
+// Bells is the connection that should have told of news: stream.Bells.
+type Bells interface {
+	Healthy() bool
+	// Renew counts the connection as broken.
+	Renew()
+}
+
+// Times of the heads.
+const (
+	headsEvery = time.Second
+	// lateAfter is how old an entry that no bell told of must be before the connection is held to be broken.
+	lateAfter = time.Second
+	// headsCover is how far back the heads reach, with a margin; who has not asked for longer looks at
+	// every room.
+	headsCover = 25 * time.Second
+)
+
+// followHeads asks once a second, always, until ctx ends.
+func (t *Tailer) followHeads(ctx context.Context) {
+	ticker := time.NewTicker(headsEvery)
+	defer ticker.Stop()
+	last := time.Now()
+	for failed := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		heads, err := t.heads.Heads(ctx)
+		if (err != nil) != failed && ctx.Err() == nil {
+			failed = err != nil
+			t.log.WarnContext(ctx, "the rooms service answers or not", slog.Bool("answers", !failed), slog.Any("error", err))
+		}
+		if err != nil || t.rooms.Held() {
+			continue
+		}
+		if now.Sub(last) > headsCover {
+			for _, room := range t.rooms.All() {
+				t.fill(ctx, room)
+			}
+		}
+		last = now
+		t.compare(ctx, heads)
+	}
+}
+
+// compare fills the rooms whose logs reach further than what was delivered, unless a bell has told of
+// it and the tailer is at work, or may still come.
+func (t *Tailer) compare(ctx context.Context, heads []roomsapi.Head) {
+	healthy, deaf := t.bells.Healthy(), false
+	for _, h := range heads {
+		room := t.rooms.ByID(h.Room)
+		if room == nil {
+			continue
+		}
+		head, rung := room.Ring(0)
+		late := time.Duration(h.AgeMS)*time.Millisecond >= lateAfter
+		if h.Head <= head || healthy && !late {
+			continue
+		}
+		deaf = deaf || healthy && rung < h.Head
+		t.fill(ctx, room)
+	}
+	if deaf {
+		t.log.WarnContext(ctx, "entries came of which no bell told; renewing the connection")
+		t.bells.Renew()
+	}
+}

@@ -1,0 +1,192 @@
+// Package tailer brings new entries into the hub. A room whose bell has rung is read from its Redis
+// Stream, all such rooms in one round trip; what is missing there is filled from the log; and once a
+// second the rooms service is asked how far the logs reach, so that Redis may lose everything.
+package tailer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/stream"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+)
+
+// Streams reads rooms' streams: stream.Reader.
+type Streams interface {
+	// Read returns what the streams hold beyond each position, without waiting for more.
+	Read(ctx context.Context, positions []stream.Position) (map[stream.Room][]roomsapi.Entry, error)
+}
+
+// Rooms is what the tailer needs of the hub.
+type Rooms interface {
+	ByKey(key stream.Room) *hub.Room
+	ByID(id chat.RoomID) *hub.Room
+	All() []*hub.Room
+	Held() bool
+	// Fill reads what the log has beyond what has been delivered, and delivers it.
+	Fill(ctx context.Context, room *hub.Room) error
+}
+
+// fills bounds how many rooms are filled at a time.
+const fills = 16
+
+// Tailer brings new entries into the hub.
+type Tailer struct {
+	streams Streams
+	rooms   Rooms
+	heads   Heads
+	bells   Bells
+	log     *slog.Logger
+	// Renewed is told of a room whose log went back in time: whoever is in it must begin anew.
+	Renewed func(room *hub.Room)
+
+	failed  prometheus.Counter
+	missing prometheus.Counter
+
+	mu      sync.Mutex
+	dirty   map[*hub.Room]struct{} // to be read from the stream
+	filling map[*hub.Room]bool     // out of the round until filled; true: rang meanwhile
+	wake    chan struct{}
+	slots   chan struct{}
+	filled  sync.WaitGroup
+}
+
+// New makes a tailer; Run does its work.
+func New(streams Streams, rooms Rooms, heads Heads, log *slog.Logger, registry prometheus.Registerer) *Tailer {
+	metrics := promauto.With(registry)
+	return &Tailer{
+		streams: streams, rooms: rooms, heads: heads, log: log,
+		failed:  metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_stream_failures_total", Help: "Rounds in which Redis could not be read."}),
+		missing: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_holes_total", Help: "Times that a room's stream lacked entries, which were then filled from the log."}),
+		dirty:   map[*hub.Room]struct{}{}, filling: map[*hub.Room]bool{},
+		wake: make(chan struct{}, 1), slots: make(chan struct{}, fills),
+	}
+}
+
+// SetBells gives the tailer the bells, which need to know whom they wake, before anything runs.
+func (t *Tailer) SetBells(bells Bells) { t.bells = bells }
+
+// Rang marks a room dirty: its log reaches seq, or must be looked at (0).
+func (t *Tailer) Rang(key stream.Room, seq chat.Seq) {
+	room := t.rooms.ByKey(key)
+	if room == nil {
+		return
+	}
+	if head, _ := room.Ring(seq); seq != 0 && seq <= head {
+		return
+	}
+	t.mark(room)
+}
+
+func (t *Tailer) mark(room *hub.Room) {
+	t.mu.Lock()
+	if _, filling := t.filling[room]; filling {
+		t.filling[room] = true
+	} else {
+		t.dirty[room] = struct{}{}
+	}
+	t.mu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Resume marks every room dirty, after delivery was held back.
+func (t *Tailer) Resume() {
+	for _, room := range t.rooms.All() {
+		t.mark(room)
+	}
+}
+
+// Run reads dirty rooms and asks for heads until ctx ends.
+func (t *Tailer) Run(ctx context.Context, ready func()) error {
+	ready()
+	var parts sync.WaitGroup
+	parts.Go(func() { t.followHeads(ctx) })
+	defer t.filled.Wait()
+	defer parts.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.wake:
+			if !t.rooms.Held() {
+				t.round(ctx)
+			}
+		}
+	}
+}
+
+// round reads all dirty rooms at once and delivers what they bring.
+func (t *Tailer) round(ctx context.Context) {
+	t.mu.Lock()
+	dirty := t.dirty
+	t.dirty = make(map[*hub.Room]struct{}, len(dirty))
+	t.mu.Unlock()
+	if len(dirty) == 0 {
+		return
+	}
+	positions := make([]stream.Position, 0, len(dirty))
+	for room := range dirty {
+		positions = append(positions, stream.Position{Room: room.Key, After: room.Head()})
+	}
+	news, err := t.streams.Read(ctx, positions)
+	if err != nil {
+		t.failed.Inc()
+	}
+	for room := range dirty {
+		entries := news[room.Key]
+		head := room.Deliver(entries)
+		_, rung := room.Ring(0)
+		switch {
+		case err != nil || head < rung || len(entries) > 0 && entries[len(entries)-1].Seq > head:
+			t.fill(ctx, room)
+		case len(entries) > 0: // there may be more than one page
+			t.mark(room)
+		}
+	}
+}
+
+// fill takes the room out of the round and fills it in the background, so that it delays no other.
+func (t *Tailer) fill(ctx context.Context, room *hub.Room) {
+	t.mu.Lock()
+	_, already := t.filling[room]
+	if !already {
+		t.filling[room] = false
+	}
+	t.mu.Unlock()
+	if already {
+		return
+	}
+	t.missing.Inc()
+	t.filled.Go(func() {
+		select {
+		case t.slots <- struct{}{}:
+			defer func() { <-t.slots }()
+		case <-ctx.Done():
+			return
+		}
+		err := t.rooms.Fill(ctx, room)
+		t.mu.Lock()
+		again := t.filling[room]
+		delete(t.filling, room)
+		t.mu.Unlock()
+		switch {
+		case errors.Is(err, hub.ErrRenewed):
+			t.Renewed(room)
+		case err != nil:
+			// The next answer of the heads tries again.
+			t.log.DebugContext(ctx, "a room could not be filled", slog.Any("error", err))
+		case again:
+			t.mark(room)
+		}
+	})
+}
