@@ -117,6 +117,9 @@ export class Chat {
     });
     parley.on('kicked', ({ room }) => this.#closed(room, 'You are no longer in the room.'));
     parley.on('error', (error) => toast(explain(error)));
+    addEventListener('beforeunload', (event) => {
+      if ([...this.#panels.values()].some(({ pending }) => pending.unsent)) event.preventDefault();
+    }, { signal });
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#directory.activate(this.#active);
     }, { signal });
@@ -146,7 +149,9 @@ export class Chat {
   #closed(slug, why) {
     const panel = this.#panels.get(slug);
     if (!panel) return;
+    const { unsent } = panel.pending;
     if (why) toast(`${panel.title.textContent}: ${why}`);
+    if (unsent) toast(`${panel.title.textContent}: ${unsent === 1 ? 'one message' : `${unsent} messages`} may not have been sent.`);
     panel.element.remove();
     this.#panels.delete(slug);
     this.#directory.closed(slug);

@@ -54,6 +54,14 @@ export class Composer {
     this.area.focus();
   }
 
+  /** A text that was not sent comes back, if nothing else is being written. @param {string} body */
+  restore(body) {
+    if (this.area.value) return;
+    this.area.value = body;
+    fit(this.area);
+    this.area.focus();
+  }
+
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.key === 'Escape') this.answer(null);

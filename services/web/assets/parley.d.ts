@@ -2,7 +2,7 @@
 
 export type State = 'connecting' | 'online' | 'reconnecting' | 'offline' | 'signed_out';
 
-/** The wire's error codes, and `closed`: the client was closed, or the room left, before there was an answer. */
+/** The wire's error codes, and `closed`: the room was left or lost, or the client closed, before there was an answer. */
 export type ErrorCode =
   | 'bad_request'
   | 'unauthenticated'
@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'internal'
   | 'closed';
 
-/** On a send, edit or delete, every code but `internal`, `unauthenticated` and `closed` means: not stored. */
+/** On a send, edit or delete, every code but `internal` and `closed` means: not stored. */
 export class ParleyError extends Error {
   constructor(code: ErrorCode, message: string, retryAfterMs?: number);
   code: ErrorCode;

@@ -209,7 +209,7 @@ export class Parley {
     this.#emit('state', { state, retry_in_ms: retryInMs });
   }
 
-  /** @param {string} slug @param {ParleyError} error what waits for the room is rejected with */
+  /** @param {string} slug @param {ParleyError} error what a join under way is rejected with */
   #forget(slug, error) {
     const room = this.#rooms.get(slug);
     this.#rooms.delete(slug);

@@ -5,10 +5,15 @@ export class Pending {
   /** @type {Map<string, {element: HTMLElement, body: string, reply_to?: number, message?: number}>} */
   #rows = new Map();
   #send;
+  #discarded;
 
-  /** @param {(nonce: string, body: string, reply_to?: number) => void} send tries a refused one again, with the nonce that it had */
-  constructor(send) {
+  /**
+   * @param {(nonce: string, body: string, reply_to?: number) => void} send tries a refused one again, with its nonce
+   * @param {(body: string) => void} discarded the writer gave a refused one up
+   */
+  constructor(send, discarded) {
     this.#send = send;
+    this.#discarded = discarded;
     this.list = el('ol', { class: 'pending', 'aria-label': 'On their way' });
   }
 
@@ -17,6 +22,10 @@ export class Pending {
     const retry = () => {
       this.#set(nonce, 'sending', 'Sending…');
       this.#send(nonce, body, reply_to);
+    };
+    const discard = () => {
+      this.arrived(nonce);
+      this.#discarded(body);
     };
     const element = el(
       'li',
@@ -30,13 +39,18 @@ export class Pending {
           { class: 'fate' },
           el('span', { class: 'what', role: 'status' }),
           el('button', { type: 'button', class: 'small act-retry', on: { click: retry } }, 'Try again'),
-          el('button', { type: 'button', class: 'small act-discard', on: { click: () => this.arrived(nonce) } }, 'Discard'),
+          el('button', { type: 'button', class: 'small act-discard', on: { click: discard } }, 'Discard'),
         ),
       ),
     );
     this.#rows.set(nonce, { element, body, reply_to });
     this.list.append(element);
     this.#set(nonce, 'sending', 'Sending…');
+  }
+
+  /** How many are not known to be stored. */
+  get unsent() {
+    return [...this.#rows.values()].filter(({ message }) => message === undefined).length;
   }
 
   /** The message is in what is shown. @param {string | undefined} nonce */

@@ -30,7 +30,10 @@ export class RoomPanel {
     this.#parley = parley;
     this.#slug = room.slug;
     this.#me = deps.me;
-    this.pending = new Pending((nonce, body, replyTo) => this.#deliver(nonce, body, replyTo));
+    this.pending = new Pending(
+      (nonce, body, replyTo) => this.#deliver(nonce, body, replyTo),
+      (body) => this.composer.restore(body),
+    );
     this.timeline = new Timeline(
       {
         me: deps.me,

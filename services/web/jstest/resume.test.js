@@ -84,7 +84,7 @@ test('a join turned down after a reconnect is told as being thrown out', async (
   await c.redial();
   c.greet();
   c.socket().say({ type: 'error', id: c.socket().last('join').id, code: 'not_found', message: 'no such room' });
-  await assert.rejects(sent, { code: 'not_found' });
+  await assert.rejects(sent, { code: 'closed' });
   assert.equal(c.of('kicked')[0].room, 'general');
   assert.equal(c.parley.state, 'online');
   assert.equal(c.parley.cursor('general'), null);

@@ -1,5 +1,5 @@
-// What goes wrong, in the codes of the wire contract plus one of the client's own: `closed` (the client was closed, or
-// the room left, before there was an answer).
+// What goes wrong, in the codes of the wire contract plus one of the client's own: `closed` (the room was left or
+// lost, or the client closed, before there was an answer).
 
 export class ParleyError extends Error {
   /**

@@ -65,12 +65,12 @@ export class Outbox {
     if (op) this.#finish(op, () => op.resolve({ type: 'sent', message }));
   }
 
-  /** @param {ParleyError} error what everything that waits is rejected with */
-  fail(error) {
+  /** The room is given up: whether what is under way was stored stays unknown. @param {string} why */
+  close(why) {
     this.#deps.clock.clearTimeout(this.#timer);
     this.#timer = null;
     this.#underWay = null;
-    for (const op of this.#ops.splice(0)) op.reject(error);
+    for (const op of this.#ops.splice(0)) op.reject(new ParleyError('closed', why));
   }
 
   #pump() {

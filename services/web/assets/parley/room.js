@@ -77,7 +77,7 @@ export class Room {
   end(error) {
     this.#ended = true;
     this.lost();
-    this.outbox.fail(error);
+    this.outbox.close(error.message);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
