@@ -43,7 +43,7 @@ func (m *memory) ChangeSigningKeys(_ context.Context, change func([]Key) ([]Key,
 
 func (m *memory) set(down bool) { m.mu.Lock(); defer m.mu.Unlock(); m.down = down }
 
-const every = 30 * 24 * time.Hour
+const every = 6 * time.Hour
 
 // run starts a ring in the test's bubble.
 func run(t *testing.T, store Store) *Ring {
@@ -79,6 +79,8 @@ func verify(t *testing.T, keys token.Keys, raw string) error {
 	return err
 }
 
+func signing(r *Ring) string { r.mu.RLock(); defer r.mu.RUnlock(); return r.signID }
+
 func published(t *testing.T, r *Ring) []string {
 	t.Helper()
 	keys, err := token.DecodeKeys(r.Set())
@@ -107,7 +109,7 @@ func TestPodsShareTheirKeys(t *testing.T) {
 			t.Fatalf("current and next are published, got %v", want)
 		}
 		for _, r := range rings {
-			if got := published(t, r); !slices.Equal(got, want) || r.signID != rings[0].signID {
+			if got := published(t, r); !slices.Equal(got, want) || signing(r) != signing(rings[0]) {
 				t.Errorf("%v, want %v", got, want)
 			}
 			if err := verify(t, r, sign(t, rings[0])); err != nil {
@@ -122,18 +124,18 @@ func TestKeysRotateOnSchedule(t *testing.T) {
 		store := &memory{}
 		signs, other := run(t, store), run(t, store)
 		first := published(t, signs)
-		before := signs.signID
+		before := signing(signs)
 		time.Sleep(every - 2*time.Second)
-		if signs.signID != before {
+		if signing(signs) != before {
 			t.Fatal("rotated early")
 		}
 		old := sign(t, signs)
 		time.Sleep(2*time.Second + 2*reloadEvery)
 		synctest.Wait()
-		if signs.signID == before || !slices.Contains(first, signs.signID) {
-			t.Errorf("signs with %s; %s was current, published were %v", signs.signID, before, first)
+		if signing(signs) == before || !slices.Contains(first, signing(signs)) {
+			t.Errorf("signs with %s; %s was current, published were %v", signing(signs), before, first)
 		}
-		if got := published(t, other); len(got) != 3 || other.signID != signs.signID {
+		if got := published(t, other); len(got) != 3 || signing(other) != signing(signs) {
 			t.Errorf("current, next and retired are published, got %v", got)
 		}
 		time.Sleep(token.MaxLifetime - 2*time.Second - 2*reloadEvery - time.Second)
@@ -153,12 +155,12 @@ func TestRotatingByHandWaitsForVerifiers(t *testing.T) {
 		store := &memory{}
 		r := run(t, store)
 		command := NewRing(store, "", every, slog.New(slog.DiscardHandler), time.Now)
-		first := r.signID
+		first := signing(r)
 		if at, err := command.Rotate(t.Context()); err != nil || !at.Equal(time.Now()) {
 			t.Fatal(at, err)
 		}
 		time.Sleep(reloadEvery + time.Second)
-		second := r.signID
+		second := signing(r)
 		if second == first {
 			t.Fatal("the pod did not notice")
 		}
@@ -170,20 +172,20 @@ func TestRotatingByHandWaitsForVerifiers(t *testing.T) {
 			t.Fatal("asked twice it is another time:", again, at, err)
 		}
 		time.Sleep(time.Until(at) - time.Second)
-		if r.signID != second {
+		if signing(r) != second {
 			t.Error("the key signs before it is known")
 		}
 		time.Sleep(2 * (reloadEvery + time.Second))
-		if r.signID == second {
+		if signing(r) == second {
 			t.Error("the key never took over")
 		}
 		time.Sleep(time.Hour)
-		third := r.signID
+		third := signing(r)
 		if at, err := command.Rotate(t.Context()); err != nil || !at.Equal(time.Now()) {
 			t.Fatal(at, err)
 		}
 		time.Sleep(reloadEvery + time.Second)
-		if r.signID == third {
+		if signing(r) == third {
 			t.Error("a settled key did not take over at once")
 		}
 	})
