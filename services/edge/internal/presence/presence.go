@@ -24,6 +24,9 @@ import (
 // roundEvery is how often a room's state is read at most.
 const roundEvery = time.Second
 
+// loadTimeout bounds how long the first one in a room waits to learn who else is there.
+const loadTimeout = 500 * time.Millisecond
+
 // Presence is the presence of one edge. Lock order: its mu is never held while a Room is called.
 type Presence struct {
 	registry *Registry
@@ -43,6 +46,7 @@ type Presence struct {
 
 // tracked is a room that somebody on this edge is in.
 type tracked struct {
+	loaded chan struct{} // closed when its state has been read once, or could not be
 	room   *hub.Room
 	local  map[chat.UserID]*local
 	known  map[chat.UserID]chat.User // as told to the members
@@ -75,16 +79,20 @@ func New(on bool, registry *Registry, client redis.UniversalClient, rooms interf
 	}
 }
 
-// Enter counts a socket of user in.
-func (p *Presence) Enter(room *hub.Room, user chat.User) {
+// Enter counts a socket of user in. The first one in a room waits, briefly, until it is known who is
+// there on other edges.
+func (p *Presence) Enter(ctx context.Context, room *hub.Room, user chat.User) {
 	if !p.on {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := p.tracked[room.Key]
+	t, first := p.tracked[room.Key], false
 	if t == nil {
-		t = &tracked{local: map[chat.UserID]*local{}, known: map[chat.UserID]chat.User{}, absent: map[chat.UserID]time.Time{}, left: map[chat.UserID]bool{}}
+		first = true
+		t = &tracked{
+			loaded: make(chan struct{}), local: map[chat.UserID]*local{}, known: map[chat.UserID]chat.User{},
+			absent: map[chat.UserID]time.Time{}, left: map[chat.UserID]bool{},
+		}
 		p.tracked[room.Key] = t
 	}
 	t.room = room
@@ -98,7 +106,31 @@ func (p *Presence) Enter(room *hub.Room, user chat.User) {
 	}
 	l.user, l.stale, l.left, l.lost = user, false, false, time.Time{}
 	l.sockets++
+	p.mu.Unlock()
+	if first {
+		p.load(ctx, room.Key, t)
+	}
+	select {
+	case <-t.loaded:
+	case <-ctx.Done():
+	}
 	p.stir()
+}
+
+// load reads who is in a room on other edges: they are there, they do not enter.
+func (p *Presence) load(ctx context.Context, key stream.Room, t *tracked) {
+	defer close(t.loaded)
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	states, err := p.registry.Read(ctx, []stream.Room{key})
+	if err != nil {
+		p.log.DebugContext(ctx, "presence is away", slog.Any("error", err))
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.large, t.count = states[0].users == nil, states[0].count
+	maps.Copy(t.known, states[0].users)
 }
 
 // Exit counts a socket of user out. Who is lost may come back: it is there for some seconds more.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,7 +32,8 @@ type Registry struct {
 	edge   string
 	max    int
 
-	leases map[string]lease // of the registry's one user
+	mu     sync.Mutex
+	leases map[string]lease
 }
 
 type lease struct {
@@ -144,7 +146,8 @@ func (r *Registry) Read(ctx context.Context, rooms []stream.Room) ([]state, erro
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read who is here: %w", err)
 	}
-	if err := r.lookUp(ctx, fields); err != nil {
+	alive, err := r.alive(ctx, fields)
+	if err != nil {
 		return nil, err
 	}
 	states := make([]state, len(rooms))
@@ -158,7 +161,7 @@ func (r *Registry) Read(ctx context.Context, rooms []stream.Room) ([]state, erro
 		for field, content := range all.Val() {
 			edge, _, _ := strings.Cut(field, "/")
 			var user chat.User
-			if !r.leases[edge].alive || json.Unmarshal([]byte(content), &user) != nil {
+			if !alive[edge] || json.Unmarshal([]byte(content), &user) != nil {
 				dead.HDel(ctx, rooms[i].Key("members"), field)
 				continue
 			}
@@ -170,33 +173,43 @@ func (r *Registry) Read(ctx context.Context, rooms []stream.Room) ([]state, erro
 	return states, nil
 }
 
-// lookUp finds out which of the edges named in fields are alive.
-func (r *Registry) lookUp(ctx context.Context, fields []*redis.MapStringStringCmd) error {
+// alive finds out which of the edges named in fields are alive.
+func (r *Registry) alive(ctx context.Context, fields []*redis.MapStringStringCmd) (map[string]bool, error) {
 	now := time.Now()
+	alive := map[string]bool{r.edge: true}
 	asked := map[string]*redis.IntCmd{}
 	pipe := r.client.Pipeline()
+	r.mu.Lock()
 	for _, all := range fields {
 		if all == nil {
 			continue
 		}
 		for field := range all.Val() {
 			edge, _, _ := strings.Cut(field, "/")
-			if r.leases[edge].until.Before(now) && asked[edge] == nil {
+			switch known := r.leases[edge]; {
+			case alive[edge] || asked[edge] != nil:
+			case now.Before(known.until):
+				alive[edge] = known.alive
+			default:
 				asked[edge] = pipe.Exists(ctx, leaseKey(edge))
 			}
 		}
 	}
+	r.mu.Unlock()
 	if len(asked) == 0 {
-		return nil
+		return alive, nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("read leases: %w", err)
+		return nil, fmt.Errorf("read leases: %w", err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.leases) > 1000 { // edges come and go under new names
 		clear(r.leases)
 	}
 	for edge, found := range asked {
-		r.leases[edge] = lease{alive: found.Val() == 1 || edge == r.edge, until: now.Add(time.Second)}
+		alive[edge] = found.Val() == 1
+		r.leases[edge] = lease{alive: alive[edge], until: now.Add(time.Second)}
 	}
-	return nil
+	return alive, nil
 }

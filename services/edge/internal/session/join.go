@@ -45,24 +45,21 @@ func (s *Session) tryJoin(ctx context.Context, c wire.Command) error {
 	}
 	defer s.Hub.Release(room)
 	join := hub.Join{After: c.After, Log: c.Log, Limit: limit(c.Limit)}
-	var fresh bool
+	_, err = s.room(c.Room)
+	fresh := err != nil
+	if fresh { // before the answer, which names who is there
+		s.Presence.Enter(ctx, room, claims.User)
+	}
 	err = s.Hub.Join(ctx, room, s, roomsapi.Class(claims.User), lobbySeq, join, func(snapshot hub.Snapshot) {
-		fresh = s.note(room)
+		s.mu.Lock()
+		s.rooms[room.Slug] = room
+		s.mu.Unlock()
 		s.reply(s.joined(c, room, snapshot))
 	})
-	if err == nil && fresh {
-		s.Presence.Enter(room, claims.User)
+	if err != nil && fresh {
+		s.Presence.Exit(room, claims.User, false)
 	}
 	return err
-}
-
-// note remembers that the session is in room; false if it was before. Called as the hub admits it.
-func (s *Session) note(room *hub.Room) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.rooms[room.Slug]
-	s.rooms[room.Slug] = room
-	return before != room
 }
 
 func (s *Session) currentToken() string {

@@ -38,7 +38,7 @@ type Rooms interface {
 // Presence is who is in which room, across all edges.
 type Presence interface {
 	// Enter and Exit are called for each socket that comes and goes; lost says that it may come back.
-	Enter(room *hub.Room, user chat.User)
+	Enter(ctx context.Context, room *hub.Room, user chat.User)
 	Exit(room *hub.Room, user chat.User, lost bool)
 	// Members returns who is there, nil where that is not known or too many.
 	Members(room *hub.Room) (users []chat.User, count *int)
