@@ -18,6 +18,10 @@ import (
 // callTimeout bounds a call. It is below what edges and proxies wait for, so that they get an answer.
 const callTimeout = 10 * time.Second
 
+// appendTimeout bounds an edge's batch. It is little more than the edge waits before it tells its
+// clients "unknown", so that no batch that nobody waits for comes in late.
+const appendTimeout = 3 * time.Second
+
 // Deps are what the API works with.
 type Deps struct {
 	Directory     *directory.Directory

@@ -44,6 +44,8 @@ func answer[Request, Answer any](call func(context.Context, Request) (Answer, er
 
 // appendBatch takes each entry's author from its token, never from the edge's word.
 func (a *API) appendBatch(ctx context.Context, request roomsapi.AppendRequest) (roomsapi.AppendResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
+	defer cancel()
 	outcomes := make([]roomsapi.Outcome, len(request.Entries))
 	entries, at := make([]ledger.Entry, 0, len(outcomes)), make([]int, 0, len(outcomes))
 	for i := range request.Entries {
