@@ -37,11 +37,12 @@ export class People {
     this.toggle.setAttribute('aria-expanded', String(visible));
   }
 
-  /** @param {{members?: User[], member_count?: number}} joined */
+  /** Who is here, as far as the server tells. @param {{members?: User[], member_count?: number}} now */
   replace({ members, member_count }) {
     this.#named = members !== undefined;
     this.#members = new Map((members ?? []).map((user) => [user.id, user]));
     this.#count = member_count ?? members?.length ?? null;
+    this.hint.textContent = this.#named ? '' : 'There are too many to list them.';
     this.#render();
   }
 
@@ -90,7 +91,6 @@ export class People {
         ),
       ),
     );
-    this.hint.textContent = this.#named ? '' : 'This room is too large to list everybody.';
   }
 
   #renderTyping() {

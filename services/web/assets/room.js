@@ -7,6 +7,8 @@ import { Pending } from './pending.js';
 import { People } from './people.js';
 import { Timeline } from './timeline.js';
 
+const ASK_MEMBERS_MS = 1_500;
+
 const REFUSALS = {
   conflict: 'Something else was sent in its place before.',
   not_found: 'What it answers is not there any more.',
@@ -20,6 +22,8 @@ export class RoomPanel {
   #parley;
   #slug;
   #me;
+  /** @type {number | undefined} */
+  #asking;
 
   /**
    * @param {Parley} parley
@@ -80,6 +84,7 @@ export class RoomPanel {
   joined(joined) {
     this.describe(joined.room);
     this.people.replace(joined);
+    if (!joined.members) this.#askMembers();
     if (joined.recovered) return; // what was missed follows as events
     const messages = joined.messages ?? [];
     this.timeline.replace(messages, joined.has_more ?? false);
@@ -100,6 +105,18 @@ export class RoomPanel {
     if (!visible) return;
     this.timeline.shown();
     if (matchMedia('(hover: hover)').matches) this.composer.area.focus();
+  }
+
+  /** Whoever is first in a room comes before the server has counted. */
+  #askMembers() {
+    clearTimeout(this.#asking);
+    this.#asking = setTimeout(async () => {
+      try {
+        this.people.replace(await this.#parley.members(this.#slug));
+      } catch {
+        // Not connected any more: the next `joined` tells.
+      }
+    }, ASK_MEMBERS_MS * (1 + Math.random()));
   }
 
   /** @param {import('./parley.js').Message} message */
