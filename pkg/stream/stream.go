@@ -8,6 +8,7 @@
 package stream
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -50,9 +51,16 @@ func Open(url string) (*redis.Client, error) {
 	options.DialerRetries = 1
 	options.ContextTimeoutEnabled = true
 	options.DisableIdentity = true
+	redis.SetLogger(silent{}) // it would write each failed dial to stderr; we say once that Redis is away
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(options), nil
 }
+
+// silent is a logger of go-redis's, which has one for the whole process.
+type silent struct{}
+
+// Printf implements go-redis's logger.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // URLFrom reads PARLEY_REDIS.
 func URLFrom(r *env.Reader) string {
