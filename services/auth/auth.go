@@ -36,6 +36,8 @@ type Service struct {
 	config   Config
 	store    *store
 	accounts *account.Accounts
+	sessions *session.Sessions
+	ring     *keys.Ring
 	api      *httpapi.API
 	parts    []lifecycle.Part
 }
@@ -71,26 +73,26 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			return nil, err
 		}
 	}
-	ring := keys.NewRing(store, c.Issuer, c.KeyRotation, d.Log, d.Now)
-	sessions := session.New(session.Options{
-		Store: store, Signer: ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
+	s.ring = keys.NewRing(store, c.Issuer, c.KeyRotation, d.Log, d.Now)
+	s.sessions = session.New(session.Options{
+		Store: store, Signer: s.ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
 		Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
 	})
 	// Without Revocations: here every use of a token looks its session up.
-	verifier, err := token.NewVerifier(c.Issuer, ring, nil, d.Now)
+	verifier, err := token.NewVerifier(c.Issuer, s.ring, nil, d.Now)
 	if err != nil {
 		return nil, err
 	}
 	s.api = httpapi.New(httpapi.Deps{
-		Accounts: s.accounts, Sessions: sessions, Verifier: verifier, Keys: ring, Lobby: store,
+		Accounts: s.accounts, Sessions: s.sessions, Verifier: verifier, Keys: s.ring, Lobby: store,
 		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
 		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log,
 	})
 	s.parts = []lifecycle.Part{
 		{Name: "auth store", Component: store},
 		{Name: "auth lobby", Component: events},
-		{Name: "auth signing keys", Component: ring},
-		{Name: "auth sweeper", Component: &sweeper{sessions: sessions, lobby: store, log: d.Log, now: d.Now}},
+		{Name: "auth signing keys", Component: s.ring},
+		{Name: "auth sweeper", Component: &sweeper{sessions: s.sessions, lobby: store, log: d.Log, now: d.Now}},
 	}
 	return s, nil
 }

@@ -24,7 +24,7 @@ const (
 	// again is how long the latest old token answers further tokens: two tabs, a lost answer.
 	again = 30 * time.Second
 	// keep bounds the tokens kept of a session, and so how far it may fork.
-	keep = 32
+	keep = 256
 	// maxRefreshBytes bounds what is looked at. A real one has about 80.
 	maxRefreshBytes = 256
 )
