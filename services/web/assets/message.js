@@ -14,6 +14,7 @@ const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle:
  * @property {(message: Message) => void} reply
  * @property {(id: number, body: string) => Promise<unknown>} edit
  * @property {(id: number) => Promise<unknown>} remove
+ * @property {() => void} done the keyboard may go elsewhere: what had it is gone
  * @property {(id: number) => Message | undefined} lookup a message that is shown
  * @property {(id: number) => void} jump
  */
@@ -121,6 +122,7 @@ export class MessageView {
     const cancel = () => {
       this.#fail('');
       this.#render();
+      this.#actions.done();
     };
     const save = async () => {
       if (!area.value.trim() || area.value === this.message.body) return cancel();
@@ -129,6 +131,7 @@ export class MessageView {
       try {
         await this.#actions.edit(this.message.id, area.value);
         this.#render(); // the event has brought the new text, or is about to
+        this.#actions.done();
       } catch (error) {
         area.readOnly = false;
         this.#fail(explain(error, { not_found: 'This message was deleted in the meantime.' }));
@@ -152,6 +155,7 @@ export class MessageView {
     );
     fit(area);
     area.focus();
+    this.element.scrollIntoView({ block: 'nearest' });
   }
 
   /** The first press asks, the second one does it. @param {HTMLButtonElement} button */
@@ -165,6 +169,7 @@ export class MessageView {
     this.#fail('');
     try {
       await this.#actions.remove(this.message.id);
+      this.#actions.done();
     } catch (error) {
       button.disabled = false;
       this.#fail(explain(error));

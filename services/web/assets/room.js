@@ -44,6 +44,7 @@ export class RoomPanel {
         reply: (message) => this.composer.answer(message),
         edit: (id, body) => parley.edit(room.slug, id, body),
         remove: (id) => parley.delete(room.slug, id),
+        done: () => this.#focus(),
       },
       (before, limit) => parley.history(room.slug, { before, limit }),
       this.pending.list,
@@ -104,7 +105,12 @@ export class RoomPanel {
     this.element.hidden = !visible;
     if (!visible) return;
     this.timeline.shown();
-    if (matchMedia('(hover: hover)').matches) this.composer.area.focus();
+    this.#focus();
+  }
+
+  /** Not on a phone, where it would bring up the keyboard. */
+  #focus() {
+    if (!this.element.hidden && matchMedia('(hover: hover)').matches) this.composer.area.focus();
   }
 
   /** Whoever is first in a room comes before the server has counted. */

@@ -37,8 +37,8 @@ export class Timeline {
     this.list = el('ol', { class: 'messages', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages', on: { click: choose } });
     this.newer = el('button', { type: 'button', class: 'newer small', hidden: true, on: { click: () => this.toEnd() } }, 'New messages ↓');
     this.scroller = el('div', { class: 'scroller', tabindex: 0, 'aria-label': 'What was said', role: 'region', on: { scroll: () => this.#scrolled() } }, this.older, this.list, pending);
-    new ResizeObserver(() => this.#keep()).observe(this.scroller);
-    new ResizeObserver(() => this.#keep()).observe(pending);
+    const resized = new ResizeObserver(() => this.#keep());
+    for (const part of [this.scroller, this.list, pending]) resized.observe(part);
   }
 
   /** All that was shown goes. @param {Message[]} messages oldest first @param {boolean} hasMore */
