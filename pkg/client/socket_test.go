@@ -29,7 +29,7 @@ func start(t *testing.T, s *script, tokens TokenSource) (*Socket, chan error) {
 	}()
 	t.Cleanup(func() {
 		stop()
-		for range ran { //nolint:revive // until it is closed
+		for range ran {
 		}
 	})
 	return socket, ran

@@ -40,14 +40,13 @@ type Cluster struct {
 	Postgres Postgres
 	Redis    Redis
 
-	config   Config
-	dir      *datadir.Dir
-	log      *slog.Logger
-	told     func(string)
-	taken    map[string]bool
-	secret   string // the file with the service credential
-	proxy    *Proxy
-	children []*Child
+	config Config
+	dir    *datadir.Dir
+	told   func(string)
+	taken  map[string]bool
+	secret string // the file with the service credential
+	proxy  *Proxy
+	groups []group // in the order of starting
 }
 
 // The databases of the services.
@@ -59,7 +58,7 @@ const (
 // New picks addresses, makes what is missing in dir and opens the proxy's port; nothing runs yet.
 // Told hears of what people should know of.
 func New(ctx context.Context, config Config, dir *datadir.Dir, log *slog.Logger, told func(string)) (*Cluster, error) {
-	c := &Cluster{config: config, dir: dir, log: log, told: told, taken: map[string]bool{}}
+	c := &Cluster{config: config, dir: dir, told: told, taken: map[string]bool{}}
 	if err := os.MkdirAll(dir.Path("log"), 0o700); err != nil {
 		return nil, fmt.Errorf("log folder: %w", err)
 	}
@@ -88,27 +87,31 @@ func closing(c io.Closer) string {
 
 // Parts are everything in the order of starting.
 func (c *Cluster) Parts() []lifecycle.Part {
-	parts := make([]lifecycle.Part, 0, len(c.children)+1)
-	for _, child := range c.children {
-		parts = append(parts, lifecycle.Part{Name: child.Name, Component: child})
+	parts := make([]lifecycle.Part, 0, len(c.groups)+1)
+	for _, g := range c.groups {
+		parts = append(parts, lifecycle.Part{Name: g.names(), Component: g})
 	}
 	return append(parts, lifecycle.Part{Name: "proxy", Component: c.proxy})
 }
 
+// Children are the processes in the order of starting.
+func (c *Cluster) Children() []*Child { return slices.Concat(c.groups...) }
+
 // Child finds a process by its name, such as "edge-2"; nil is none.
 func (c *Cluster) Child(name string) *Child {
-	i := slices.IndexFunc(c.children, func(child *Child) bool { return child.Name == name })
+	children := c.Children()
+	i := slices.IndexFunc(children, func(child *Child) bool { return child.Name == name })
 	if i < 0 {
 		return nil
 	}
-	return c.children[i]
+	return children[i]
 }
 
 // Table writes what runs where.
 func (c *Cluster) Table(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NAME\tADDRESS\tPID\tLOG")
-	for _, child := range c.children {
+	for _, child := range c.Children() {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", child.Name, child.Address, child.PID(), child.LogFile)
 	}
 	_, _ = fmt.Fprintf(table, "proxy\t%s\t%d\t\n", strings.TrimPrefix(c.URL, "http://"), os.Getpid())
@@ -146,7 +149,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 		return err
 	}
 	postgres.Told, redis.Told = c.told, c.told
-	c.children = append(c.children, postgres, redis)
+	c.groups = append(c.groups, group{postgres, redis})
 	return c.planServices(ctx)
 }
 
@@ -158,14 +161,19 @@ func (c *Cluster) planServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.groups = append(c.groups, group{auth.Child})
 	c.proxy.Auth = []string{auth.Address}
 	authURL := "PARLEY_AUTH_URL=http://" + auth.internal
-	var roomsURLs []string
+	var (
+		roomsURLs  []string
+		pods, ends group
+	)
 	for i := range c.config.Rooms {
 		rooms, err := c.service(ctx, "rooms", fmt.Sprintf("rooms-%d", i+1), redis, authURL, "PARLEY_ROOMS_DATABASE="+c.Postgres.URL(roomsDatabase))
 		if err != nil {
 			return err
 		}
+		pods = append(pods, rooms.Child)
 		c.proxy.Rooms = append(c.proxy.Rooms, rooms.Address)
 		roomsURLs = append(roomsURLs, "http://"+rooms.internal)
 	}
@@ -174,6 +182,7 @@ func (c *Cluster) planServices(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		ends = append(ends, edge.Child)
 		c.proxy.Edges = append(c.proxy.Edges, edge.Address)
 	}
 	web, err := c.service(ctx, "web", "web")
@@ -181,6 +190,7 @@ func (c *Cluster) planServices(ctx context.Context) error {
 		return err
 	}
 	c.proxy.Web = []string{web.Address}
+	c.groups = append(c.groups, pods, append(ends, web.Child))
 	return nil
 }
 
@@ -206,13 +216,18 @@ func (c *Cluster) service(ctx context.Context, program, name string, env ...stri
 		Name: name, Address: addresses[0], Path: path, LogFile: c.logFile(name), Told: c.told,
 		Stop: syscall.SIGTERM, Grace: 20 * time.Second, Probe: ready(addresses[2]),
 		// The last of a name counts: the operator's PARLEY_… come first, then what is ours to say.
-		Env: slices.Concat(c.config.Env, []string{
+		Env: slices.Concat(quickDrain(), c.config.Env, []string{
 			"PARLEY_LISTEN=" + addresses[0], "PARLEY_INTERNAL_LISTEN=" + addresses[1], "PARLEY_ADMIN_LISTEN=" + addresses[2],
 			"PARLEY_SERVICE_CREDENTIAL_FILE=" + c.secret, "PARLEY_TRUSTED_PROXIES=127.0.0.1/32",
 		}, env),
 	}
-	c.children = append(c.children, child)
 	return service{Child: child, internal: addresses[1]}, nil
+}
+
+// quickDrain are defaults of the edges for one machine, where nobody needs seconds to notice that an
+// edge is going, and Ctrl-C shall not take longer than people wait.
+func quickDrain() []string {
+	return []string{"PARLEY_DRAIN_DELAY=100ms", "PARLEY_DRAIN_SPREAD=1s", "PARLEY_DRAIN_GRACE=5s"}
 }
 
 func (c *Cluster) logFile(name string) string { return c.dir.Path("log", name+".log") }

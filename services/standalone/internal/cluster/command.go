@@ -89,8 +89,12 @@ func (c *Command) runCluster(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c.say("starting " + c.names(cluster) + " ...")
 	parts := cluster.Parts()
+	var names []string
+	for _, part := range parts {
+		names = append(names, part.Name)
+	}
+	c.say("starting " + strings.Join(names, ", ") + " ...")
 	err = lifecycle.Run(ctx, func() {
 		_ = cluster.Table(c.Out)
 		c.say("\nParley runs on " + cluster.URL + "\n" + admin.Hint() + "\nCtrl-C stops all of it.")
@@ -103,14 +107,6 @@ func (c *Command) runCluster(ctx context.Context) (err error) {
 }
 
 func (c *Command) say(message string) { _, _ = fmt.Fprintln(c.Out, message) }
-
-func (c *Command) names(cluster *Cluster) string {
-	var names []string
-	for _, part := range cluster.Parts() {
-		names = append(names, part.Name)
-	}
-	return strings.Join(names, ", ")
-}
 
 // passedOn is what the services are given of the environment: theirs, and what every program needs.
 // What is the launcher's own stays here.

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/parley-chat/parley/pkg/env"
+)
+
+// settings are what the standalone server reads besides what its services read.
+type settings struct {
+	listen, data string
+}
+
+func settingsFrom(r *env.Reader) settings {
+	return settings{
+		listen: r.String("PARLEY_LISTEN", "127.0.0.1:8000", "Where everything is served."),
+		data:   r.String(dataVariable, dataDefault, "The folder that keeps the data."),
+	}
+}
+
+const (
+	dataVariable = "PARLEY_DATA"
+	dataDefault  = "./data"
+)
+
+// newCredential makes up what the services show each other. Nobody outside the process needs it.
+func newCredential() string { return rand.Text() + rand.Text() }
+
+// own are the variables that the standalone server answers itself, in the folder data: its stores are
+// embedded, and its services call each other inside the process.
+func (s *standalone) own(data string) map[string]string {
+	return map[string]string{
+		"PARLEY_AUTH_DATABASE":      "sqlite:" + filepath.Join(data, "auth.db"),
+		"PARLEY_ROOMS_DATABASE":     "sqlite:" + filepath.Join(data, "rooms.db"),
+		"PARLEY_AUTH_URL":           "http://" + authHost,
+		"PARLEY_ROOMS_URL":          "http://" + roomsHost,
+		"PARLEY_SERVICE_CREDENTIAL": s.credential,
+	}
+}
+
+// quickDrain are defaults of the edge for where there is no other edge to go to: Ctrl-C shall not take
+// longer than people wait.
+func quickDrain() map[string]string {
+	return map[string]string{"PARLEY_DRAIN_DELAY": "0s", "PARLEY_DRAIN_SPREAD": "0s", "PARLEY_DRAIN_GRACE": "3s"}
+}
+
+// lookup is the environment as the services see it.
+func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (string, bool) {
+	data, _ := environ(dataVariable)
+	if data == "" {
+		data = dataDefault
+	}
+	own, quick := s.own(data), quickDrain()
+	for _, name := range append(slices.Sorted(maps.Keys(own)), "PARLEY_REDIS") {
+		if value, set := environ(name); set && value != "" {
+			s.refused = append(s.refused, fmt.Sprintf("%s can't be chosen here: the standalone server runs on stores of its own (separate services take it)", name))
+		}
+	}
+	return func(name string) (string, bool) {
+		if value, ok := own[name]; ok {
+			return value, true
+		}
+		if value, set := environ(name); set && value != "" {
+			return value, true
+		}
+		value, ok := quick[name]
+		return value, ok
+	}
+}
