@@ -2,7 +2,6 @@ package token
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +31,7 @@ func (a *authStub) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, r.URL.String())
 	if a.delay > 0 {
-		time.Sleep(a.delay)
+		pass(a.delay)
 	}
 	if a.down || strings.Contains(r.URL.Host, "dead") {
 		return nil, errors.New("connection refused")
@@ -48,12 +47,13 @@ func (a *authStub) set(f func()) { a.mu.Lock(); defer a.mu.Unlock(); f() }
 
 func (a *authStub) count() int { a.mu.Lock(); defer a.mu.Unlock(); return len(a.asked) }
 
-func pub(b byte) PublicKey {
-	return PublicKey{ID: fmt.Sprintf("k%d", b), Key: fixedKey(b).Public().(ed25519.PublicKey)}
-}
+func pub(b byte) PublicKey { return PublicKey{ID: fmt.Sprintf("k%d", b), Key: public(fixedKey(b))} }
+
+// pass lets that time pass in the test's bubble.
+func pass(d time.Duration) { <-time.NewTimer(d).C }
 
 // withKeySet runs test beside a running key set in a bubble of its own time.
-func withKeySet(t *testing.T, auth *authStub, test func(t *testing.T, set *KeySet, ready <-chan struct{})) {
+func withKeySet(t *testing.T, auth *authStub, test func(set *KeySet, ready <-chan struct{})) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
@@ -66,7 +66,7 @@ func withKeySet(t *testing.T, auth *authStub, test func(t *testing.T, set *KeySe
 		go func() { defer close(done); _ = set.Run(ctx, func() { close(ready) }) }()
 		t.Cleanup(func() { <-done })
 		synctest.Wait()
-		test(t, set, ready)
+		test(set, ready)
 	})
 }
 
@@ -81,18 +81,18 @@ func isReady(ready <-chan struct{}) bool {
 
 func TestKeySetIsReadyOnceItHasKeys(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1)}, down: true}
-	withKeySet(t, auth, func(t *testing.T, set *KeySet, ready <-chan struct{}) {
+	withKeySet(t, auth, func(set *KeySet, ready <-chan struct{}) {
 		if _, err := set.Key(t.Context(), "k1"); chat.CodeOf(err) != chat.CodeUnavailable || isReady(ready) {
 			t.Fatal(err, "ready:", isReady(ready))
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		auth.set(func() { auth.down = false; auth.body = `{"keys":[]}` })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if isReady(ready) {
 			t.Fatal("ready without keys")
 		}
 		auth.set(func() { auth.body = "" })
-		time.Sleep(lastRetry)
+		pass(lastRetry)
 		synctest.Wait()
 		if key, err := set.Key(t.Context(), "k1"); err != nil || !key.Equal(pub(1).Key) || !isReady(ready) {
 			t.Fatal(err, "ready:", isReady(ready))
@@ -102,9 +102,9 @@ func TestKeySetIsReadyOnceItHasKeys(t *testing.T) {
 
 func TestKeySetFollowsAndKeepsServing(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1), pub(2)}}
-	withKeySet(t, auth, func(t *testing.T, set *KeySet, _ <-chan struct{}) {
+	withKeySet(t, auth, func(set *KeySet, _ <-chan struct{}) {
 		auth.set(func() { auth.keys = []PublicKey{pub(2), pub(3)} })
-		time.Sleep(refreshEvery)
+		pass(refreshEvery)
 		synctest.Wait()
 		if _, err := set.Key(t.Context(), "k3"); err != nil {
 			t.Error("the published next key:", err)
@@ -118,7 +118,7 @@ func TestKeySetFollowsAndKeepsServing(t *testing.T) {
 			func() { auth.body = `{"keys":[]}` },
 		} {
 			auth.set(broken)
-			time.Sleep(10 * refreshEvery)
+			pass(10 * refreshEvery)
 			if _, err := set.Key(t.Context(), "k2"); err != nil {
 				t.Error("auth is broken:", err)
 			}
@@ -128,8 +128,8 @@ func TestKeySetFollowsAndKeepsServing(t *testing.T) {
 
 func TestUnknownIDsCauseNoStorm(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1)}}
-	withKeySet(t, auth, func(t *testing.T, set *KeySet, _ <-chan struct{}) {
-		time.Sleep(refreshEvery / 2)
+	withKeySet(t, auth, func(set *KeySet, _ <-chan struct{}) {
+		pass(refreshEvery / 2)
 		before := auth.count()
 		var wg sync.WaitGroup
 		for i := range 1000 {
@@ -149,8 +149,8 @@ func TestUnknownIDsCauseNoStorm(t *testing.T) {
 // Whoever brings a key that was made in a hurry waits for the one fetch, however many they are.
 func TestAKeyMadeInAHurryIsFetchedOnDemand(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1)}}
-	withKeySet(t, auth, func(t *testing.T, set *KeySet, _ <-chan struct{}) {
-		time.Sleep(refreshEvery / 2)
+	withKeySet(t, auth, func(set *KeySet, _ <-chan struct{}) {
+		pass(refreshEvery / 2)
 		auth.set(func() { auth.keys = append(auth.keys, pub(2)); auth.delay = 100 * time.Millisecond })
 		var wg sync.WaitGroup
 		for range 50 {

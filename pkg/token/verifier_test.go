@@ -39,7 +39,9 @@ func fixedKey(b byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed)
 }
 
-func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+func public(k ed25519.PrivateKey) ed25519.PublicKey {
+	return ed25519.PublicKey(k[ed25519.SeedSize:])
+}
 
 func someClaims() Claims {
 	return Claims{
@@ -60,26 +62,26 @@ type world struct {
 	signer   *Signer
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
 	w := &world{now: start, keys: keyring{"k1": public(fixedKey(1))}}
 	clock := func() time.Time { return w.now }
 	w.revoked = NewRevocations(clock)
 	var err error
 	if w.verifier, err = NewVerifier(issuer, w.keys, w.revoked, clock); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if w.signer, err = NewSigner(issuer, "k1", fixedKey(1)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w
 }
 
-func (w *world) sign(t testing.TB, c Claims) string {
-	t.Helper()
+func (w *world) sign(tb testing.TB, c Claims) string {
+	tb.Helper()
 	raw, err := w.signer.Sign(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return raw
 }

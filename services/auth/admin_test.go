@@ -12,7 +12,8 @@ import (
 )
 
 func TestTheConfiguredAdministratorIsMadeOnce(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(db storetest.Database) {
+		t, url := db.T, db.URL
 		boss := func(password string) func(*Config) {
 			return func(c *Config) { c.Admin = Credentials{"boss", password} }
 		}
@@ -50,7 +51,8 @@ func TestAConfiguredAdministratorThatCannotBe(t *testing.T) {
 
 // Nothing guessable opens a fresh install; a server that somebody tries out makes one administrator.
 func TestTheFirstAdministrator(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		for _, name := range []string{"admin", "root", "parley", "administrator", "staff", ""} {
 			for _, password := range []string{"", "admin", "password", "parley", "changeme", "root", name} {
 				if a := s.login(name, password, from("7.7.7.7")...); a.Status == 200 {
@@ -84,7 +86,8 @@ func TestTheFirstAdministrator(t *testing.T) {
 }
 
 func TestCreateSuperuserBesideTheService(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(db storetest.Database) {
+		t, url := db.T, db.URL
 		s := start(t, url)
 		if err := CreateSuperuser(t.Context(), s.config.Store, Credentials{"boss", good}); err != nil {
 			t.Fatal(err)

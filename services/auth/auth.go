@@ -69,7 +69,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
 	})
 	if c.Admin.Username != "" {
-		if err := s.makeAdmin(ctx, d.Log); err != nil {
+		if err = s.makeAdmin(ctx, d.Log); err != nil {
 			return nil, err
 		}
 	}

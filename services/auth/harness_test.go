@@ -189,6 +189,7 @@ func call(t *testing.T, app *fiber.App, method, path string, body any, headers .
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -276,9 +277,9 @@ func unlimited(c *Config) {
 	c.Limits.Login, c.Limits.Signup, c.Limits.Guest, c.Limits.Refresh = webapi.Limit{}, webapi.Limit{}, webapi.Limit{}, webapi.Limit{}
 }
 
-func each(t *testing.T, test func(t *testing.T, s *server), change ...func(*Config)) {
+func each(t *testing.T, test func(s *server)) {
 	t.Helper()
-	storetest.EachDatabase(t, func(t *testing.T, url string) { test(t, start(t, url, append(change, unlimited)...)) })
+	storetest.EachDatabase(t, func(db storetest.Database) { test(start(db.T, db.URL, unlimited)) })
 }
 
 func lite(t *testing.T, change ...func(*Config)) *server {
@@ -294,7 +295,7 @@ func (s *server) fresh() *prometheus.Registry { return prometheus.NewRegistry() 
 
 func redisURL(t *testing.T) string {
 	t.Helper()
-	url := os.Getenv("PARLEY_TEST_REDIS")
+	url := os.Getenv("PARLEY_TEST_REDIS") //nolint:forbidigo // tests find their servers by it
 	if url == "" {
 		t.Fatal("PARLEY_TEST_REDIS is not set; run the tests by make test")
 	}

@@ -36,14 +36,14 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 		name, variable, address string
 		mount                   func(*webapi.Server)
 	}{
-		{"auth", "PARLEY_LISTEN", public, func(s *webapi.Server) { service.Routes(s.App) }},
+		{"auth", "PARLEY_LISTEN", public, func(s *webapi.Server) { service.Routes(s.App) }}, //nolint:contextcheck // handlers have their request's context
 		{"auth_internal", "PARLEY_INTERNAL_LISTEN", internal, func(s *webapi.Server) { service.InternalRoutes(s.App) }},
 	} {
 		listener, err := webapi.Listen(ctx, l.variable, l.address)
 		if err != nil {
 			return nil, err
 		}
-		server := &webapi.Server{Listener: listener, App: webapi.New(webapi.Options{
+		server := &webapi.Server{Listener: listener, App: webapi.New(webapi.Options{ //nolint:contextcheck // the same
 			Service: l.name, Log: p.Log, Registry: p.Registry, BodyLimit: bodyLimit, TrustedProxies: proxies,
 		})}
 		l.mount(server)

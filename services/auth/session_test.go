@@ -11,7 +11,8 @@ import (
 )
 
 func TestRefreshRotates(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		in := s.signup("Ada")
 		s.clock.advance(5 * time.Minute)
 		second := s.refresh(in.Body.RefreshToken).want(t, "the first use", 200)
@@ -37,19 +38,19 @@ func TestRefreshRotates(t *testing.T) {
 
 // An old token that comes again has been stolen: the whole family ends.
 func TestReuseEndsTheFamily(t *testing.T) {
-	for what, steal := range map[string]func(t *testing.T, s *server, in answer) (latest answer){
-		"the latest old one after 30 s": func(t *testing.T, s *server, in answer) answer {
-			latest := s.refresh(in.Body.RefreshToken).want(t, "the owner's use", 200)
+	for what, steal := range map[string]func(s *server, in answer) (latest answer){
+		"the latest old one after 30 s": func(s *server, in answer) answer {
+			latest := s.refresh(in.Body.RefreshToken).want(s.t, "the owner's use", 200)
 			s.clock.advance(31 * time.Second)
 			return latest
 		},
-		"an older one within 30 s": func(t *testing.T, s *server, in answer) answer {
-			second := s.refresh(in.Body.RefreshToken).want(t, "the owner's use", 200)
-			return s.refresh(second.Body.RefreshToken).want(t, "the owner's next use", 200)
+		"an older one within 30 s": func(s *server, in answer) answer {
+			second := s.refresh(in.Body.RefreshToken).want(s.t, "the owner's use", 200)
+			return s.refresh(second.Body.RefreshToken).want(s.t, "the owner's next use", 200)
 		},
-		"a much older one": func(t *testing.T, s *server, in answer) answer {
+		"a much older one": func(s *server, in answer) answer {
 			for a := in; ; {
-				a = s.refresh(a.Body.RefreshToken).want(t, "the owner's use", 200)
+				a = s.refresh(a.Body.RefreshToken).want(s.t, "the owner's use", 200)
 				s.clock.advance(24 * time.Hour)
 				if s.clock.Now().Sub(start0) > 20*24*time.Hour {
 					return a
@@ -58,10 +59,11 @@ func TestReuseEndsTheFamily(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			each(t, func(t *testing.T, s *server) {
+			each(t, func(s *server) {
+				t := s.t
 				in := s.signup("Ada")
 				other := s.login("Ada", good).want(t, "another session", 200)
-				latest := steal(t, s, in)
+				latest := steal(s, in)
 				s.refresh(in.Body.RefreshToken).want(t, "the reuse", 401)
 				s.refresh(latest.Body.RefreshToken).want(t, "the latest token after the reuse", 401)
 				s.me(latest).want(t, "the latest access token after the reuse", 401)
@@ -79,7 +81,8 @@ var start0 = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // Many tabs wake up at the same moment with the same token: each gets one that works.
 func TestConcurrentRefreshes(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		in := s.signup("Ada")
 		answers := make([]answer, 40)
 		var wg sync.WaitGroup
@@ -107,7 +110,8 @@ func TestConcurrentRefreshes(t *testing.T) {
 
 // Knowing a session's id, which is no secret, must not be enough to end it.
 func TestMadeUpTokensEndNothing(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		in := s.signup("Ada")
 		parts := strings.Split(in.Body.RefreshToken, ".")
 		for _, raw := range []string{
@@ -127,7 +131,8 @@ func TestMadeUpTokensEndNothing(t *testing.T) {
 
 func TestSessionsEndByAge(t *testing.T) {
 	const day = 24 * time.Hour
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		in := s.signup("Ada")
 		idle := s.login("Ada", good).want(t, "login", 200)
 		s.clock.advance(10 * time.Minute)
@@ -162,7 +167,8 @@ func TestSessionsEndByAge(t *testing.T) {
 }
 
 func TestLogoutEndsTheSession(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		s.signup("Ada")
 		in, other := s.login("Ada", good), s.login("Ada", good)
 		s.call("POST", "/api/auth/logout", nil, bearer(in)...).want(t, "logout", 204)
@@ -188,7 +194,8 @@ func TestLogoutEndsTheSession(t *testing.T) {
 }
 
 func TestOwnPasswordChange(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		in := s.signup("Ada")
 		thief := s.login("Ada", good).want(t, "a session that leaked", 200)
 		const fresh = "another good secret"

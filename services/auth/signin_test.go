@@ -16,7 +16,8 @@ import (
 )
 
 func TestSigningIn(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		up := s.signup("Ada")
 		in := s.login(" aDA ", good).want(t, "login", 200)
 		for what, a := range map[string]answer{"signup": up, "login": in} {
@@ -92,7 +93,8 @@ func TestCookies(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		s.signup("Ada")
 		base := s.listen(s.public)
 		for _, path := range []string{"signup", "login", "guest", "refresh", "logout"} {
@@ -113,7 +115,7 @@ func TestBadInput(t *testing.T) {
 			}
 			content, _ := io.ReadAll(huge.Body)
 			_ = huge.Body.Close()
-			if huge.StatusCode != 413 || !strings.Contains(string(content), `"too_large"`) {
+			if huge.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(content), `"too_large"`) {
 				t.Errorf("%s: huge: %d %q", path, huge.StatusCode, content)
 			}
 			s.call("POST", "/api/auth/"+path, "username=a&password=b", "Content-Type", "application/x-www-form-urlencoded").want(t, path+": a form", 415)
@@ -202,7 +204,8 @@ func TestRefusalsAreAlike(t *testing.T) {
 }
 
 func TestGuessingIsSlowedDownAndOwnersGetIn(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		s.signup("Ada")
 		refused, slowed := 0, 0
 		for range 1000 {
@@ -291,7 +294,8 @@ func TestManyLoginsAtOnce(t *testing.T) {
 }
 
 func TestHashesAreRenewedAtLogin(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
+	each(t, func(s *server) {
+		t := s.t
 		s.signup("Ada")
 		before, err := s.store.AccountByKey(t.Context(), chat.DefaultTenant, "ada")
 		if err != nil {

@@ -102,7 +102,7 @@ func (s *Accounts) Create(ctx context.Context, tenant chat.TenantID, username, p
 	if err != nil {
 		return Account{}, err
 	}
-	if err := s.store.CreateAccount(ctx, a); err != nil {
+	if err = s.store.CreateAccount(ctx, a); err != nil {
 		return Account{}, fmt.Errorf("creating an account: %w", err)
 	}
 	return a, nil
@@ -113,7 +113,7 @@ func (s *Accounts) prepare(ctx context.Context, tenant chat.TenantID, username, 
 	if err != nil {
 		return Account{}, err
 	}
-	if err := CheckPassword(password, key); err != nil {
+	if err = CheckPassword(password, key); err != nil {
 		return Account{}, err
 	}
 	hash, err := s.hasher.Hash(ctx, password)
@@ -239,4 +239,4 @@ func (s *Accounts) CreateFirst(ctx context.Context, store FirstStore, tenant cha
 }
 
 // errNothing undoes a change that turned out to be none.
-var errNothing = errors.New("nothing to change") //nolint:gochecknoglobals // a constant error
+var errNothing = errors.New("nothing to change")

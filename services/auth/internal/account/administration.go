@@ -25,7 +25,7 @@ func (s *Accounts) Change(ctx context.Context, tenant chat.TenantID, id chat.Use
 	}
 	hash := ""
 	if p.Password != nil {
-		if err := CheckPassword(*p.Password, a.Key); err != nil {
+		if err = CheckPassword(*p.Password, a.Key); err != nil {
 			return Account{}, err
 		}
 		if hash, err = s.hasher.Hash(ctx, *p.Password); err != nil {
@@ -71,10 +71,10 @@ func (s *Accounts) ChangePassword(ctx context.Context, tenant chat.TenantID, id 
 	if err != nil {
 		return Account{}, fmt.Errorf("looking an account up: %w", err)
 	}
-	if err := CheckPassword(fresh, a.Key); err != nil {
+	if err = CheckPassword(fresh, a.Key); err != nil {
 		return Account{}, err
 	}
-	if _, err := s.LogIn(ctx, tenant, a.Username, current, from); err != nil {
+	if _, err = s.LogIn(ctx, tenant, a.Username, current, from); err != nil {
 		if chat.CodeOf(err) == chat.CodeUnauthenticated {
 			return Account{}, chat.Errorf(chat.CodeForbidden, "the current password is wrong")
 		}

@@ -12,7 +12,7 @@ import (
 // chat.CodeBadRequest for what no name may be.
 func CheckUsername(name string) (shown, key string, err error) {
 	shown = strings.TrimSpace(name)
-	if err := chat.CheckName("username", shown, chat.MaxUserName); err != nil {
+	if err = chat.CheckName("username", shown, chat.MaxUserName); err != nil {
 		return "", "", err
 	}
 	key, err = precis.Nickname.CompareKey(shown)

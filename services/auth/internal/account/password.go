@@ -17,7 +17,7 @@ const (
 )
 
 //go:embed common.txt
-var commonText string //nolint:gochecknoglobals // embedded, a constant
+var commonText string
 
 var commonPasswords = sync.OnceValue(func() map[string]bool { //nolint:gochecknoglobals // a constant, parsed at first use
 	list := make(map[string]bool)

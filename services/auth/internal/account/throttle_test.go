@@ -44,11 +44,11 @@ func TestDelaysGrowAndEnd(t *testing.T) {
 			t.Fatalf("try %d must wait %s", i, wait)
 		}
 	}
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-		if wait := w.try("ada", "home", true); wait != want*time.Second {
-			t.Fatalf("must wait %s, want %ds", wait, want)
+	for _, want := range []time.Duration{1e9, 2e9, 4e9, 8e9, 16e9, 30e9, 30e9} {
+		if wait := w.try("ada", "home", true); wait != want {
+			t.Fatalf("must wait %s, want %s", wait, want)
 		}
-		w.now = w.now.Add(want * time.Second)
+		w.now = w.now.Add(want)
 		if wait := w.try("ada", "home", false); wait != 0 {
 			t.Fatalf("after waiting must wait %s", wait)
 		}

@@ -56,14 +56,14 @@ func createSuperuser(ctx context.Context, reader *env.Reader, args []string, std
 		return errors.New(usage)
 	}
 	config := auth.StoreConfigFrom(reader)
-	if err := reader.Err(); err != nil {
+	if err = reader.Err(); err != nil {
 		return err
 	}
 	password, err := readPassword(*file, stdin, out)
 	if err != nil {
 		return err
 	}
-	if err := auth.CreateSuperuser(ctx, config, auth.Credentials{Username: *name, Password: password}); err != nil {
+	if err = auth.CreateSuperuser(ctx, config, auth.Credentials{Username: *name, Password: password}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "made the staff account %q\n", *name)
@@ -77,7 +77,7 @@ func readPassword(file string, stdin *os.File, out io.Writer) (string, error) {
 		content, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 		return strings.TrimRight(string(content), "\r\n"), err
 	}
-	fd := int(stdin.Fd()) //nolint:gosec // a file descriptor is small
+	fd := int(stdin.Fd())
 	if !term.IsTerminal(fd) {
 		line, err := bufio.NewReader(stdin).ReadString('\n')
 		if errors.Is(err, io.EOF) && line != "" {

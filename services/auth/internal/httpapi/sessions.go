@@ -130,7 +130,7 @@ func (a *API) postPassword(c *fiber.Ctx) error {
 		Current string `json:"current"`
 		New     string `json:"new"`
 	}
-	if err := a.limited(c, a.login, &in); err != nil {
+	if err = a.limited(c, a.login, &in); err != nil {
 		return err
 	}
 	if caller.User.Kind != chat.KindUser {

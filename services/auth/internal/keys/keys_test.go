@@ -79,6 +79,9 @@ func verify(t *testing.T, keys token.Keys, raw string) error {
 	return err
 }
 
+// pass lets that time pass in the test's bubble.
+func pass(d time.Duration) { <-time.NewTimer(d).C }
+
 func signing(r *Ring) string { r.mu.RLock(); defer r.mu.RUnlock(); return r.signID }
 
 func published(t *testing.T, r *Ring) []string {
@@ -103,7 +106,7 @@ func TestPodsShareTheirKeys(t *testing.T) {
 			wg.Go(func() { rings[i] = run(t, store) })
 		}
 		wg.Wait()
-		time.Sleep(reloadEvery + time.Second)
+		pass(reloadEvery + time.Second)
 		want := published(t, rings[0])
 		if len(want) != 2 {
 			t.Fatalf("current and next are published, got %v", want)
@@ -125,12 +128,12 @@ func TestKeysRotateOnSchedule(t *testing.T) {
 		signs, other := run(t, store), run(t, store)
 		first := published(t, signs)
 		before := signing(signs)
-		time.Sleep(every - 2*time.Second)
+		pass(every - 2*time.Second)
 		if signing(signs) != before {
 			t.Fatal("rotated early")
 		}
 		old := sign(t, signs)
-		time.Sleep(2*time.Second + 2*reloadEvery)
+		pass(2*time.Second + 2*reloadEvery)
 		synctest.Wait()
 		if signing(signs) == before || !slices.Contains(first, signing(signs)) {
 			t.Errorf("signs with %s; %s was current, published were %v", signing(signs), before, first)
@@ -138,11 +141,11 @@ func TestKeysRotateOnSchedule(t *testing.T) {
 		if got := published(t, other); len(got) != 3 || signing(other) != signing(signs) {
 			t.Errorf("current, next and retired are published, got %v", got)
 		}
-		time.Sleep(token.MaxLifetime - 2*time.Second - 2*reloadEvery - time.Second)
+		pass(token.MaxLifetime - 2*time.Second - 2*reloadEvery - time.Second)
 		if err := verify(t, other, old); err != nil {
 			t.Error("a token of the retired key, in its last second:", err)
 		}
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if got := published(t, other); len(got) != 2 || slices.Contains(got, before) {
 			t.Errorf("the retired key is published for ever: %v", got)
 		}
@@ -159,7 +162,7 @@ func TestRotatingByHandWaitsForVerifiers(t *testing.T) {
 		if at, err := command.Rotate(t.Context()); err != nil || !at.Equal(time.Now()) {
 			t.Fatal(at, err)
 		}
-		time.Sleep(reloadEvery + time.Second)
+		pass(reloadEvery + time.Second)
 		second := signing(r)
 		if second == first {
 			t.Fatal("the pod did not notice")
@@ -171,20 +174,20 @@ func TestRotatingByHandWaitsForVerifiers(t *testing.T) {
 		if again, err := command.Rotate(t.Context()); err != nil || !again.Equal(at) {
 			t.Fatal("asked twice it is another time:", again, at, err)
 		}
-		time.Sleep(time.Until(at) - time.Second)
+		pass(time.Until(at) - time.Second)
 		if signing(r) != second {
 			t.Error("the key signs before it is known")
 		}
-		time.Sleep(2 * (reloadEvery + time.Second))
+		pass(2 * (reloadEvery + time.Second))
 		if signing(r) == second {
 			t.Error("the key never took over")
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		third := signing(r)
 		if at, err := command.Rotate(t.Context()); err != nil || !at.Equal(time.Now()) {
 			t.Fatal(at, err)
 		}
-		time.Sleep(reloadEvery + time.Second)
+		pass(reloadEvery + time.Second)
 		if signing(r) == third {
 			t.Error("a settled key did not take over at once")
 		}
@@ -196,12 +199,12 @@ func TestARingGoesOnWithoutItsStore(t *testing.T) {
 		store := &memory{}
 		r := run(t, store)
 		store.set(true)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if err := verify(t, r, sign(t, r)); err != nil {
 			t.Error(err)
 		}
 		store.set(false)
-		time.Sleep(every)
+		pass(every)
 		if len(published(t, r)) != 3 {
 			t.Error("it did not come back")
 		}

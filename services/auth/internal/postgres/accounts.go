@@ -57,8 +57,8 @@ func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part, after 
 
 // ChangeAccount implements account.Store. It locks the lobby in any case: that is what makes changes
 // come one after the other.
-func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat.UserID, now time.Time, change func(*account.Account, int) (account.Effect, error)) (a account.Account, events []lobby.Event, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat.UserID, now time.Time, change func(*account.Account, int) (account.Effect, error)) (a account.Account, events []lobby.Event, _ error) {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		head, err := lockLobby(ctx, tx)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat
 			return err
 		}
 		var others int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM auth_accounts WHERE tenant = $1 AND staff AND NOT disabled AND id <> $2`, tenant, id).Scan(&others); err != nil {
+		if err = tx.QueryRow(ctx, `SELECT count(*) FROM auth_accounts WHERE tenant = $1 AND staff AND NOT disabled AND id <> $2`, tenant, id).Scan(&others); err != nil {
 			return fmt.Errorf("counting administrators: %w", err)
 		}
 		effect, err := change(&a, others)
@@ -78,7 +78,7 @@ func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat
 		if effect.Revoke {
 			a.Generation++
 			event := record.Raised(a, head+1, now)
-			if err := write(ctx, tx, event); err != nil {
+			if err = write(ctx, tx, event); err != nil {
 				return err
 			}
 			events = []lobby.Event{event}
@@ -129,8 +129,8 @@ func (s *Store) HasAdmin(ctx context.Context, tenant chat.TenantID) (has bool, e
 }
 
 // CreateFirstAdmin implements account.FirstStore.
-func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made bool, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made bool, _ error) {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := lockLobby(ctx, tx); err != nil {
 			return err
 		}

@@ -26,8 +26,8 @@ func collectKeys(rows pgx.Rows, err error) ([]keys.Key, error) {
 }
 
 // ChangeSigningKeys implements keys.Store. The table is locked whole, since at first there is no row to lock.
-func (s *Store) ChangeSigningKeys(ctx context.Context, change func([]keys.Key) ([]keys.Key, error)) (list []keys.Key, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (s *Store) ChangeSigningKeys(ctx context.Context, change func([]keys.Key) ([]keys.Key, error)) (list []keys.Key, _ error) {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `LOCK TABLE auth_signing_keys IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return fmt.Errorf("locking keys: %w", err)
 		}

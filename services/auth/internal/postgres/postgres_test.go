@@ -9,6 +9,7 @@ import (
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
+		t.Helper()
 		pool, err := database.OpenPostgres(t.Context(), storetest.Postgres(t))
 		if err != nil {
 			t.Fatal(err)

@@ -100,8 +100,8 @@ func rotate(ctx context.Context, tx pgx.Tx, sess session.Session, old *session.R
 }
 
 // EndSession implements session.Store.
-func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) (events []lobby.Event, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) (events []lobby.Event, _ error) {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		head, err := lockLobby(ctx, tx)
 		if err != nil {
 			return err

@@ -72,7 +72,7 @@ func genuine(sess Session, raw string) bool {
 }
 
 // errReused is for an old token that came again: somebody else has it too.
-var errReused = errors.New("reuse of an old refresh token") //nolint:gochecknoglobals // a constant error
+var errReused = errors.New("reuse of an old refresh token")
 
 // Refresh rotates a refresh token. The latest old one, used again within 30 s, answers a further
 // token of the same family; anything older ends the session. Whatever is not right is the same chat.CodeUnauthenticated.
@@ -107,7 +107,7 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 		s.refreshes.WithLabelValues(result).Inc()
 		return s.grant(sess, next, now)
 	case errors.Is(err, errReused):
-		if err := s.End(ctx, tenant, id); err != nil {
+		if err = s.End(ctx, tenant, id); err != nil {
 			return Grant{}, err
 		}
 		return Grant{}, s.refused("reused")

@@ -46,8 +46,9 @@ func (s *Store) AccountByID(ctx context.Context, tenant chat.TenantID, id chat.U
 
 // Accounts implements account.Store.
 func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part, after string, limit int) ([]account.Account, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts
-		WHERE tenant = ?1 AND instr(username_key, ?2) > 0 AND username_key > ?3 ORDER BY username_key LIMIT ?4`, tenant, part, after, limit)
+	const query = `SELECT ` + record.AccountColumns + ` FROM auth_accounts
+		WHERE tenant = ?1 AND instr(username_key, ?2) > 0 AND username_key > ?3 ORDER BY username_key LIMIT ?4`
+	rows, err := s.db.QueryContext(ctx, query, tenant, part, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing accounts: %w", err)
 	}
@@ -55,8 +56,8 @@ func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part, after 
 }
 
 // ChangeAccount implements account.Store.
-func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat.UserID, now time.Time, change func(*account.Account, int) (account.Effect, error)) (a account.Account, events []lobby.Event, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat.UserID, now time.Time, change func(*account.Account, int) (account.Effect, error)) (a account.Account, events []lobby.Event, _ error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		at, err := head(ctx, tx)
 		if err != nil {
 			return err
@@ -66,7 +67,7 @@ func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat
 			return err
 		}
 		var others int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM auth_accounts WHERE tenant = ?1 AND staff AND NOT disabled AND id <> ?2`, tenant, id).Scan(&others); err != nil {
+		if err = tx.QueryRowContext(ctx, `SELECT count(*) FROM auth_accounts WHERE tenant = ?1 AND staff AND NOT disabled AND id <> ?2`, tenant, id).Scan(&others); err != nil {
 			return fmt.Errorf("counting administrators: %w", err)
 		}
 		effect, err := change(&a, others)
@@ -76,7 +77,7 @@ func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat
 		if effect.Revoke {
 			a.Generation++
 			event := record.Raised(a, at+1, now)
-			if err := write(ctx, tx, event); err != nil {
+			if err = write(ctx, tx, event); err != nil {
 				return err
 			}
 			events = []lobby.Event{event}
@@ -127,8 +128,8 @@ func (s *Store) HasAdmin(ctx context.Context, tenant chat.TenantID) (has bool, e
 }
 
 // CreateFirstAdmin implements account.FirstStore.
-func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made bool, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made bool, _ error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		var has bool
 		if err := tx.QueryRowContext(ctx, anyAdmin, a.Tenant).Scan(&has); err != nil {
 			return fmt.Errorf("looking for administrators: %w", err)

@@ -21,8 +21,8 @@ func (s *Store) SigningKeys(ctx context.Context) ([]keys.Key, error) {
 }
 
 // ChangeSigningKeys implements keys.Store.
-func (s *Store) ChangeSigningKeys(ctx context.Context, change func([]keys.Key) ([]keys.Key, error)) (list []keys.Key, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+func (s *Store) ChangeSigningKeys(ctx context.Context, change func([]keys.Key) ([]keys.Key, error)) (list []keys.Key, _ error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, selectKeys)
 		if err != nil {
 			return fmt.Errorf("reading keys: %w", err)

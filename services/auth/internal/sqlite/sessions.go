@@ -102,8 +102,8 @@ func rotate(ctx context.Context, tx *sql.Tx, sess session.Session, old *session.
 }
 
 // EndSession implements session.Store.
-func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) (events []lobby.Event, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) (events []lobby.Event, _ error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		at, err := head(ctx, tx)
 		if err != nil {
 			return err

@@ -9,7 +9,10 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, storetest.SQLite(t), "log") })
+	storetest.Run(t, func(t *testing.T) storetest.Store {
+		t.Helper()
+		return open(t, storetest.SQLite(t), "log")
+	})
 }
 
 func TestTheLobbyKeepsItsName(t *testing.T) {

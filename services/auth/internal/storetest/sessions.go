@@ -15,7 +15,8 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/session"
 )
 
-func sessionsAreFound(t *testing.T, s Store) {
+func sessionsAreFound(s suite) {
+	t := s.t
 	a := anAccount("Ada")
 	a.Staff, a.Generation = true, 5
 	create(t, s, a)
@@ -29,7 +30,8 @@ func sessionsAreFound(t *testing.T, s Store) {
 	wantCode(t, "no session", err, chat.CodeNotFound)
 }
 
-func noSessionForWhoIsOut(t *testing.T, s Store) {
+func noSessionForWhoIsOut(s suite) {
+	t := s.t
 	a := create(t, s, anAccount("Ada"))
 	try := func(what string, u chat.User, generation int64, want chat.Code) {
 		t.Helper()
@@ -73,9 +75,10 @@ func use(t *testing.T, s Store, id chat.SessionID, hash, next string, at time.Ti
 	return found
 }
 
-var errNone = errors.New("no token") //nolint:gochecknoglobals // a constant error
+var errNone = errors.New("no token")
 
-func refreshTokensRotate(t *testing.T, s Store) {
+func refreshTokensRotate(s suite) {
+	t := s.t
 	sess := begin(t, s, aSession("S1", guest("Ada"), 0))
 	begin(t, s, aSession("S2", guest("Bob"), 0))
 	at := Start.Add(time.Minute)
@@ -117,7 +120,8 @@ func refreshTokensRotate(t *testing.T, s Store) {
 	wantCode(t, "no session", err, chat.CodeNotFound)
 }
 
-func rotationsComeOneAfterTheOther(t *testing.T, s Store) {
+func rotationsComeOneAfterTheOther(s suite) {
+	t := s.t
 	begin(t, s, aSession("S1", guest("Ada"), 0))
 	var first, again atomic.Int32
 	var wg sync.WaitGroup
@@ -140,7 +144,8 @@ func rotationsComeOneAfterTheOther(t *testing.T, s Store) {
 	}
 }
 
-func fewTokensAreKept(t *testing.T, s Store) {
+func fewTokensAreKept(s suite) {
+	t := s.t
 	begin(t, s, aSession("S1", guest("Ada"), 0))
 	for i := range 10 {
 		use(t, s, "S1", "first of S1", fmt.Sprint("next", i), Start.Add(time.Duration(i)*time.Second), 4)
@@ -156,7 +161,8 @@ func fewTokensAreKept(t *testing.T, s Store) {
 	}
 }
 
-func sessionsEndOnce(t *testing.T, s Store) {
+func sessionsEndOnce(s suite) {
+	t := s.t
 	begin(t, s, aSession("S1", guest("Ada"), 0))
 	events := must[[]lobby.Event](t)(s.EndSession(t.Context(), tenant, "S1", Start))
 	want := lobby.Event{Seq: 1, Kind: lobby.SessionEnded, Tenant: tenant, At: chat.At(Start), User: "GAda", Session: "S1"}
@@ -175,7 +181,8 @@ func sessionsEndOnce(t *testing.T, s Store) {
 	}
 }
 
-func sessionsAreSwept(t *testing.T, s Store) {
+func sessionsAreSwept(s suite) {
+	t := s.t
 	put := func(id string, created, used time.Duration) {
 		sess := aSession(id, guest("Ada"), 0)
 		sess.Created, sess.Used = Start.Add(created), Start.Add(used)

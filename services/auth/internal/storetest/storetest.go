@@ -37,11 +37,17 @@ type Lobby interface {
 	PruneLobby(ctx context.Context, before time.Time) error
 }
 
-// EachDatabase runs test on an empty database of each kind, given as PARLEY_AUTH_DATABASE is.
-func EachDatabase(t *testing.T, test func(t *testing.T, url string)) {
+// Database is an empty database for the test T, its URL given as PARLEY_AUTH_DATABASE is.
+type Database struct {
+	T   *testing.T
+	URL string
+}
+
+// EachDatabase runs test on an empty database of each kind.
+func EachDatabase(t *testing.T, test func(Database)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+SQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+	t.Run("sqlite", func(t *testing.T) { test(Database{t, "sqlite:" + SQLite(t)}) })
+	t.Run("postgres", func(t *testing.T) { test(Database{t, Postgres(t)}) })
 }
 
 // SQLite returns the path of a database file that is not there yet.
@@ -86,10 +92,16 @@ var Start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglo
 
 const tenant = chat.DefaultTenant
 
+// suite is one test and its store.
+type suite struct {
+	t *testing.T
+	Store
+}
+
 // Run tries every promise on stores that open makes, an empty one each time.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
-	for name, test := range map[string]func(t *testing.T, s Store){
+	for name, test := range map[string]func(s suite){
 		"accounts are found":                 accountsAreFound,
 		"names are unique in a tenant":       namesAreUnique,
 		"tenants are apart":                  tenantsAreApart,
@@ -111,7 +123,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the lobby is paged":                 theLobbyIsPaged,
 		"the lobby has no holes":             theLobbyHasNoHoles,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+		t.Run(name, func(t *testing.T) { test(suite{t, open(t)}) })
 	}
 }
 
