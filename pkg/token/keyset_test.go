@@ -52,8 +52,15 @@ func pub(b byte) PublicKey { return PublicKey{ID: fmt.Sprintf("k%d", b), Key: pu
 // pass lets that time pass in the test's bubble.
 func pass(d time.Duration) { <-time.NewTimer(d).C }
 
+// bubble is a test with a time of its own, and its key set.
+type bubble struct {
+	t     *testing.T
+	set   *KeySet
+	ready <-chan struct{}
+}
+
 // withKeySet runs test beside a running key set in a bubble of its own time.
-func withKeySet(t *testing.T, auth *authStub, test func(set *KeySet, ready <-chan struct{})) {
+func withKeySet(t *testing.T, auth *authStub, test func(bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
@@ -66,7 +73,7 @@ func withKeySet(t *testing.T, auth *authStub, test func(set *KeySet, ready <-cha
 		go func() { defer close(done); _ = set.Run(ctx, func() { close(ready) }) }()
 		t.Cleanup(func() { <-done })
 		synctest.Wait()
-		test(set, ready)
+		test(bubble{t, set, ready})
 	})
 }
 
@@ -81,7 +88,8 @@ func isReady(ready <-chan struct{}) bool {
 
 func TestKeySetIsReadyOnceItHasKeys(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1)}, down: true}
-	withKeySet(t, auth, func(set *KeySet, ready <-chan struct{}) {
+	withKeySet(t, auth, func(b bubble) {
+		t, set, ready := b.t, b.set, b.ready
 		if _, err := set.Key(t.Context(), "k1"); chat.CodeOf(err) != chat.CodeUnavailable || isReady(ready) {
 			t.Fatal(err, "ready:", isReady(ready))
 		}
@@ -102,7 +110,8 @@ func TestKeySetIsReadyOnceItHasKeys(t *testing.T) {
 
 func TestKeySetFollowsAndKeepsServing(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1), pub(2)}}
-	withKeySet(t, auth, func(set *KeySet, _ <-chan struct{}) {
+	withKeySet(t, auth, func(b bubble) {
+		t, set := b.t, b.set
 		auth.set(func() { auth.keys = []PublicKey{pub(2), pub(3)} })
 		pass(refreshEvery)
 		synctest.Wait()
@@ -128,7 +137,8 @@ func TestKeySetFollowsAndKeepsServing(t *testing.T) {
 
 func TestUnknownIDsCauseNoStorm(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1)}}
-	withKeySet(t, auth, func(set *KeySet, _ <-chan struct{}) {
+	withKeySet(t, auth, func(b bubble) {
+		t, set := b.t, b.set
 		pass(refreshEvery / 2)
 		before := auth.count()
 		var wg sync.WaitGroup
@@ -149,7 +159,8 @@ func TestUnknownIDsCauseNoStorm(t *testing.T) {
 // Whoever brings a key that was made in a hurry waits for the one fetch, however many they are.
 func TestAKeyMadeInAHurryIsFetchedOnDemand(t *testing.T) {
 	auth := &authStub{keys: []PublicKey{pub(1)}}
-	withKeySet(t, auth, func(set *KeySet, _ <-chan struct{}) {
+	withKeySet(t, auth, func(b bubble) {
+		t, set := b.t, b.set
 		pass(refreshEvery / 2)
 		auth.set(func() { auth.keys = append(auth.keys, pub(2)); auth.delay = 100 * time.Millisecond })
 		var wg sync.WaitGroup
