@@ -3,6 +3,7 @@
 import { Backoff } from './backoff.js';
 import { Commands } from './commands.js';
 import { ParleyError } from './error.js';
+import { Timers } from './timers.js';
 
 const HANDSHAKE_MS = 10_000;
 /** A command that has no answer after this long means that the connection is dead, whatever the socket says. */
@@ -30,8 +31,8 @@ export class Connection {
   #hello = null;
   #authenticated = false;
   #commands;
-  /** The timers of this socket, all dropped with it. @type {Map<string, unknown>} */
-  #timers = new Map();
+  /** Of this socket, and dropped with it. */
+  #timers;
   /** The token of before was refused: only a newer one will do. */
   #needFresh = false;
   #failedHandshakes = 0;
@@ -56,6 +57,7 @@ export class Connection {
     this.#deps = deps;
     this.#clock = deps.clock;
     this.#random = deps.random;
+    this.#timers = new Timers(deps.clock);
     this.#commands = new Commands(deps.clock, () => this.#lost(0));
     this.#backoff = new Backoff(500, 30_000, deps.random);
   }
@@ -115,7 +117,7 @@ export class Connection {
 
   async #open() {
     const attempt = ++this.#attempt;
-    this.#cancel('retry');
+    this.#timers.cancel('retry');
     let token = null;
     if (this.#deps.token) {
       try {
@@ -141,7 +143,7 @@ export class Connection {
     this.#opened = false;
     this.#hello = null;
     this.#authenticated = token === null;
-    this.#after('handshake', HANDSHAKE_MS, () => this.#lost(0));
+    this.#timers.after('handshake', HANDSHAKE_MS, () => this.#lost(0));
     socket.onopen = () => {
       this.#opened = true;
       this.#failedHandshakes = 0;
@@ -164,7 +166,7 @@ export class Connection {
       },
       (error) => {
         // A renewal that fails leaves the socket alone: it lives as long as its present token.
-        if (this.ready) this.#after('renew', 15_000 + this.#random() * 15_000, () => this.#renew());
+        if (this.ready) this.#timers.after('renew', 15_000 + this.#random() * 15_000, () => this.#renew());
         else if (this.#socket) this.#lost(error.code === 'unauthenticated' ? UNAUTHENTICATED : 0);
       },
       ANSWER_MS,
@@ -173,7 +175,7 @@ export class Connection {
 
   #upIfComplete() {
     if (this.ready || !this.#hello || !this.#authenticated) return;
-    this.#cancel('handshake');
+    this.#timers.cancel('handshake');
     this.ready = true;
     this.#watch(this.#hello.heartbeat_ms ?? 25_000);
     this.#deps.up(this.#hello);
@@ -193,7 +195,7 @@ export class Connection {
       return;
     }
     if (frame.type === 'draining') {
-      this.#after('drain', this.#random() * frame.after_ms, () => this.#lost(1012, 0));
+      this.#timers.after('drain', this.#random() * frame.after_ms, () => this.#lost(1012, 0));
     } else if (frame.type === 'error' && frame.retry_after_ms) {
       this.#notBefore = this.#clock.now() + frame.retry_after_ms;
     }
@@ -208,7 +210,7 @@ export class Connection {
 
   /** Looks every heartbeat whether anything was heard in the last two: a browser's page can't see the server's pings. @param {number} heartbeatMs */
   #watch(heartbeatMs) {
-    this.#after('watch', heartbeatMs, () => {
+    this.#timers.after('watch', heartbeatMs, () => {
       if (this.#clock.now() - this.#lastHeard >= 2 * heartbeatMs) this.#probe();
       this.#watch(heartbeatMs);
     });
@@ -222,7 +224,7 @@ export class Connection {
   #renewBefore(expiresAt) {
     const left = expiresAt - this.#clock.now();
     const wait = left > 0 ? Math.max(1000, left - Math.min(left / 2, 30_000 + this.#random() * 60_000)) : 30_000;
-    this.#after('renew', Math.min(wait, MAX_TIMER_MS), () => this.#renew());
+    this.#timers.after('renew', Math.min(wait, MAX_TIMER_MS), () => this.#renew());
   }
 
   async #renew() {
@@ -231,7 +233,7 @@ export class Connection {
     try {
       token = await this.#deps.token?.({ fresh: true });
     } catch {
-      if (socket === this.#socket) this.#after('renew', 5_000 + this.#random() * 5_000, () => this.#renew());
+      if (socket === this.#socket) this.#timers.after('renew', 5_000 + this.#random() * 5_000, () => this.#renew());
       return;
     }
     if (socket !== this.#socket || !this.ready) return;
@@ -264,7 +266,7 @@ export class Connection {
   /** @param {number} [wait] */
   #retry(wait = this.#backoff.next()) {
     const pause = Math.max(0, this.#notBefore - this.#clock.now()) + wait;
-    this.#after('retry', pause, () => this.#again());
+    this.#timers.after('retry', pause, () => this.#again());
     this.#deps.state('reconnecting', pause);
   }
 
@@ -278,7 +280,7 @@ export class Connection {
     this.#attempt++;
     const socket = this.#socket;
     this.#socket = null;
-    for (const name of [...this.#timers.keys()]) this.#cancel(name);
+    this.#timers.cancelAll();
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close(1000);
@@ -288,20 +290,5 @@ export class Connection {
     this.#opened = false;
     if (wasReady) this.#deps.down();
     this.#commands.lost();
-  }
-
-  /** @param {string} name @param {number} ms @param {() => void} run */
-  #after(name, ms, run) {
-    this.#cancel(name);
-    this.#timers.set(name, this.#clock.setTimeout(() => {
-      this.#timers.delete(name);
-      run();
-    }, ms));
-  }
-
-  /** @param {string} name */
-  #cancel(name) {
-    this.#clock.clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
   }
 }
