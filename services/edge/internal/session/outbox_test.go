@@ -1,0 +1,168 @@
+package session
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+)
+
+// outbox makes one that writes to a pipe: what the client does not read is not written.
+func outbox(t *testing.T, limit int) (*Outbox, net.Conn, *Metrics) {
+	t.Helper()
+	server, client := net.Pipe()
+	t.Cleanup(func() { _, _ = server.Close(), client.Close() })
+	m := NewMetrics(prometheus.NewRegistry())
+	return NewOutbox(server, limit, m), client, m
+}
+
+func TestFramesGoOutInOrder(t *testing.T) {
+	o, client, m := outbox(t, 1<<20)
+	var want []byte
+	for i := range 1000 {
+		frame := wire.AppendText(nil, bytes.Repeat([]byte{byte('a' + i%26)}, i%300))
+		want = append(want, frame...)
+		o.Add(nil, frame, time.Time{})
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
+		t.Error("other bytes came out", err)
+	}
+	o.Abort()
+	o.Join()
+	if left := testutil.ToFloat64(m.outbox); left != 0 {
+		t.Error("bytes are still counted:", left)
+	}
+}
+
+func TestASlowReaderIsCutAndTheRestIsFreed(t *testing.T) {
+	o, client, m := outbox(t, 64<<10)
+	frame := wire.AppendText(nil, make([]byte, 8<<10))
+	start := time.Now()
+	for range 10_000 { // 80 MB to one who never reads
+		o.Add(nil, frame, time.Time{})
+	}
+	if testutil.ToFloat64(m.cuts) != 1 || o.Code() != wire.CloseSlowReader {
+		t.Fatal("not cut", o.Code())
+	}
+	if time.Since(start) > time.Second {
+		t.Error("a slow reader made its room wait", time.Since(start))
+	}
+	o.Join() // the writer gives up by itself
+	if left := testutil.ToFloat64(m.outbox); left != 0 {
+		t.Error("bytes are still counted:", left)
+	}
+	_ = client.Close()
+}
+
+func TestASlowButReadingClientSeesWhyItIsCut(t *testing.T) {
+	o, client, _ := outbox(t, 64<<10)
+	frame := wire.AppendText(nil, make([]byte, 8<<10))
+	for o.Code() == 0 {
+		o.Add(nil, frame, time.Time{})
+	}
+	got, err := io.ReadAll(client)
+	if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) {
+		t.Error("the last frame is not the goodbye", err, len(got))
+	}
+	o.Abort()
+	o.Join()
+}
+
+func TestTheGoodbyeOfOneWhoLostTheRightToListenComesFirst(t *testing.T) {
+	o, client, _ := outbox(t, 1<<20)
+	fill := wire.AppendText(nil, make([]byte, 200))
+	secret := wire.AppendText(nil, []byte("secret"))
+	o.Add(nil, fill, time.Time{})
+	waitUntilWriting(o)
+	o.Add(nil, secret, time.Time{})
+	o.Close(wire.CloseUnauthenticated)
+	got, _ := io.ReadAll(client)
+	if bytes.Contains(got, []byte("secret")) || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseUnauthenticated)) {
+		t.Error("secret went out, or no goodbye")
+	}
+	o.Abort()
+	o.Join()
+}
+
+// waitUntilWriting returns when the writer has taken all that waits.
+func waitUntilWriting(o *Outbox) {
+	for {
+		o.mu.Lock()
+		taken := len(o.waiting) == 0
+		o.mu.Unlock()
+		if taken {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestTakenOutDropsTheFramesOfThatRoomOnly(t *testing.T) {
+	o, client, m := outbox(t, 1<<20)
+	a, b := &hub.Room{}, &hub.Room{}
+	o.Add(nil, wire.AppendText(nil, make([]byte, 200)), time.Time{})
+	waitUntilWriting(o)
+	o.Add(a, wire.AppendText(nil, []byte("of a")), time.Time{})
+	o.Add(b, wire.AppendText(nil, []byte("of b")), time.Time{})
+	o.Add(nil, wire.AppendText(nil, []byte("answer")), time.Time{})
+	o.Drop(a)
+	o.Close(wire.CloseDrained)
+	got, _ := io.ReadAll(client)
+	if bytes.Contains(got, []byte("of a")) || !bytes.Contains(got, []byte("of b")) || !bytes.Contains(got, []byte("answer")) {
+		t.Error("dropped the wrong frames")
+	}
+	o.Abort()
+	o.Join()
+	if left := testutil.ToFloat64(m.outbox); left != 0 {
+		t.Error("bytes are still counted:", left)
+	}
+}
+
+func TestCommandsWaitWhileTheOutboxIsOverHalf(t *testing.T) {
+	o, client, _ := outbox(t, 1<<20)
+	o.Add(nil, wire.AppendText(nil, make([]byte, 700<<10)), time.Time{})
+	passed := make(chan bool)
+	go func() { passed <- o.Wait() }()
+	select {
+	case <-passed:
+		t.Fatal("did not wait")
+	case <-time.After(50 * time.Millisecond):
+	}
+	go func() { _, _ = io.Copy(io.Discard, client) }()
+	if !<-passed {
+		t.Error("closed")
+	}
+	o.Abort()
+	o.Join()
+}
+
+func TestOutboxFromManySides(_ *testing.T) {
+	for range 50 {
+		server, client := net.Pipe()
+		o := NewOutbox(server, 1<<12, NewMetrics(prometheus.NewRegistry()))
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		var sides sync.WaitGroup
+		for range 4 {
+			sides.Go(func() {
+				for range 50 {
+					o.Add(nil, []byte("frame"), time.Now())
+				}
+			})
+		}
+		sides.Go(func() { o.Close(wire.CloseDrained) })
+		sides.Go(func() { o.Drop(&hub.Room{}) })
+		sides.Wait()
+		o.Abort()
+		o.Join()
+		_ = client.Close()
+	}
+}
