@@ -1,0 +1,128 @@
+package roomsclient
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+)
+
+// pods answer appends like the rooms service: each nonce is stored once.
+type pods struct {
+	mu     sync.Mutex
+	stored []string
+	calls  []int // the pod of each call
+	// fail is asked before a call is answered: an error, and whether it was carried out all the same.
+	fail func(call int) (err error, carriedOut bool)
+}
+
+func (p *pods) Post(context.Context, string, any, any) error { return errors.New("not asked here") }
+
+func (p *pods) PostOnce(ctx context.Context, pod int, _ string, request, answer any) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, pod)
+	var failure error
+	carryOut := true
+	if p.fail != nil {
+		failure, carryOut = p.fail(len(p.calls))
+	}
+	batch := request.(roomsapi.AppendRequest).Entries
+	outcomes := make([]roomsapi.Outcome, len(batch))
+	for i, e := range batch {
+		at := slices.Index(p.stored, e.Nonce)
+		if at < 0 && carryOut {
+			at = len(p.stored)
+			p.stored = append(p.stored, e.Nonce)
+		}
+		outcomes[i].Seq = chat.Seq(at + 1)
+	}
+	if failure != nil {
+		return failure
+	}
+	answer.(*roomsapi.AppendResponse).Outcomes = outcomes
+	return ctx.Err()
+}
+
+func appendTo(c *Client, nonce string) (chat.Seq, error) {
+	type result struct {
+		seq chat.Seq
+		err error
+	}
+	results := make(chan result, 1)
+	c.Append(roomsapi.Append{Room: 3, Kind: roomsapi.KindSend, Nonce: nonce}, func(seq chat.Seq, err error) { results <- result{seq, err} })
+	r := <-results
+	return r.seq, r.err
+}
+
+func unavailable() error { return chat.Errorf(chat.CodeUnavailable, "away") }
+
+func TestAnUnknownOutcomeIsAskedOfTheNextPodUntilItIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pods{fail: func(call int) (error, bool) {
+			if call <= 2 {
+				return unavailable(), call == 1 // stored, but the answer was lost
+			}
+			return nil, true
+		}}
+		c := New(p, prometheus.NewRegistry())
+		seq, err := appendTo(c, "n")
+		if err != nil || seq != 1 || len(p.stored) != 1 {
+			t.Error(seq, err, p.stored)
+		}
+		if len(p.calls) != 3 || p.calls[0] == p.calls[1] || p.calls[1] == p.calls[2] {
+			t.Error("pods", p.calls)
+		}
+		c.Wait()
+	})
+}
+
+func TestAfterTwoSecondsTheOutcomeIsToldAsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(&pods{fail: func(int) (error, bool) { return unavailable(), false }}, prometheus.NewRegistry())
+		start := time.Now()
+		_, err := appendTo(c, "n")
+		if chat.CodeOf(err) != chat.CodeUnavailable || time.Since(start) > 3*time.Second {
+			t.Error(err, time.Since(start))
+		}
+		c.Wait()
+	})
+}
+
+func TestARefusalOfTheWholeBatchIsNotRepeated(t *testing.T) {
+	p := &pods{fail: func(int) (error, bool) { return chat.Errorf(chat.CodeUnauthenticated, "credential"), false }}
+	c := New(p, prometheus.NewRegistry())
+	if _, err := appendTo(c, "n"); chat.CodeOf(err) != chat.CodeUnauthenticated || len(p.calls) != 1 {
+		t.Error(err, p.calls)
+	}
+	c.Wait()
+}
+
+func TestOneRoomKeepsItsOrder(t *testing.T) {
+	p := &pods{}
+	c := New(p, prometheus.NewRegistry())
+	var done sync.WaitGroup
+	var want []string
+	for i := range 500 {
+		nonce := string(rune('a'+i%26)) + string(rune('0'+i/26))
+		want = append(want, nonce)
+		done.Add(1)
+		c.Append(roomsapi.Append{Room: 3, Nonce: nonce}, func(chat.Seq, error) { done.Done() })
+	}
+	done.Wait()
+	c.Wait()
+	if !slices.Equal(p.stored, want) {
+		t.Error("stored in another order")
+	}
+	if len(p.calls) == 500 {
+		t.Error("nothing was gathered")
+	}
+}

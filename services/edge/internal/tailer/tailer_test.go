@@ -1,0 +1,217 @@
+package tailer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/stream"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a room's log in the database, what of it Redis has, and the bells.
+type world struct {
+	mu      sync.Mutex
+	log     []roomsapi.Entry
+	redis   []roomsapi.Entry
+	away    bool // Redis
+	down    bool // rooms
+	reads   int  // of the log
+	age     time.Duration
+	healthy bool
+	renewed int
+	name    chat.LogID
+}
+
+func (w *world) commit(n int, carried bool) chat.Seq {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for range n {
+		seq := chat.Seq(len(w.log) + 1)
+		e := roomsapi.Entry{Seq: seq, Kind: "message", Message: seq, Event: json.RawMessage(fmt.Sprintf(`{"seq":%d}`, seq))}
+		w.log = append(w.log, e)
+		if carried {
+			w.redis = append(w.redis, e)
+		}
+	}
+	return chat.Seq(len(w.log))
+}
+
+func (w *world) Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (roomsapi.Range, error) {
+	return w.Entries(ctx, room, 0, limit, bytes)
+}
+
+func (w *world) Entries(_ context.Context, _ chat.RoomID, after chat.Seq, _, _ int) (roomsapi.Range, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return roomsapi.Range{}, chat.Errorf(chat.CodeUnavailable, "down")
+	}
+	w.reads++
+	return roomsapi.Range{Log: w.name, Head: chat.Seq(len(w.log)), Floor: 1, Entries: w.log[min(int(after), len(w.log)):]}, nil
+}
+
+func (w *world) Heads(context.Context) ([]roomsapi.Head, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return nil, errors.New("down")
+	}
+	return []roomsapi.Head{{Room: 7, Head: chat.Seq(len(w.log)), AgeMS: w.age.Milliseconds()}, {Room: 99, Head: 5}}, nil
+}
+
+func (w *world) Read(_ context.Context, positions []stream.Position) (map[stream.Room][]roomsapi.Entry, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away {
+		return nil, errors.New("away")
+	}
+	news := map[stream.Room][]roomsapi.Entry{}
+	for _, p := range positions {
+		for _, e := range w.redis {
+			if e.Seq > p.After {
+				news[p.Room] = append(news[p.Room], e)
+			}
+		}
+	}
+	return news, nil
+}
+
+func (w *world) Healthy() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.healthy }
+func (w *world) Renew()        { w.mu.Lock(); defer w.mu.Unlock(); w.renewed++ }
+
+func (w *world) Subscribe(context.Context, stream.Room) error { return nil }
+func (w *world) Unsubscribe(context.Context, stream.Room)     {}
+
+func (w *world) set(change func()) { w.mu.Lock(); defer w.mu.Unlock(); change() }
+
+func start(t *testing.T) (*world, *Tailer, *hub.Hub, *hub.Room) {
+	t.Helper()
+	w := &world{healthy: true, age: 2 * time.Second, name: "L"}
+	quiet := slog.New(slog.DiscardHandler)
+	h := hub.New(w, quiet, prometheus.NewRegistry())
+	h.SetBell(w)
+	tail := New(w, h, w, quiet, prometheus.NewRegistry())
+	tail.SetBells(w)
+	tail.Renewed = func(room *hub.Room) { h.Close(room) }
+	room, err := h.Open(t.Context(), chat.DefaultTenant, roomsapi.Access{ID: 7, Room: &chat.Room{Slug: "a", Log: "L"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- tail.Run(ctx, func() {}) }()
+	t.Cleanup(func() { stop(); <-done })
+	return w, tail, h, room
+}
+
+func reaches(t *testing.T, room *hub.Room, seq chat.Seq, within time.Duration) {
+	t.Helper()
+	for deadline := time.Now().Add(within); room.Head() < seq; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the head is %d and not %d", room.Head(), seq)
+		}
+	}
+}
+
+func TestTheBellBringsWhatRedisHas(t *testing.T) {
+	w, tail, _, room := start(t)
+	before := w.reads
+	head := w.commit(3, true)
+	tail.Rang(room.Key, head)
+	reaches(t, room, head, time.Second)
+	if w.reads != before {
+		t.Error("the log was read though Redis had all")
+	}
+}
+
+func TestWhatRedisLacksIsFilled(t *testing.T) {
+	w, tail, _, room := start(t)
+	w.commit(2, true)
+	w.commit(2, false) // refused, or too large to be carried
+	tail.Rang(room.Key, w.commit(2, true))
+	reaches(t, room, 6, time.Second)
+
+	tail.Rang(room.Key, w.commit(1, false)) // the bell rang, but the stream has nothing
+	reaches(t, room, 7, time.Second)
+
+	w.set(func() { w.redis = nil }) // Redis forgot everything
+	tail.Rang(room.Key, w.commit(1, true))
+	reaches(t, room, 8, time.Second)
+
+	w.set(func() { w.away = true })
+	tail.Rang(room.Key, w.commit(1, true))
+	reaches(t, room, 9, time.Second)
+}
+
+func TestWithoutBellsTheHeadsTell(t *testing.T) {
+	w, _, _, room := start(t)
+	w.set(func() { w.healthy, w.age = false, 0 })
+	reaches(t, room, w.commit(5, false), 1500*time.Millisecond)
+	if w.renewed != 0 {
+		t.Error("renewed a connection that is known to be broken")
+	}
+}
+
+func TestABellThatShouldHaveRungRenewsTheConnection(t *testing.T) {
+	w, _, _, room := start(t)
+	reaches(t, room, w.commit(1, true), 2500*time.Millisecond)
+	if w.set(func() {}); w.renewed == 0 {
+		t.Error("a deaf connection was kept")
+	}
+}
+
+func TestYoungEntriesAreLeftToTheBell(t *testing.T) {
+	w, _, _, room := start(t)
+	w.set(func() { w.age = 300 * time.Millisecond })
+	w.commit(1, true)
+	time.Sleep(1500 * time.Millisecond)
+	if w.set(func() {}); room.Head() != 0 || w.renewed != 0 {
+		t.Error("filled what a healthy bell was about to bring")
+	}
+}
+
+func TestAFillThatFailsIsTriedAgain(t *testing.T) {
+	w, tail, _, room := start(t)
+	w.set(func() { w.down = true })
+	tail.Rang(room.Key, w.commit(1, false))
+	time.Sleep(50 * time.Millisecond)
+	w.set(func() { w.down = false })
+	reaches(t, room, 1, 2500*time.Millisecond)
+}
+
+func TestHeldBackNothingIsDeliveredAndAfterwardsAll(t *testing.T) {
+	w, tail, h, room := start(t)
+	h.Hold(true)
+	tail.Rang(room.Key, w.commit(1, true))
+	time.Sleep(1300 * time.Millisecond)
+	if room.Head() != 0 {
+		t.Fatal("delivered while held back")
+	}
+	h.Hold(false)
+	tail.Resume()
+	reaches(t, room, 1, time.Second)
+}
+
+func TestALogThatWentBackInTimeClosesItsRoom(t *testing.T) {
+	w, tail, h, room := start(t)
+	w.set(func() { w.name = "M" })
+	tail.Rang(room.Key, w.commit(1, false))
+	for deadline := time.Now().Add(time.Second); h.ByID(7) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still open")
+		}
+	}
+}
