@@ -22,6 +22,7 @@ func TestContract(t *testing.T) {
 		where := freshDatabase(t)
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, where) },
+			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },
 			Poison: func(t *testing.T, body string) {
 				t.Helper()
 				execute(t, where, `CREATE FUNCTION poisoned() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE data_exception; END $$`)

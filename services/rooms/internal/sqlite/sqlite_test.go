@@ -15,12 +15,10 @@ func TestContract(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "rooms.db")
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, path) },
+			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, path, statement) },
 			Poison: func(t *testing.T, body string) {
 				t.Helper()
-				if _, err := open(t, path).db.ExecContext(t.Context(),
-					`CREATE TRIGGER poison BEFORE INSERT ON room_log WHEN NEW.body = '`+body+`' BEGIN SELECT RAISE(ABORT, 'poisoned'); END`); err != nil {
-					t.Fatal(err)
-				}
+				execute(t, path, `CREATE TRIGGER poison BEFORE INSERT ON room_log WHEN NEW.body = '`+body+`' BEGIN SELECT RAISE(ABORT, 'poisoned'); END`)
 			},
 		}
 	})
@@ -38,4 +36,11 @@ func open(t *testing.T, path string) *Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func execute(t *testing.T, path, statement string) {
+	t.Helper()
+	if _, err := open(t, path).db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
 }

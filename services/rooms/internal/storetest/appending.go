@@ -82,7 +82,8 @@ func testNonceOutlivesAccess(t *testing.T, b Backend) {
 }
 
 func testChanges(t *testing.T, b Backend) {
-	p := newPod(t, b.Open(t))
+	store := b.Open(t)
+	p := newPod(t, store)
 	r := p.room(t, "one")
 	p.want(t, "[1 2 3]", send(ada, r.ID, "1", "hi"), reply(bob, r.ID, "2", "secret", 1), edit(ada, r.ID, 1, "hello"))
 	p.want(t, "[forbidden forbidden forbidden not_found not_found not_found not_found bad_request bad_request]",
@@ -111,6 +112,14 @@ func testChanges(t *testing.T, b Backend) {
 	gone := parse[state](t, entries[3].State)
 	if deleted.Message != 2 || !gone.Deleted || gone.Body != nil || gone.ID != 2 || gone.Author != bob.Author() || gone.ReplyTo != 1 {
 		t.Errorf("%s\n%s", entries[3].Event, entries[3].State)
+	}
+	// The body is gone from the database too, not only from what is shown.
+	_, items, err := store.Read(t.Context(), r.ID, ledger.Span{Limit: 100, Bytes: 1 << 20})
+	code(t, err, "")
+	for _, item := range items {
+		if item.DeletedBy != 0 && item.Body != "" || item.Kind == ledger.KindDeleted && item.Subject.Body != "" {
+			t.Errorf("a deleted body is kept: %+v", item)
+		}
 	}
 	if p.bus.drops[r.Log] != 2 {
 		t.Errorf("the stream was dropped %d times for 2 batches with a delete", p.bus.drops[r.Log])

@@ -16,7 +16,8 @@ import (
 type entry = roomsapi.Entry
 
 func testSpans(t *testing.T, b Backend) {
-	p := newPod(t, b.Open(t))
+	store := b.Open(t)
+	p := newPod(t, store)
 	r, ctx := p.room(t, "one"), t.Context()
 	for i := range 10 {
 		p.append(t, send(ada, r.ID, fmt.Sprint(i), strings.Repeat("x", 1000)))
@@ -81,6 +82,18 @@ func testSpans(t *testing.T, b Backend) {
 			t.Errorf("%s: %s %v, want %s %v (%v)", c.what, got, page.HasMore, c.want, c.more, err)
 		}
 	}
+	// The store itself stops at the bytes of bodies, those of edited messages included.
+	for bytes, want := range map[int]int{1: 1, 1000: 1, 1001: 2, 4000: 5, 1 << 20: 14} {
+		for _, newest := range []bool{false, true} {
+			span := ledger.Span{Limit: 100, Bytes: bytes, Newest: newest}
+			if newest { // after two short messages and a delete comes the long edit
+				want = map[int]int{1: 1, 1000: 4, 1001: 4, 4000: 7, 1 << 20: 14}[bytes]
+			}
+			if _, items, err := store.Read(ctx, r.ID, span); err != nil || len(items) != want {
+				t.Errorf("%+v: %d items, want %d (%v)", span, len(items), want, err)
+			}
+		}
+	}
 	big := p.room(t, "big") // more bytes than an answer holds
 	for i := range 100 {
 		p.append(t, send(ada, big.ID, fmt.Sprint(i), strings.Repeat("z", chat.MaxBodyBytes)))
@@ -94,6 +107,34 @@ func testSpans(t *testing.T, b Backend) {
 	code(t, p.Delete(ctx, as(ada), "big"), "")
 	_, err = p.ledger.Tail(ctx, big.ID, 0, 0)
 	code(t, err, chat.CodeNotFound)
+}
+
+// testFloor does what retention will do.
+func testFloor(t *testing.T, b Backend) {
+	p := newPod(t, b.Open(t))
+	r, ctx := p.room(t, "one"), t.Context()
+	for i := range 5 {
+		p.append(t, send(ada, r.ID, fmt.Sprint(i), "x"))
+	}
+	b.Exec(t, "DELETE FROM room_log WHERE seq < 4")
+	b.Exec(t, "UPDATE rooms SET floor = 4")
+	_, err := p.ledger.History(ctx, r.ID, new(chat.Seq(2)), 0, 10)
+	code(t, err, chat.CodeConflict)
+	if got := fmt.Sprint(chat.Public(err).Details); got != "map[floor:4]" {
+		t.Error(got)
+	}
+	if page, err := p.ledger.History(ctx, r.ID, new(chat.Seq(3)), 0, 10); err != nil || len(page.Messages) != 2 || page.Room.Floor != 4 {
+		t.Error(page, err)
+	}
+	if page, err := p.ledger.Entries(ctx, r.ID, 0, 0, 0); err != nil || page.Floor != 4 || seqs(page.Entries) != "4 5" {
+		t.Error(page, err)
+	}
+	b.Exec(t, "DELETE FROM room_log")
+	b.Exec(t, "UPDATE rooms SET floor = 6")
+	if page, err := p.ledger.Tail(ctx, r.ID, 0, 0); err != nil || page.Head != 5 || len(page.Entries) != 0 {
+		t.Error(page, err)
+	}
+	p.want(t, "[6 2]", send(ada, r.ID, "new", "y"), send(ada, r.ID, "1", "x")) // numbers go on, nonces stay spent
 }
 
 func text(entries []entry) string {

@@ -287,6 +287,15 @@ func testSeed(t *testing.T, b Backend) {
 	}
 }
 
+func testSeedOfOthers(t *testing.T, b Backend) {
+	p := newPod(t, b.Open(t))
+	p.room(t, "one")
+	code(t, p.Seed(t.Context()), "")
+	if all, _, err := p.List(t.Context(), as(staff), "", "", 0); err != nil || len(all) != 1 {
+		t.Error("a store that had rooms was seeded:", all, err)
+	}
+}
+
 func testRenewLogs(t *testing.T, b Backend) {
 	p, ctx := newPod(t, b.Open(t)), t.Context()
 	one, two := p.room(t, "one"), p.room(t, "two")

@@ -29,6 +29,8 @@ type Store interface {
 // Backend is an empty database. Open opens it, for one more pod each time.
 type Backend struct {
 	Open func(t *testing.T) Store
+	// Exec runs a statement that both databases know.
+	Exec func(t *testing.T, statement string)
 	// Poison makes the database refuse entries with this body.
 	Poison func(t *testing.T, body string)
 }
@@ -38,8 +40,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Backend){
 		"Append": testAppend, "Nonces": testNonces, "NoncesOfChanges": testNoncesOfChanges, "NonceOutlivesAccess": testNonceOutlivesAccess,
-		"Changes": testChanges, "Refusals": testRefusals, "Poison": testPoison, "Pods": testPods, "Spans": testSpans, "Equivalence": testEquivalence,
-		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "RenewLogs": testRenewLogs,
+		"Changes": testChanges, "Refusals": testRefusals, "Poison": testPoison, "Pods": testPods, "Spans": testSpans, "Floor": testFloor, "Equivalence": testEquivalence,
+		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "SeedOfOthers": testSeedOfOthers, "RenewLogs": testRenewLogs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
