@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/observe"
+	"github.com/parley-chat/parley/pkg/process"
+	"github.com/parley-chat/parley/pkg/webapi"
+)
+
+// The first administrator of the servers that tests start.
+const adminName, adminPassword = "root", "correct horse battery"
+
+// server is a standalone server in the test's process.
+type server struct {
+	url  string
+	api  *client.HTTP
+	app  *fiber.App
+	out  *bytes.Buffer
+	stop func() // waits until it has stopped; may be called again
+}
+
+// serve starts a server on the folder data, with variables on top of what the tests want anyway.
+func serve(t *testing.T, data string, variables ...string) *server {
+	t.Helper()
+	s, err := tryServe(t, data, variables...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func tryServe(t *testing.T, data string, variables ...string) (*server, error) {
+	t.Helper()
+	values := map[string]string{
+		"PARLEY_LISTEN": "127.0.0.1:0", "PARLEY_DATA": data, "PARLEY_ADMIN_USER": adminName, "PARLEY_ADMIN_PASSWORD": adminPassword,
+	}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		values[name] = value
+	}
+	var out, log bytes.Buffer
+	s := &standalone{out: &out, credential: newCredential()}
+	p := &process.Process{
+		Env:      env.New(s.lookup(func(name string) (string, bool) { value, ok := values[name]; return value, ok })),
+		Log:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Registry: observe.NewRegistry(), Readiness: &observe.Readiness{},
+	}
+	parts, err := s.build(t.Context(), p)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ready, ran := make(chan struct{}), make(chan error, 1)
+	go func() { ran <- lifecycle.Run(ctx, func() { close(ready) }, parts...) }()
+	stop := sync.OnceFunc(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error("the server:", err)
+		}
+		if t.Failed() && log.Len() > 0 {
+			t.Logf("the server's log:\n%s", log.String())
+		}
+	})
+	t.Cleanup(stop)
+	select {
+	case <-ready:
+	case err := <-ran:
+		ran <- nil
+		return nil, err
+	}
+	url := "http://" + s.address.String()
+	started := &server{url: url, api: client.NewHTTP(url, &http.Client{Timeout: 20 * time.Second}), out: &out, stop: stop}
+	for _, part := range parts {
+		if listener, ok := part.Component.(*webapi.Server); ok && part.Name == "standalone" {
+			started.app = listener.App
+		}
+	}
+	return started, nil
+}
+
+// people are one of each kind, by what they are; "" is nobody's token.
+func (s *server) people(t *testing.T) map[string]client.SignIn {
+	t.Helper()
+	staff, err := s.api.Login(t.Context(), adminName, adminPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := s.api.Signup(t.Context(), "ursula", "correct horse staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, err := s.api.Guest(t.Context(), "Gil")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]client.SignIn{"nobody": {}, "guest": guest, "user": user, "staff": staff}
+}
+
+// answer is what an HTTP call answered.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// code is the error's code, "" for none.
+func (a answer) code() string {
+	var body struct {
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal([]byte(a.body), &body)
+	return body.Error.Code
+}
+
+// call makes a raw HTTP call; body may be empty. Headers are "Name: value".
+func (s *server) call(t *testing.T, method, path, token, body string, headers ...string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(content)}
+}
+
+// eventually waits until ok holds.
+func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+		pause(t, 20*time.Millisecond)
+	}
+}
+
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	}
+}
+
+func quoted(s string) string { return fmt.Sprintf("%q", s) }
