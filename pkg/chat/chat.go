@@ -110,7 +110,7 @@ const (
 	MaxSeq             Seq = 1<<53 - 1
 )
 
-var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`) //nolint:gochecknoglobals // a compiled constant
+var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // Valid says whether s has the form of a slug.
 func (s Slug) Valid() bool { return slugPattern.MatchString(string(s)) }

@@ -33,7 +33,8 @@ func (l *ledger) Post(_ context.Context, _ string, request, answer any) error {
 	if l.down {
 		return errors.New("down")
 	}
-	r, page := request.(lobby.EventsRequest), answer.(*lobby.Page)
+	r, _ := request.(lobby.EventsRequest)
+	page, _ := answer.(*lobby.Page)
 	page.Log, page.Head = l.name, chat.Seq(len(l.events))
 	for _, e := range l.events {
 		if e.Seq > r.After && len(page.Events) < r.Limit && (r.MaxAgeMS == 0 || time.Since(e.At.Time) < time.Duration(r.MaxAgeMS)*time.Millisecond) {
@@ -85,9 +86,9 @@ func run(t *testing.T, component func(context.Context, func()) error) {
 	})
 }
 
-func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
+func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not in time: " + what)
 		}
@@ -111,21 +112,21 @@ func TestFollower(t *testing.T) {
 		run(t, p.Run)
 
 		p.Announce(log.name, []lobby.Event{log.add(0)})
-		within(t, 5*time.Second, "an announced event", seen.is(2, 3))
+		within(t, "an announced event", seen.is(2, 3))
 
 		log.add(0) // never announced
 		p.Announce(log.name, []lobby.Event{log.add(0)})
-		within(t, 5*time.Second, "events around a hole", seen.is(2, 3, 4, 5))
+		within(t, "events around a hole", seen.is(2, 3, 4, 5))
 
 		log.add(0) // Redis knows nothing of it
-		within(t, 5*time.Second, "an event that Redis never had", seen.is(2, 3, 4, 5, 6))
+		within(t, "an event that Redis never had", seen.is(2, 3, 4, 5, 6))
 
 		log.mu.Lock()
 		log.down = true
 		log.mu.Unlock()
 		before := f.Heard()
 		p.Announce(log.name, []lobby.Event{log.add(0)})
-		within(t, 5*time.Second, "an event while the service is down", seen.is(2, 3, 4, 5, 6, 7))
+		within(t, "an event while the service is down", seen.is(2, 3, 4, 5, 6, 7))
 		if time.Since(before) > 5*time.Second || f.Heard().After(time.Now()) {
 			t.Error("heard", before)
 		}
@@ -134,6 +135,6 @@ func TestFollower(t *testing.T) {
 		log.down, log.name, log.events = false, chat.LogID(rand.Text()), nil
 		log.mu.Unlock()
 		log.add(0)
-		within(t, 5*time.Second, "the first event of a restored log", seen.is(2, 3, 4, 5, 6, 7, 1))
+		within(t, "the first event of a restored log", seen.is(2, 3, 4, 5, 6, 7, 1))
 	})
 }

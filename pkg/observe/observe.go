@@ -96,9 +96,9 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("admin listener: %w", err)
 	case <-ctx.Done():
 	}
-	err := server.Close() // scrapes are not worth waiting for
+	closed := server.Close() // scrapes are not worth waiting for
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin listener: %w", err)
 	}
-	return err
+	return closed
 }

@@ -155,7 +155,7 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	p.took.Observe(time.Since(start).Seconds())
 	for _, command := range commands {
 		// A seq that another pod has overtaken is refused, and filled from the log.
-		if err := command.Err(); err != nil && strings.Contains(err.Error(), "equal or smaller") {
+		if refused := command.Err(); refused != nil && isOrder(refused) {
 			p.lost.WithLabelValues("order").Inc()
 			entries--
 		}
@@ -173,8 +173,10 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 // isReply tells an answer of Redis that refuses a command from a connection that failed.
 func isReply(err error) bool {
 	_, reply := errors.AsType[redis.Error](err)
-	return reply && strings.Contains(err.Error(), "equal or smaller")
+	return reply && isOrder(err)
 }
+
+func isOrder(err error) bool { return strings.Contains(err.Error(), "equal or smaller") }
 
 func add(ctx context.Context, pipe redis.Pipeliner, room Room, e *roomsapi.Entry) {
 	values := []any{fieldKind, e.Kind}

@@ -68,10 +68,12 @@ func observed(o Options, seconds *prometheus.HistogramVec) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		start := time.Now()
 		c.Locals(clientIPKey{}, clientIP(c, o.TrustedProxies))
-		if err := c.Next(); err != nil {
-			if err := c.App().Config().ErrorHandler(c, err); err != nil {
-				return err
-			}
+		err := c.Next()
+		if err != nil {
+			err = c.App().Config().ErrorHandler(c, err)
+		}
+		if err != nil {
+			return err
 		}
 		took := time.Since(start)
 		status := c.Response().StatusCode()

@@ -164,7 +164,7 @@ func TestCookiesCallOnlyFromAllowedOrigins(t *testing.T) {
 	}
 	auth.Browsers.Secure = true
 	secure := []string{"Cookie", "__Host-parley_session=good", "Origin", "http://example.com"}
-	if response, _ := do(t, a, "POST", "/who", "", secure...); response.StatusCode != 403 {
+	if response, _ := do(t, a, "POST", "/who", "", secure...); response.StatusCode != http.StatusForbidden {
 		t.Error("an origin without TLS passed:", response.StatusCode)
 	}
 }
@@ -198,8 +198,10 @@ func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
 	calls := 0
 	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		calls++
-		hijacked, _, _ := w.(http.Hijacker).Hijack()
-		_ = hijacked.Close()
+		if hijacker, ok := w.(http.Hijacker); ok {
+			hijacked, _, _ := hijacker.Hijack()
+			_ = hijacked.Close()
+		}
 	}))
 	defer cut.Close()
 	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

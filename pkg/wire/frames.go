@@ -98,7 +98,7 @@ type Error struct {
 	Details      map[string]any `json:"details,omitempty"`
 }
 
-// Entered and exited (by Type) tell of a user's first and last socket in a room.
+// Presence is entered and exited, by Type: they tell of a user's first and last socket in a room.
 type Presence struct {
 	Type        string    `json:"type"` // "entered" or "exited"
 	Room        chat.Slug `json:"room"`

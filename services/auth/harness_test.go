@@ -295,7 +295,7 @@ func (s *server) fresh() *prometheus.Registry { return prometheus.NewRegistry() 
 
 func redisURL(t *testing.T) string {
 	t.Helper()
-	url := os.Getenv("PARLEY_TEST_REDIS") //nolint:forbidigo // tests find their servers by it
+	url := os.Getenv("PARLEY_TEST_REDIS")
 	if url == "" {
 		t.Fatal("PARLEY_TEST_REDIS is not set; run the tests by make test")
 	}

@@ -63,8 +63,8 @@ func New(c Config, d Deps) (*Service, error) {
 	bells := stream.NewBells(d.Redis, hearers{tail, people}, d.Log)
 	rooms.SetBell(bells)
 	tail.SetBells(bells)
-	tail.Renewed = func(room *hub.Room) {
-		for _, m := range rooms.Close(room) {
+	tail.Renewed = func(ctx context.Context, room *hub.Room) {
+		for _, m := range rooms.Close(ctx, room) {
 			if s, ok := m.(*session.Session); ok {
 				s.Close(wire.CloseDrained)
 			}

@@ -31,7 +31,8 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	app := webapi.New(webapi.Options{Service: "edge", Log: p.Log, Registry: p.Registry, TrustedProxies: proxies, Streams: true})
+	app := webapi.New( //nolint:contextcheck // each request has a context of its own
+		webapi.Options{Service: "edge", Log: p.Log, Registry: p.Registry, TrustedProxies: proxies, Streams: true})
 	service.Routes(app)
 	parts := append(service.Parts(), lifecycle.Part{Name: "edge", Component: &webapi.Server{Listener: listener, App: app}})
 	return append(parts, service.Drain()), nil

@@ -39,7 +39,7 @@ func (g *Gateway) poll(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := g.polls.Allow(string(caller.User.ID)); err != nil {
+	if err = g.polls.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	after, err := cursor(c.Query("after", "0"))

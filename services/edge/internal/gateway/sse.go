@@ -36,7 +36,7 @@ func (g *Gateway) stream(c *fiber.Ctx) error {
 	if g.isDraining() {
 		return errDraining()
 	}
-	if err := g.polls.Allow(string(caller.User.ID)); err != nil {
+	if err = g.polls.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	watcher := hub.NewWatcher()
@@ -168,9 +168,9 @@ func (s *eventStream) mend(ctx context.Context, i int, err error) bool {
 	switch chat.CodeOf(err) { //nolint:exhaustive // what is not named here ends the stream
 	case chat.CodeConflict: // the cursor can't be continued: said, never hidden
 		f.log = ""
-		snapshot, err := f.snapshot(ctx)
-		if err != nil {
-			return chat.CodeOf(err) == chat.CodeUnavailable
+		snapshot, refused := f.snapshot(ctx)
+		if refused != nil {
+			return chat.CodeOf(refused) == chat.CodeUnavailable
 		}
 		f.after = snapshot.Cursor
 		s.data(wire.Joined{Type: "joined", Room: snapshot.Info, Cursor: snapshot.Cursor, Messages: snapshot.Messages, HasMore: snapshot.HasMore})

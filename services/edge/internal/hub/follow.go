@@ -20,7 +20,7 @@ func (h *Hub) Since(ctx context.Context, room *Room, class string, after chat.Se
 		return nil, after, err
 	}
 	if after > head {
-		if err := h.Fill(ctx, room); err != nil {
+		if err = h.Fill(ctx, room); err != nil {
 			return nil, after, err
 		}
 		if events, head, ok, err = room.Since(after, class); err != nil {

@@ -134,7 +134,7 @@ func (h *Hub) Held() bool {
 
 // HandleRoom takes in an event of rooms' lobby. refused is asked for each member: the frames that it is
 // told as it is taken out, nil if it stays. It returns the room, nil if it is not open.
-func (h *Hub) HandleRoom(event lobby.Event, refused func(Member) []byte) *Room {
+func (h *Hub) HandleRoom(ctx context.Context, event lobby.Event, refused func(Member) []byte) *Room {
 	h.mu.Lock()
 	h.events.Add(event.RoomID, event.Seq)
 	room := h.rooms[event.RoomID]
@@ -146,20 +146,20 @@ func (h *Hub) HandleRoom(event lobby.Event, refused func(Member) []byte) *Room {
 	if room != nil {
 		room.update(event.Seq, event.Room, gone, refused)
 		if gone {
-			h.bell.Unsubscribe(context.Background(), room.Key)
+			h.bell.Unsubscribe(ctx, room.Key)
 		}
 	}
 	return room
 }
 
 // Close ends a room whose log went back in time; its members must begin anew.
-func (h *Hub) Close(room *Room) []Member {
+func (h *Hub) Close(ctx context.Context, room *Room) []Member {
 	h.mu.Lock()
 	if h.rooms[room.ID] == room {
 		h.forget(room)
 	}
 	h.mu.Unlock()
-	h.bell.Unsubscribe(context.Background(), room.Key)
+	h.bell.Unsubscribe(ctx, room.Key)
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	room.gone = true
@@ -172,10 +172,10 @@ func (h *Hub) Close(room *Room) []Member {
 }
 
 // Forget closes all rooms, and forgets the lobby's events, after a restore from a backup.
-func (h *Hub) Forget() {
+func (h *Hub) Forget(ctx context.Context) {
 	h.events.Purge()
 	for _, room := range h.All() {
-		h.Close(room)
+		h.Close(ctx, room)
 	}
 }
 

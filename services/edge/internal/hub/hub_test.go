@@ -37,14 +37,12 @@ func message(id chat.Seq, body string) roomsapi.Entry {
 	return roomsapi.Entry{Seq: id, Kind: "message", Message: id, Event: json.RawMessage(event)}
 }
 
-func (l *log) append(n int) []roomsapi.Entry {
+func (l *log) append(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	from := len(l.entries)
 	for range n {
 		l.entries = append(l.entries, message(chat.Seq(len(l.entries)+1), "hi"))
 	}
-	return l.entries[from:]
 }
 
 func (l *log) Tail(_ context.Context, _ chat.RoomID, limit, _ int) (roomsapi.Range, error) {
@@ -290,7 +288,7 @@ func TestAnEventInBetweenMakesAJoinAskAgain(t *testing.T) {
 	in := &socket{user: chat.User{ID: "u"}}
 	join(t, h, room, in, nil)
 	event := lobby.Event{Seq: 9, Kind: lobby.RoomUpdated, RoomID: 7, Room: &chat.Room{Slug: "a", Log: "L", StaffOnly: true}}
-	h.HandleRoom(event, func(Member) []byte { return []byte("kicked") })
+	h.HandleRoom(t.Context(), event, func(Member) []byte { return []byte("kicked") })
 	if in.out != "kicked" {
 		t.Error("still in")
 	}
@@ -309,7 +307,7 @@ func TestAnEventInBetweenMakesAJoinAskAgain(t *testing.T) {
 	}
 	// A room that is not open when the event comes is no different.
 	other := lobby.Event{Seq: 10, Kind: lobby.RoomUpdated, RoomID: 8, Room: &chat.Room{Slug: "b", Log: "L"}}
-	h.HandleRoom(other, nil)
+	h.HandleRoom(t.Context(), other, nil)
 	late, err := h.Open(t.Context(), chat.DefaultTenant, roomsapi.Access{ID: 8, Room: &chat.Room{Slug: "b", Log: "L"}, Lobby: 9})
 	if err != nil {
 		t.Fatal(err)
@@ -323,7 +321,7 @@ func TestAnEventInBetweenMakesAJoinAskAgain(t *testing.T) {
 func TestADeletedRoomAdmitsNobody(t *testing.T) {
 	h := newHub(&log{})
 	room := open(t, h)
-	h.HandleRoom(lobby.Event{Seq: 1, Kind: lobby.RoomDeleted, RoomID: 7, Room: &chat.Room{Slug: "a", Log: "L"}}, func(Member) []byte { return nil })
+	h.HandleRoom(t.Context(), lobby.Event{Seq: 1, Kind: lobby.RoomDeleted, RoomID: 7, Room: &chat.Room{Slug: "a", Log: "L"}}, func(Member) []byte { return nil })
 	err := h.Join(t.Context(), room, &socket{}, "user", 5, Join{}, func(Snapshot) { t.Error("admitted") })
 	if chat.CodeOf(err) != chat.CodeNotFound || h.Find(chat.DefaultTenant, "a") != nil {
 		t.Error(err)

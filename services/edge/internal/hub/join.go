@@ -180,7 +180,7 @@ func (h *Hub) Fill(ctx context.Context, room *Room) error {
 }
 
 // ErrRenewed says that the room's log went back in time and has another name now.
-var ErrRenewed = errors.New("the room has another log") //nolint:gochecknoglobals // a constant
+var ErrRenewed = errors.New("the room has another log")
 
 func errHeld() error {
 	return &chat.Error{Code: chat.CodeUnavailable, Message: "this part of Parley has lost contact, try again", RetryAfter: time.Second}

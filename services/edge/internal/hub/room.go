@@ -153,10 +153,10 @@ func (r *Room) Grant(class string, forAll bool, lobby chat.Seq) bool {
 }
 
 // errAskAgain says that access must be asked for again: an event on the room came in between.
-var errAskAgain = chat.Errorf(chat.CodeUnavailable, "the room's access is changing, try again") //nolint:gochecknoglobals // a constant
+var errAskAgain = chat.Errorf(chat.CodeUnavailable, "the room's access is changing, try again")
 
 // errGone says that the room is not there any more.
-var errGone = chat.Errorf(chat.CodeNotFound, "there is no such room") //nolint:gochecknoglobals // a constant
+var errGone = chat.Errorf(chat.CodeNotFound, "there is no such room")
 
 // admit makes m a member and takes its snapshot at the same instant: the next entry that is
 // delivered to it is the snapshot's Cursor + 1. answer is called in that instant and must hand the

@@ -122,7 +122,7 @@ func (p *Presence) load(ctx context.Context, key stream.Room, t *tracked) {
 	defer close(t.loaded)
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	states, err := p.registry.Read(ctx, []stream.Room{key})
+	states, err := p.registry.read(ctx, []stream.Room{key})
 	if err != nil {
 		p.log.DebugContext(ctx, "presence is away", slog.Any("error", err))
 		return

@@ -69,14 +69,14 @@ type change struct {
 	tell bool // the other edges
 }
 
-// left is the payload of stream.SignalMembers.
+// signal is the payload of stream.SignalMembers.
 type signal struct {
 	Edge string        `json:"edge"`
 	Left []chat.UserID `json:"left,omitempty"`
 }
 
-// Write carries out changes, and tells the other edges.
-func (r *Registry) Write(ctx context.Context, changes []change) error {
+// write carries out changes, and tells the other edges.
+func (r *Registry) write(ctx context.Context, changes []change) error {
 	if len(changes) == 0 {
 		return nil
 	}
@@ -86,30 +86,14 @@ func (r *Registry) Write(ctx context.Context, changes []change) error {
 	for _, c := range changes {
 		key := c.room.Key("members")
 		if len(c.gone) > 0 {
-			fields := make([]string, len(c.gone))
-			for i, user := range c.gone {
-				fields[i] = r.edge + "/" + string(user)
-			}
-			pipe.HDel(ctx, key, fields...)
+			pipe.HDel(ctx, key, r.fields(c.gone)...)
 		}
 		if len(c.here) > 0 {
-			values := make([]any, 0, 2*len(c.here))
-			for _, user := range c.here {
-				content, err := json.Marshal(user)
-				if err != nil {
-					return fmt.Errorf("write a member: %w", err)
-				}
-				values = append(values, r.edge+"/"+string(user.ID), content)
-			}
-			pipe.HSet(ctx, key, values...)
+			pipe.HSet(ctx, key, r.values(c.here)...)
 			pipe.Expire(ctx, key, roomExpiry)
 		}
 		if c.tell {
-			payload, err := json.Marshal(signal{Edge: r.edge, Left: c.left})
-			if err != nil {
-				return fmt.Errorf("write a signal: %w", err)
-			}
-			pipe.Publish(ctx, c.room.Key("bell"), string(rune(stream.SignalMembers))+string(payload))
+			pipe.Publish(ctx, c.room.Key("bell"), string(rune(stream.SignalMembers))+encode(signal{Edge: r.edge, Left: c.left}))
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -118,14 +102,38 @@ func (r *Registry) Write(ctx context.Context, changes []change) error {
 	return nil
 }
 
+func (r *Registry) fields(users []chat.UserID) []string {
+	fields := make([]string, len(users))
+	for i, user := range users {
+		fields[i] = r.edge + "/" + string(user)
+	}
+	return fields
+}
+
+func (r *Registry) values(users []chat.User) []any {
+	values := make([]any, 0, 2*len(users))
+	for _, user := range users {
+		values = append(values, r.edge+"/"+string(user.ID), encode(user))
+	}
+	return values
+}
+
+func encode(v any) string {
+	content, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // users and signals hold nothing that JSON can't
+	}
+	return string(content)
+}
+
 // state is who is in a room. Users is nil where there are more than the registry reads.
 type state struct {
 	users map[chat.UserID]chat.User
 	count int
 }
 
-// Read returns the states of rooms, in order.
-func (r *Registry) Read(ctx context.Context, rooms []stream.Room) ([]state, error) {
+// read returns the states of rooms, in order.
+func (r *Registry) read(ctx context.Context, rooms []stream.Room) ([]state, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	pipe := r.client.Pipeline()
@@ -152,7 +160,8 @@ func (r *Registry) Read(ctx context.Context, rooms []stream.Room) ([]state, erro
 	}
 	states := make([]state, len(rooms))
 	dead := r.client.Pipeline()
-	for i, all := range fields {
+	for i, room := range rooms {
+		all := fields[i]
 		if all == nil {
 			states[i].count = int(sizes[i].Val())
 			continue
@@ -162,7 +171,7 @@ func (r *Registry) Read(ctx context.Context, rooms []stream.Room) ([]state, erro
 			edge, _, _ := strings.Cut(field, "/")
 			var user chat.User
 			if !alive[edge] || json.Unmarshal([]byte(content), &user) != nil {
-				dead.HDel(ctx, rooms[i].Key("members"), field)
+				dead.HDel(ctx, room.Key("members"), field)
 				continue
 			}
 			states[i].users[user.ID] = user

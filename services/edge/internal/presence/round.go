@@ -32,33 +32,43 @@ func (p *Presence) collect(now time.Time, all bool) (due []stream.Room, changes 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, t := range p.tracked {
-		for _, l := range t.local {
-			if l.sockets == 0 && !l.stale && now.Sub(l.lost) >= grace {
-				l.stale, l.left, t.change = true, true, true
-			}
+		t.expireLost(now)
+		pending := t.change || t.dirty || t.waiting(now)
+		if all || pending && now.Sub(t.last) >= roundEvery {
+			due, changes = append(due, key), append(changes, t.takeChange(key, all))
+			t.last = now
 		}
-		if !all && (!t.change && !t.dirty && !t.waiting(now) || now.Sub(t.last) < roundEvery) {
-			continue
-		}
-		c := change{room: key, tell: t.change}
-		for id, l := range t.local {
-			switch {
-			case !l.stale:
-				if t.change || all {
-					c.here = append(c.here, l.user)
-				}
-			default:
-				c.gone = append(c.gone, id)
-				if l.left {
-					c.left = append(c.left, id)
-					t.left[id] = true
-				}
-			}
-		}
-		t.change, t.dirty, t.last = false, false, now
-		due, changes = append(due, key), append(changes, c)
 	}
 	return due, changes
+}
+
+// expireLost takes out whose last socket was lost too long ago.
+func (t *tracked) expireLost(now time.Time) {
+	for _, l := range t.local {
+		if l.sockets == 0 && !l.stale && now.Sub(l.lost) >= grace {
+			l.stale, l.left, t.change = true, true, true
+		}
+	}
+}
+
+// takeChange returns what is to be written of the room: who is here, if that has changed or all is
+// written again, and who is not any more.
+func (t *tracked) takeChange(key stream.Room, all bool) change {
+	c := change{room: key, tell: t.change}
+	for id, l := range t.local {
+		switch {
+		case l.stale:
+			c.gone = append(c.gone, id)
+			if l.left {
+				c.left = append(c.left, id)
+				t.left[id] = true
+			}
+		case t.change || all:
+			c.here = append(c.here, l.user)
+		}
+	}
+	t.change, t.dirty = false, false
+	return c
 }
 
 // waiting says that somebody's grace is over.
@@ -72,10 +82,10 @@ func (t *tracked) waiting(now time.Time) bool {
 }
 
 func (p *Presence) carryOut(ctx context.Context, now time.Time, due []stream.Room, changes []change) {
-	err := p.registry.Write(ctx, changes)
+	err := p.registry.write(ctx, changes)
 	var states []state
 	if err == nil {
-		states, err = p.registry.Read(ctx, due)
+		states, err = p.registry.read(ctx, due)
 	}
 	if err != nil {
 		// Redis is away: nobody knows who is elsewhere, so what was known stays, and is tried again.

@@ -103,7 +103,7 @@ func (c *Client) append(ctx context.Context, lane int, batch []roomsapi.Append) 
 	}
 }
 
-var errShort = errors.New("the rooms service answered for fewer entries than were sent") //nolint:gochecknoglobals // a constant
+var errShort = errors.New("the rooms service answered for fewer entries than were sent")
 
 // Access asks what the bearer of token may do in a room. CodeNotFound is a room that it may not know of.
 func (c *Client) Access(ctx context.Context, token string, slug chat.Slug) (roomsapi.Access, error) {

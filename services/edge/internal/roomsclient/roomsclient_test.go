@@ -35,7 +35,8 @@ func (p *pods) PostOnce(ctx context.Context, pod int, _ string, request, answer 
 	if p.fail != nil {
 		failure, carryOut = p.fail(len(p.calls))
 	}
-	batch := request.(roomsapi.AppendRequest).Entries
+	asked, _ := request.(roomsapi.AppendRequest)
+	batch := asked.Entries
 	outcomes := make([]roomsapi.Outcome, len(batch))
 	for i, e := range batch {
 		at := slices.Index(p.stored, e.Nonce)
@@ -48,7 +49,9 @@ func (p *pods) PostOnce(ctx context.Context, pod int, _ string, request, answer 
 	if failure != nil {
 		return failure
 	}
-	answer.(*roomsapi.AppendResponse).Outcomes = outcomes
+	if a, ok := answer.(*roomsapi.AppendResponse); ok {
+		a.Outcomes = outcomes
+	}
 	return ctx.Err()
 }
 

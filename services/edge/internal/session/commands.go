@@ -58,7 +58,7 @@ func (s *Session) flooding() bool {
 }
 
 // errLater says that a command is answered when its outcome is known.
-var errLater = errors.New("answered later") //nolint:gochecknoglobals // a constant
+var errLater = errors.New("answered later")
 
 func (s *Session) carryOut(ctx context.Context, c wire.Command) error {
 	if c.Type == wire.TypeAuth {

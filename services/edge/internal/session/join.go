@@ -83,8 +83,8 @@ func Enter(ctx context.Context, shared *Shared, tenant chat.TenantID, user chat.
 	class := roomsapi.Class(user)
 	if room := shared.Hub.Find(tenant, slug); room != nil && room.Admits(class) {
 		// Everybody of the class has access, and the room is open: nobody needs to be asked.
-		room, err := shared.Hub.Open(ctx, tenant, roomsapi.Access{ID: room.ID, Room: ptr(room.Info())})
-		return room, 0, err
+		opened, err := shared.Hub.Open(ctx, tenant, roomsapi.Access{ID: room.ID, Room: new(room.Info())})
+		return opened, 0, err
 	}
 	access, err := shared.Rooms.Access(ctx, token, slug)
 	if err != nil {
@@ -100,5 +100,3 @@ func Enter(ctx context.Context, shared *Shared, tenant chat.TenantID, user chat.
 	}
 	return room, access.Lobby, nil
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -21,7 +21,7 @@ type Lobby struct {
 }
 
 // HandleLobby implements lobby.Handler.
-func (l *Lobby) HandleLobby(_ context.Context, event lobby.Event) {
+func (l *Lobby) HandleLobby(ctx context.Context, event lobby.Event) {
 	switch event.Kind {
 	case lobby.SessionEnded, lobby.GenerationRaised:
 		l.Revocations.Apply(event)
@@ -32,15 +32,15 @@ func (l *Lobby) HandleLobby(_ context.Context, event lobby.Event) {
 		}
 	case lobby.RoomCreated, lobby.RoomUpdated, lobby.RoomDeleted:
 		if event.Room != nil {
-			l.room(event)
+			l.room(ctx, event)
 		}
 	default: // of a later version
 	}
 }
 
 // Renewed begins anew after a restore from a backup: what was told before may never have happened.
-func (l *Lobby) Renewed(context.Context) {
-	l.Hub.Forget()
+func (l *Lobby) Renewed(ctx context.Context) {
+	l.Hub.Forget(ctx)
 	for _, s := range l.Registry.All() {
 		s.Close(wire.CloseDrained)
 	}
@@ -48,9 +48,9 @@ func (l *Lobby) Renewed(context.Context) {
 
 // room tells each session what the event means to it, and takes out of the room who may not be in it
 // any more.
-func (l *Lobby) room(event lobby.Event) {
+func (l *Lobby) room(ctx context.Context, event lobby.Event) {
 	out := map[*Session]bool{}
-	room := l.Hub.HandleRoom(event, func(m hub.Member) []byte {
+	room := l.Hub.HandleRoom(ctx, event, func(m hub.Member) []byte {
 		s, ok := m.(*Session)
 		if !ok || may(s.User(), event) {
 			return nil

@@ -45,7 +45,7 @@ type Tailer struct {
 	bells   Bells
 	log     *slog.Logger
 	// Renewed is told of a room whose log went back in time: whoever is in it must begin anew.
-	Renewed func(room *hub.Room)
+	Renewed func(ctx context.Context, room *hub.Room)
 
 	failed  prometheus.Counter
 	missing prometheus.Counter
@@ -181,7 +181,7 @@ func (t *Tailer) fill(ctx context.Context, room *hub.Room) {
 		t.mu.Unlock()
 		switch {
 		case errors.Is(err, hub.ErrRenewed):
-			t.Renewed(room)
+			t.Renewed(ctx, room)
 		case err != nil:
 			// The next answer of the heads tries again.
 			t.log.DebugContext(ctx, "a room could not be filled", slog.Any("error", err))

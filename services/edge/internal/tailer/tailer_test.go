@@ -105,7 +105,7 @@ func start(t *testing.T) (*world, *Tailer, *hub.Hub, *hub.Room) {
 	h.SetBell(w)
 	tail := New(w, h, w, quiet, prometheus.NewRegistry())
 	tail.SetBells(w)
-	tail.Renewed = func(room *hub.Room) { h.Close(room) }
+	tail.Renewed = func(ctx context.Context, room *hub.Room) { h.Close(ctx, room) }
 	room, err := h.Open(t.Context(), chat.DefaultTenant, roomsapi.Access{ID: 7, Room: &chat.Room{Slug: "a", Log: "L"}})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,12 @@ func start(t *testing.T) (*world, *Tailer, *hub.Hub, *hub.Room) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- tail.Run(ctx, func() {}) }()
-	t.Cleanup(func() { stop(); <-done })
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	return w, tail, h, room
 }
 
