@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gofiber/fiber/v2"
@@ -195,9 +196,9 @@ func TestLimiterCountsEachKeyForItself(t *testing.T) {
 }
 
 func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
-	calls := 0
+	var calls atomic.Int32
 	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls++
+		calls.Add(1)
 		if hijacker, ok := w.(http.Hijacker); ok {
 			hijacked, _, _ := hijacker.Hijack()
 			_ = hijacked.Close()
@@ -217,12 +218,12 @@ func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
 	var answer struct{ OK bool }
 
 	c := NewClient([]string{nobody, cut.URL, good.URL}, "x", nil)
-	if err := c.Post(t.Context(), "/", nil, &answer); err != nil || !answer.OK || calls != 1 {
-		t.Error(err, answer, calls)
+	if err := c.Post(t.Context(), "/", nil, &answer); err != nil || !answer.OK || calls.Load() != 1 {
+		t.Error(err, answer, calls.Load())
 	}
-	calls = 0
-	if err := c.PostOnce(t.Context(), 0, "/", nil, &answer); chat.CodeOf(err) != chat.CodeUnavailable || calls != 1 {
-		t.Error("what was sent to a pod that broke off must be said to be unknown:", err, calls)
+	calls.Store(0)
+	if err := c.PostOnce(t.Context(), 0, "/", nil, &answer); chat.CodeOf(err) != chat.CodeUnavailable || calls.Load() != 1 {
+		t.Error("what was sent to a pod that broke off must be said to be unknown:", err, calls.Load())
 	}
 	err := NewClient([]string{good.URL}, "x", nil).Post(t.Context(), "/refuse", nil, &answer)
 	if e := chat.Public(err); e.Code != chat.CodeConflict || e.Details["floor"] != 3.0 {
