@@ -49,12 +49,25 @@ type Command struct {
 func DecodeCommand(frame []byte) (Command, error) {
 	var c Command
 	if err := Decode(frame, &c); err != nil {
+		c.ID = readableID(frame)
 		return c, err
 	}
 	if c.Type == "" {
 		return c, chat.Errorf(chat.CodeBadRequest, `a frame needs a "type"`)
 	}
 	return c, nil
+}
+
+// readableID finds the ID in a frame that is wrong elsewhere, nil if it can't be read: encoding/json
+// leaves a zero where an ID is no number.
+func readableID(frame []byte) *int64 {
+	var only struct {
+		ID *int64 `json:"id"`
+	}
+	if err := json.Unmarshal(frame, &only); err != nil {
+		return nil
+	}
+	return only.ID
 }
 
 // Decode reads one JSON object of a stranger into the struct that into points to: valid UTF-8, at

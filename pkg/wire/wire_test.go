@@ -36,11 +36,14 @@ func TestDecodeCommandRefusesBadInput(t *testing.T) {
 }
 
 func TestDecodeCommandKeepsTheIDOfABadOne(t *testing.T) {
-	for _, frame := range []string{`{"type":"join","room":7,"id":41}`, `{"id":41,"type":"join","after":"x"}`} {
+	for _, frame := range []string{`{"type":"join","room":7,"id":41}`, `{"id":41,"type":"join","after":"x"}`, `{"type":"send","id":41,"body":"\ud800"}`} {
 		c, err := DecodeCommand([]byte(frame))
 		if err == nil || c.ID == nil || *c.ID != 41 {
 			t.Errorf("%s: %+v %v", frame, c, err)
 		}
+	}
+	if c, err := DecodeCommand([]byte(`{"type":"join","id":"one"}`)); err == nil || c.ID != nil {
+		t.Errorf("an ID that is no number: %+v %v", c, err)
 	}
 }
 
