@@ -41,7 +41,8 @@ type Follower struct {
 	handler Handler
 	log     *slog.Logger
 	// OnRenewed is told, before the first event of a new log, that the service was restored from a
-	// backup: what it told of before may never have happened. Set before Run; may be nil.
+	// backup: what it told of before may never have happened. So too if events are missing because the
+	// service has forgotten them by age. Set before Run; may be nil.
 	OnRenewed func(ctx context.Context)
 	// history is how far back a follower that starts must look: tokens of that age are still about.
 	history time.Duration
@@ -149,9 +150,10 @@ func (f *Follower) ask(ctx context.Context) error {
 		}
 		f.mu.Lock()
 		renamed := page.Log != f.logID || page.Head < f.at
+		forgotten := len(page.Events) > 0 && page.Events[0].Seq > f.at+1
 		f.mu.Unlock()
-		if renamed { // restored from a backup: what it says now is all there is
-			f.log.WarnContext(ctx, "the lobby has a new log; starting anew", slog.String("lobby", f.name))
+		if renamed || forgotten { // restored from a backup, or we were away for longer than it goes back: what it says now is all there is
+			f.log.WarnContext(ctx, "the lobby can't be continued; starting anew", slog.String("lobby", f.name), slog.Bool("renamed", renamed))
 			if f.OnRenewed != nil {
 				f.OnRenewed(ctx)
 			}

@@ -24,6 +24,7 @@ type ledger struct {
 	events []lobby.Event
 	down   bool
 	asked  int
+	pruned chat.Seq // up to here events are forgotten
 }
 
 func (l *ledger) Post(_ context.Context, _ string, request, answer any) error {
@@ -37,7 +38,7 @@ func (l *ledger) Post(_ context.Context, _ string, request, answer any) error {
 	page, _ := answer.(*lobby.Page)
 	page.Log, page.Head = l.name, chat.Seq(len(l.events))
 	for _, e := range l.events {
-		if e.Seq > r.After && len(page.Events) < r.Limit && (r.MaxAgeMS == 0 || time.Since(e.At.Time) < time.Duration(r.MaxAgeMS)*time.Millisecond) {
+		if e.Seq > max(r.After, l.pruned) && len(page.Events) < r.Limit && (r.MaxAgeMS == 0 || time.Since(e.At.Time) < time.Duration(r.MaxAgeMS)*time.Millisecond) {
 			page.Events = append(page.Events, e)
 		}
 	}
@@ -136,5 +137,16 @@ func TestFollower(t *testing.T) {
 		log.mu.Unlock()
 		log.add(0)
 		within(t, "the first event of a restored log", seen.is(2, 3, 4, 5, 6, 7, 1))
+
+		log.mu.Lock()
+		log.down, log.pruned = true, 3
+		log.mu.Unlock()
+		for range 3 {
+			log.add(0)
+		}
+		log.mu.Lock()
+		log.down = false
+		log.mu.Unlock()
+		within(t, "what is left after being away for too long", seen.is(2, 3, 4, 5, 6, 7, 1, 4))
 	})
 }
