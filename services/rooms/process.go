@@ -41,13 +41,13 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 		mount                   func(*webapi.Server)
 	}{
 		{"rooms", "PARLEY_LISTEN", public, publicBody, func(s *webapi.Server) { service.Routes(s.App) }},
-		{"rooms_internal", "PARLEY_INTERNAL_LISTEN", internal, internalBody, func(s *webapi.Server) { service.InternalRoutes(s.App) }},
+		{"rooms_internal", "PARLEY_INTERNAL_LISTEN", internal, internalBody, func(s *webapi.Server) { service.InternalRoutes(s.App) }}, //nolint:contextcheck // requests bring their own
 	} {
 		listener, err := webapi.Listen(ctx, l.variable, l.address)
 		if err != nil {
 			return nil, err
 		}
-		server := &webapi.Server{Listener: listener, App: webapi.New(webapi.Options{
+		server := &webapi.Server{Listener: listener, App: webapi.New(webapi.Options{ //nolint:contextcheck // requests bring their own
 			Service: l.name, Log: p.Log, Registry: p.Registry, BodyLimit: l.body, TrustedProxies: proxies,
 		})}
 		l.mount(server)

@@ -57,7 +57,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	})
 	rows := directory.New(directory.Deps{Store: store, Ledger: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
 	if c.Seed {
-		if err := rows.Seed(ctx); err != nil {
+		if err = rows.Seed(ctx); err != nil {
 			return nil, fmt.Errorf("make the first rooms: %w", err)
 		}
 	}

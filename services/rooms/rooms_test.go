@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -168,9 +169,7 @@ func configOf(t *testing.T, a *authority, more map[string]string) Config {
 	values := map[string]string{
 		"PARLEY_ROOMS_DATABASE": "sqlite:" + filepath.Join(t.TempDir(), "rooms.db"), "PARLEY_AUTH_URL": a.URL, "PARLEY_SERVICE_CREDENTIAL": credential,
 	}
-	for name, value := range more {
-		values[name] = value
-	}
+	maps.Copy(values, more)
 	r := env.New(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
 	c := ConfigFrom(r)
 	if err := r.Err(); err != nil {

@@ -91,11 +91,11 @@ func bounded(c *fiber.Ctx) (context.Context, context.CancelFunc) {
 
 func slug(c *fiber.Ctx) chat.Slug { return chat.Slug(c.Params("slug")) }
 
-// number reads a whole number of the query, fallback if it is missing.
-func number(c *fiber.Ctx, name string, fallback int64) (int64, error) {
+// number reads a whole number of the query, 0 if it is missing.
+func number(c *fiber.Ctx, name string) (int64, error) {
 	text := c.Query(name)
 	if text == "" {
-		return fallback, nil
+		return 0, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 || n > int64(chat.MaxSeq) {

@@ -127,6 +127,16 @@ func (s server) want(status int, who, method, path, body string) map[string]any 
 	return answer
 }
 
+// list is a field of an answer that is a list of objects.
+func list(answer map[string]any, field string) (objects []map[string]any) {
+	items, _ := answer[field].([]any)
+	for _, item := range items {
+		object, _ := item.(map[string]any)
+		objects = append(objects, object)
+	}
+	return objects
+}
+
 func TestRooms(t *testing.T) {
 	s := newServer(t, webapi.Limit{})
 	made := s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One","allow_guests":true,"private":false,"members":[],"password":"","unknown":1}`)
@@ -163,12 +173,12 @@ func TestRooms(t *testing.T) {
 	if changed := s.want(200, "ada", "PATCH", "/api/rooms/one", `{"name":"Uno"}`); changed["name"] != "Uno" || changed["head"] != 1.0 {
 		t.Error(changed)
 	}
-	if page := s.want(200, "", "GET", "/api/rooms?q=UN&limit=1", ""); fmt.Sprint(len(page["rooms"].([]any)), page["next"]) != "1 <nil>" {
+	if page := s.want(200, "", "GET", "/api/rooms?q=UN&limit=1", ""); len(list(page, "rooms")) != 1 || page["next"] != nil {
 		t.Error(page)
 	}
 	page := s.want(200, "staff", "GET", "/api/rooms?limit=1", "")
-	page = s.want(200, "staff", "GET", "/api/rooms?limit=1000000&cursor="+page["next"].(string), "")
-	if rooms := page["rooms"].([]any); len(rooms) != 1 || rooms[0].(map[string]any)["slug"] != "two" {
+	page = s.want(200, "staff", "GET", fmt.Sprint("/api/rooms?limit=1000000&cursor=", page["next"]), "")
+	if rooms := list(page, "rooms"); len(rooms) != 1 || rooms[0]["slug"] != "two" {
 		t.Error(page)
 	}
 	for _, query := range []string{"limit=x", "limit=-1", "cursor=*", "q=" + strings.Repeat("x", 101), "q=%00", "q=%ff"} {
@@ -185,7 +195,7 @@ func TestMessages(t *testing.T) {
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One","allow_guests":true}`)
 	const messages = "/api/rooms/one/messages"
 	first := s.want(201, "gil", "POST", messages, `{"body":"hi <3","nonce":"n"}`)
-	if first["id"] != 1.0 || first["body"] != "hi <3" || first["nonce"] != "n" || first["author"].(map[string]any)["kind"] != "guest" {
+	if first["id"] != 1.0 || first["body"] != "hi <3" || first["nonce"] != "n" || !strings.Contains(fmt.Sprint(first["author"]), "kind:guest") {
 		t.Error(first)
 	}
 	if again := s.want(201, "gil", "POST", messages, `{"body":"hi <3","nonce":"n"}`); fmt.Sprint(again) != fmt.Sprint(first) {
@@ -220,15 +230,15 @@ func TestMessages(t *testing.T) {
 		t.Error(again)
 	}
 	page := s.want(200, "", "GET", messages+"?limit=1", "")
-	if list := page["messages"].([]any); len(list) != 1 || list[0].(map[string]any)["id"] != 2.0 || page["has_more"] != true || page["head"] != 4.0 || page["floor"] != 1.0 {
+	if messages := list(page, "messages"); len(messages) != 1 || messages[0]["id"] != 2.0 || page["has_more"] != true || page["head"] != 4.0 || page["floor"] != 1.0 {
 		t.Error(page)
 	}
 	page = s.want(200, "", "GET", messages+"?after=0&limit=1", "")
-	if list := page["messages"].([]any); len(list) != 1 || list[0].(map[string]any)["id"] != 1.0 || page["has_more"] != true {
+	if messages := list(page, "messages"); len(messages) != 1 || messages[0]["id"] != 1.0 || page["has_more"] != true {
 		t.Error(page)
 	}
 	page = s.want(200, "", "GET", messages+"?before=1", "")
-	if list := page["messages"].([]any); len(list) != 0 || page["has_more"] != false {
+	if messages := list(page, "messages"); len(messages) != 0 || page["has_more"] != false {
 		t.Error(page)
 	}
 	for _, query := range []string{"after=-1", "after=x", "before=-1", "before=1e3", "limit=-1", "after=9007199254740992"} {
@@ -385,7 +395,7 @@ func FuzzCalls(f *testing.F) {
 	s := newServer(f, webapi.Limit{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		s := server{t, s.app}
+		s := server{t, s.app} //nolint:govet // the same server, failing this test
 		for _, c := range []struct{ who, method, path string }{
 			{"ada", "POST", "/api/rooms"},
 			{"ada", "PATCH", "/api/rooms/one"},

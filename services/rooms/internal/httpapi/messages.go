@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -27,18 +26,18 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	before, err := number(c, "before", 0)
+	before, err := number(c, "before")
 	if err != nil {
 		return err
 	}
-	limit, err := number(c, "limit", 0)
+	limit, err := number(c, "limit")
 	if err != nil {
 		return err
 	}
 	var after *chat.Seq
 	if c.Query("after") != "" {
-		n, err := number(c, "after", 0)
-		if err != nil {
+		var n int64
+		if n, err = number(c, "after"); err != nil {
 			return err
 		}
 		after = new(chat.Seq(n))
@@ -62,14 +61,14 @@ func (a *API) sendMessage(c *fiber.Ctx) error {
 		Nonce   string   `json:"nonce"`
 		ReplyTo chat.Seq `json:"reply_to"`
 	}
-	ctx, cancel := bounded(c)
-	defer cancel()
-	entry, seq, err := a.append(ctx, c, &body, func(e *ledger.Entry) {
+	entry, seq, err := a.append(c, &body, func(e *ledger.Entry) {
 		e.Kind, e.Body, e.Nonce, e.ReplyTo = roomsapi.KindSend, body.Body, body.Nonce, body.ReplyTo
 	})
 	if err != nil {
 		return err
 	}
+	ctx, cancel := bounded(c)
+	defer cancel()
 	message, err := a.ledger.Message(ctx, entry.Room, seq)
 	if err != nil {
 		return err
@@ -94,9 +93,7 @@ func (a *API) deleteMessage(c *fiber.Ctx) error {
 }
 
 func (a *API) changeMessage(c *fiber.Ctx, body any, fill func(*ledger.Entry)) error {
-	ctx, cancel := bounded(c)
-	defer cancel()
-	_, seq, err := a.append(ctx, c, body, func(e *ledger.Entry) {
+	_, seq, err := a.append(c, body, func(e *ledger.Entry) {
 		fill(e)
 		if id, err := strconv.ParseInt(c.Params("id"), 10, 64); err == nil {
 			e.Message = chat.Seq(id) // what is no id stays 0, which the entry's check refuses
@@ -110,22 +107,24 @@ func (a *API) changeMessage(c *fiber.Ctx, body any, fill func(*ledger.Entry)) er
 
 // append decodes the body, and appends the entry that fill makes of it. What is wrong with the entry
 // is said before the room is looked at, so that the answer is the same for any room.
-func (a *API) append(ctx context.Context, c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.Entry, chat.Seq, error) {
+func (a *API) append(c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.Entry, chat.Seq, error) {
 	caller, err := a.signedIn(c)
 	if err != nil {
 		return ledger.Entry{}, 0, err
 	}
-	if err := a.sends.Allow(string(caller.User.ID)); err != nil {
+	if err = a.sends.Allow(string(caller.User.ID)); err != nil {
 		return ledger.Entry{}, 0, err
 	}
-	if err := webapi.Decode(c, body); err != nil {
+	if err = webapi.Decode(c, body); err != nil {
 		return ledger.Entry{}, 0, err
 	}
 	entry := ledger.Entry{Tenant: caller.Tenant, Author: *caller.User}
 	fill(&entry)
-	if err := entry.Check(); err != nil {
+	if err = entry.Check(); err != nil {
 		return entry, 0, err
 	}
+	ctx, cancel := bounded(c)
+	defer cancel()
 	room, err := a.directory.Lookup(ctx, caller.Tenant, slug(c))
 	if err != nil {
 		return entry, 0, err

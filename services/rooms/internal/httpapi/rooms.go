@@ -21,7 +21,7 @@ func (a *API) listRooms(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	limit, err := number(c, "limit", 0)
+	limit, err := number(c, "limit")
 	if err != nil {
 		return err
 	}
@@ -66,13 +66,13 @@ func (a *API) createRoom(c *fiber.Ctx) error {
 		StaffOnly   bool      `json:"staff_only"`
 		AllowGuests bool      `json:"allow_guests"`
 	}
-	if err := webapi.Decode(c, &body); err != nil {
+	if err = webapi.Decode(c, &body); err != nil {
 		return err
 	}
-	if err := body.check(); err != nil {
+	if err = body.check(); err != nil {
 		return err
 	}
-	if err := a.creates.Allow(string(caller.User.ID)); err != nil {
+	if err = a.creates.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(c)
@@ -113,10 +113,10 @@ func (a *API) updateRoom(c *fiber.Ctx) error {
 		StaffOnly   *bool   `json:"staff_only"`
 		AllowGuests *bool   `json:"allow_guests"`
 	}
-	if err := webapi.Decode(c, &body); err != nil {
+	if err = webapi.Decode(c, &body); err != nil {
 		return err
 	}
-	if err := body.check(); err != nil {
+	if err = body.check(); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(c)

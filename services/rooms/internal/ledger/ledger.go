@@ -82,8 +82,7 @@ func (l *Ledger) Transact(ctx context.Context, need Need, decide func(*Book) err
 	var book *Book
 	err = l.store.Commit(ctx, need, func(have Have) (Changes, error) {
 		book = open(have, chat.At(l.now()))
-		err := decide(book)
-		return book.changes, err
+		return book.changes, decide(book)
 	})
 	if err != nil {
 		return l.failed(ctx, err)

@@ -34,9 +34,9 @@ type Store interface {
 
 var (
 	// ErrUnknown is wrapped by a commit that may or may not have happened.
-	ErrUnknown = errors.New("the outcome of the commit is unknown") //nolint:gochecknoglobals // a sentinel
+	ErrUnknown = errors.New("the outcome of the commit is unknown")
 	// ErrRefused is wrapped where the database refused the data and stored nothing.
-	ErrRefused = errors.New("the database refused the data") //nolint:gochecknoglobals // a sentinel
+	ErrRefused = errors.New("the database refused the data")
 )
 
 // Room is all that is stored of a room; Head is the seq of its newest entry.

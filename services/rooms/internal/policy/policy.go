@@ -64,7 +64,7 @@ func (r Rules) Manage(u *chat.User, owner chat.UserID) error {
 
 // Edit refuses whoever may not rewrite a message of author.
 func (r Rules) Edit(u chat.User, author chat.UserID) error {
-	if u.ID != author && !(u.Staff && r.StaffEdit) {
+	if u.ID != author && (!u.Staff || !r.StaffEdit) {
 		return chat.Errorf(chat.CodeForbidden, "only its author edits a message")
 	}
 	return nil
@@ -72,7 +72,7 @@ func (r Rules) Edit(u chat.User, author chat.UserID) error {
 
 // Delete refuses whoever may not delete a message of author.
 func (r Rules) Delete(u chat.User, author chat.UserID) error {
-	if u.ID != author && !(u.Staff && r.StaffDelete) {
+	if u.ID != author && (!u.Staff || !r.StaffDelete) {
 		return chat.Errorf(chat.CodeForbidden, "only its author deletes a message")
 	}
 	return nil

@@ -34,7 +34,7 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 	// A pod that freezes here or whose node is lost must not keep its rooms locked.
 	load.Queue("SET LOCAL idle_in_transaction_session_timeout = '5s'")
 	have := queueNeed(load, need)
-	if err := conn.SendBatch(ctx, load).Close(); err != nil {
+	if err = conn.SendBatch(ctx, load).Close(); err != nil {
 		return fmt.Errorf("lock and load: %w", err)
 	}
 	have.finish()
@@ -43,7 +43,7 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 		return err
 	}
 	write := &pgx.Batch{}
-	if err := queueChanges(write, changes); err != nil {
+	if err = queueChanges(write, changes); err != nil {
 		return err
 	}
 	write.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {

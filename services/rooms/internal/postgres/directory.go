@@ -122,7 +122,7 @@ func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (int, er
 		for i := range logs {
 			logs[i] = string(fresh())
 		}
-		if _, err := tx.Exec(ctx, `UPDATE rooms SET log = n.log FROM unnest($1::bigint[], $2::text[]) AS n(id, log) WHERE rooms.id = n.id`, ids, logs); err != nil {
+		if _, err = tx.Exec(ctx, `UPDATE rooms SET log = n.log FROM unnest($1::bigint[], $2::text[]) AS n(id, log) WHERE rooms.id = n.id`, ids, logs); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE rooms_lobby_log SET log = $1`, fresh())

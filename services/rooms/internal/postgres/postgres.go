@@ -19,7 +19,7 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS //nolint:gochecknoglobals // embedded files are a constant
+var migrations embed.FS
 
 // versions is the table that counts this service's migrations.
 const versions = "rooms_schema_versions"

@@ -18,15 +18,15 @@ import (
 func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (found map[ledger.SlugKey]ledger.Room, seq chat.Seq, err error) {
 	found = make(map[ledger.SlugKey]ledger.Room, len(keys))
 	err = s.read(ctx, "look rooms up", func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM rooms_lobby`).Scan(&seq); err != nil {
-			return err
+		if failed := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM rooms_lobby`).Scan(&seq); failed != nil {
+			return failed
 		}
 		for _, key := range keys {
-			room, err := scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE tenant = ? AND slug = ? AND deleted_at IS NULL`, key.Tenant, key.Slug))
-			if err == nil {
+			room, failed := scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE tenant = ? AND slug = ? AND deleted_at IS NULL`, key.Tenant, key.Slug))
+			if failed == nil {
 				found[key] = room
-			} else if !errors.Is(err, sql.ErrNoRows) {
-				return err
+			} else if !errors.Is(failed, sql.ErrNoRows) {
+				return failed
 			}
 		}
 		return nil
@@ -39,9 +39,9 @@ func (s *Store) Page(ctx context.Context, listing directory.Listing) (rooms []le
 	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(listing.Search) + "%"
 	err = s.read(ctx, "list rooms", func(tx *sql.Tx) error {
 		return query(ctx, tx, func(rows *sql.Rows) error {
-			room, err := scanRoom(rows)
+			room, failed := scanRoom(rows)
 			rooms = append(rooms, room)
-			return err
+			return failed
 		}, `SELECT `+roomColumns+` FROM rooms r
 			WHERE tenant = ?1 AND slug > ?2 AND deleted_at IS NULL AND search LIKE ?3 ESCAPE '\'
 				AND (?4 = 2 OR NOT staff_only AND (?4 = 1 OR allow_guests))

@@ -54,7 +54,7 @@ func readSpan(span ledger.Span) string {
 }
 
 // errEnough ends a scan that has what it needs.
-var errEnough = errors.New("enough") //nolint:gochecknoglobals // a sentinel
+var errEnough = errors.New("enough")
 
 // Read implements ledger.Store.
 func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (room ledger.Room, items []ledger.Item, err error) {
@@ -63,19 +63,19 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (roo
 		before = chat.MaxSeq + 1
 	}
 	err = s.read(ctx, "read a log", func(tx *sql.Tx) error {
-		var err error
-		room, err = scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
-		if errors.Is(err, sql.ErrNoRows) {
+		var failed error
+		room, failed = scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
+		if errors.Is(failed, sql.ErrNoRows) {
 			return policy.NoRoom()
 		}
-		if err != nil {
-			return err
+		if failed != nil {
+			return failed
 		}
 		bytes := 0
-		err = query(ctx, tx, func(rows *sql.Rows) error {
-			item, err := scanItem(rows)
-			if err != nil {
-				return err
+		failed = query(ctx, tx, func(rows *sql.Rows) error {
+			item, bad := scanItem(rows)
+			if bad != nil {
+				return bad
 			}
 			items = append(items, item)
 			bytes += len(item.Body)
@@ -87,10 +87,10 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (roo
 			}
 			return nil
 		}, readSpan(span), id, span.After, before, span.Limit)
-		if errors.Is(err, errEnough) {
+		if errors.Is(failed, errEnough) {
 			return nil
 		}
-		return err
+		return failed
 	})
 	return room, items, err
 }
@@ -113,9 +113,9 @@ func (s *Store) Recent(ctx context.Context, within time.Duration) (heads []rooms
 	err = s.read(ctx, "read recent heads", func(tx *sql.Tx) error {
 		return query(ctx, tx, func(rows *sql.Rows) error {
 			var h roomsapi.Head
-			err := rows.Scan(&h.Room, &h.Head, &h.AgeMS)
+			failed := rows.Scan(&h.Room, &h.Head, &h.AgeMS)
 			heads = append(heads, h)
-			return err
+			return failed
 		}, `SELECT room_id, max(seq), max(0, `+clock+` - max(written)) FROM room_log WHERE written >= `+clock+` - ? GROUP BY room_id`, within.Milliseconds())
 	})
 	return heads, err

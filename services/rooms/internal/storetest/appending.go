@@ -94,14 +94,14 @@ func testChanges(t *testing.T, b Backend) {
 	p.want(t, "[6 7 8 not_found]", send(ada, r.ID, "6", "draft"), edit(ada, r.ID, 6, "better"), remove(ada, r.ID, 6), edit(ada, r.ID, 6, "late"))
 
 	entries := p.log(t, r.ID)
-	kinds := ""
+	var kinds []string
 	for _, e := range entries {
-		kinds += " " + e.Kind
+		kinds = append(kinds, e.Kind)
 		if strings.Contains(string(e.Event)+string(e.State), "secret") || strings.Contains(string(e.Event)+string(e.State), "draft") {
 			t.Errorf("a deleted body goes out: %s", e.Event)
 		}
 	}
-	if kinds != " message message edited deleted message message edited deleted" {
+	if fmt.Sprint(kinds) != "[message message edited deleted message message edited deleted]" {
 		t.Error(kinds)
 	}
 	edited := parse[struct{ Message state }](t, entries[2].Event).Message

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -193,10 +195,7 @@ func testEquivalence(t *testing.T, b Backend) {
 	}
 	for i, old := range snapshots {
 		for what, entries := range map[string][]entry{"published": published[heads[i]:], "replayed": replayed[heads[i]:]} {
-			folded := map[chat.Seq]string{}
-			for id, m := range old {
-				folded[id] = m
-			}
+			folded := maps.Clone(old)
 			for _, e := range entries {
 				fold(t, folded, e)
 			}
@@ -210,7 +209,7 @@ func testEquivalence(t *testing.T, b Backend) {
 // snapshot is all messages of a room by id.
 func (p pod) snapshot(t *testing.T, room chat.RoomID) map[chat.Seq]string {
 	t.Helper()
-	all := map[chat.Seq]string{}
+	all := make(map[chat.Seq]string)
 	for after := chat.Seq(0); ; {
 		page, err := p.ledger.History(t.Context(), room, &after, 0, 10)
 		if err != nil {
@@ -282,5 +281,7 @@ func testRecent(t *testing.T, b Backend) {
 		}
 	}
 	stop()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
