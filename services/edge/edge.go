@@ -61,7 +61,7 @@ func New(c Config, d Deps) (*Service, error) {
 	tail := tailer.New(stream.NewReader(d.Redis), rooms, client, d.Log, d.Registry)
 	people := presence.New(c.Presence, presence.NewRegistry(d.Redis, rand.Text(), c.Limits.Members), d.Redis, rooms, d.Log)
 	bells := stream.NewBells(d.Redis, hearers{tail, people}, d.Log)
-	rooms.SetBell(bells)
+	rooms.Connect(bells, tail.Look)
 	tail.SetBells(bells)
 	tail.Renewed = func(ctx context.Context, room *hub.Room) {
 		for _, m := range rooms.Close(ctx, room) {

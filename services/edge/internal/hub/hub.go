@@ -52,6 +52,7 @@ const rememberedEvents = 1 << 14
 type Hub struct {
 	log     Log
 	bell    Bell
+	opened  func(*Room)
 	logger  *slog.Logger
 	metrics *metrics
 
@@ -80,8 +81,9 @@ func New(log Log, logger *slog.Logger, m Registerer) *Hub {
 	}
 }
 
-// SetBell gives the hub its bell, which needs to know whom it wakes, before anything runs.
-func (h *Hub) SetBell(bell Bell) { h.bell = bell }
+// Connect gives the hub its bell, and whom to tell of rooms that have opened, before anything runs:
+// both need the hub themselves.
+func (h *Hub) Connect(bell Bell, opened func(*Room)) { h.bell, h.opened = bell, opened }
 
 // Find returns the open room with that slug, nil if it is not open.
 func (h *Hub) Find(tenant chat.TenantID, slug chat.Slug) *Room {

@@ -111,7 +111,7 @@ func (s *socket) contiguous(t *testing.T, head chat.Seq) {
 
 func newHub(l *log) *Hub {
 	h := New(l, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	h.SetBell(noBell{})
+	h.Connect(noBell{}, func(*Room) {})
 	return h
 }
 

@@ -93,9 +93,10 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	for _, e := range tail.Entries {
 		room.tail.add(room.Slug, e)
 	}
-	room.head, room.floor = tail.Head, tail.Floor
+	room.head, room.floor, room.ready = tail.Head, tail.Floor, true
 	room.mu.Unlock()
 	close(room.opened)
+	h.opened(room) // bells may have rung since the tail was read
 }
 
 // Join makes m a member of the open room and hands it its snapshot through answer, in the same
@@ -173,7 +174,7 @@ func (h *Hub) Fill(ctx context.Context, room *Room) error {
 		}
 		after := room.Deliver(page.Entries)
 		h.metrics.filled.Add(float64(after - before))
-		if after >= page.Head || len(page.Entries) == 0 {
+		if after >= page.Head || after == before {
 			return nil
 		}
 	}

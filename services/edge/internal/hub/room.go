@@ -35,6 +35,7 @@ type Room struct {
 	fillOnce sync.Mutex    // held by whoever fills
 
 	mu       sync.Mutex
+	ready    bool // its tail is loaded: entries can be taken in
 	info     chat.Room
 	tail     tail
 	head     chat.Seq
@@ -79,12 +80,13 @@ func (r *Room) Head() chat.Seq {
 	return r.head
 }
 
-// Ring notes that the log reaches seq, and says how far it is known to reach.
-func (r *Room) Ring(seq chat.Seq) (head, rung chat.Seq) {
+// Ring notes that the log reaches seq, and says how far it is known to reach, and whether the room is
+// open yet: before, nothing can be delivered, and the hub has the room looked at when it is.
+func (r *Room) Ring(seq chat.Seq) (head, rung chat.Seq, open bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rung = max(r.rung, seq)
-	return r.head, r.rung
+	return r.head, r.rung, r.ready
 }
 
 // Deliver takes entries in, in the order of their seqs: those known already are passed over, those
@@ -93,6 +95,9 @@ func (r *Room) Ring(seq chat.Seq) (head, rung chat.Seq) {
 func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.ready {
+		return r.head
+	}
 	first := 0
 	for first < len(entries) && entries[first].Seq <= r.head {
 		first++

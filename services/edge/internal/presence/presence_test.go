@@ -82,7 +82,7 @@ func newEdge(t *testing.T, client *redis.Client, log chat.LogID, limit int) *edg
 	h := hub.New(emptyLog{log}, quiet, prometheus.NewRegistry())
 	p := New(true, NewRegistry(client, rand.Text(), limit), client, h, quiet)
 	bells := stream.NewBells(client, hearer{p}, quiet)
-	h.SetBell(bells)
+	h.Connect(bells, func(*hub.Room) {})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = bells.Run(ctx, func() {}) })

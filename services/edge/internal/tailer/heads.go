@@ -70,9 +70,9 @@ func (t *Tailer) compare(ctx context.Context, heads []roomsapi.Head) {
 		if room == nil {
 			continue
 		}
-		head, rung := room.Ring(0)
+		head, rung, open := room.Ring(0)
 		late := time.Duration(h.AgeMS)*time.Millisecond >= lateAfter
-		if h.Head <= head || healthy && !late {
+		if !open || h.Head <= head || healthy && !late {
 			continue
 		}
 		deaf = deaf || healthy && rung < h.Head

@@ -79,13 +79,13 @@ func (t *Tailer) Rang(key stream.Room, seq chat.Seq) {
 	if room == nil {
 		return
 	}
-	if head, _ := room.Ring(seq); seq != 0 && seq <= head {
-		return
+	if head, _, open := room.Ring(seq); open && (seq == 0 || seq > head) {
+		t.Look(room)
 	}
-	t.mark(room)
 }
 
-func (t *Tailer) mark(room *hub.Room) {
+// Look marks an open room dirty.
+func (t *Tailer) Look(room *hub.Room) {
 	t.mu.Lock()
 	if _, filling := t.filling[room]; filling {
 		t.filling[room] = true
@@ -102,7 +102,7 @@ func (t *Tailer) mark(room *hub.Room) {
 // Resume marks every room dirty, after delivery was held back.
 func (t *Tailer) Resume() {
 	for _, room := range t.rooms.All() {
-		t.mark(room)
+		t.Look(room)
 	}
 }
 
@@ -145,12 +145,12 @@ func (t *Tailer) round(ctx context.Context) {
 	for room := range dirty {
 		entries := news[room.Key]
 		head := room.Deliver(entries)
-		_, rung := room.Ring(0)
+		_, rung, _ := room.Ring(0)
 		switch {
 		case err != nil || head < rung || len(entries) > 0 && entries[len(entries)-1].Seq > head:
 			t.fill(ctx, room)
 		case len(entries) > 0: // there may be more than one page
-			t.mark(room)
+			t.Look(room)
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (t *Tailer) fill(ctx context.Context, room *hub.Room) {
 			// The next answer of the heads tries again.
 			t.log.DebugContext(ctx, "a room could not be filled", slog.Any("error", err))
 		case again:
-			t.mark(room)
+			t.Look(room)
 		}
 	})
 }

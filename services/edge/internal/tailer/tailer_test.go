@@ -99,17 +99,30 @@ func (w *world) set(change func()) { w.mu.Lock(); defer w.mu.Unlock(); change() 
 
 func start(t *testing.T) (*world, *Tailer, *hub.Hub, *hub.Room) {
 	t.Helper()
-	w := &world{healthy: true, age: 2 * time.Second, name: "L"}
-	quiet := slog.New(slog.DiscardHandler)
-	h := hub.New(w, quiet, prometheus.NewRegistry())
-	h.SetBell(w)
-	tail := New(w, h, w, quiet, prometheus.NewRegistry())
-	tail.SetBells(w)
-	tail.Renewed = func(ctx context.Context, room *hub.Room) { h.Close(ctx, room) }
-	room, err := h.Open(t.Context(), chat.DefaultTenant, roomsapi.Access{ID: 7, Room: &chat.Room{Slug: "a", Log: "L"}})
+	w := newWorld()
+	tail, h := run(t, w, w)
+	room, err := h.Open(t.Context(), chat.DefaultTenant, access())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w, tail, h, room
+}
+
+func newWorld() *world { return &world{healthy: true, age: 2 * time.Second, name: "L"} }
+
+func access() roomsapi.Access {
+	return roomsapi.Access{ID: 7, Room: &chat.Room{Slug: "a", Log: "L"}}
+}
+
+// run runs a tailer over a hub that reads its logs through log.
+func run(t *testing.T, w *world, log hub.Log) (*Tailer, *hub.Hub) {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	h := hub.New(log, quiet, prometheus.NewRegistry())
+	tail := New(w, h, w, quiet, prometheus.NewRegistry())
+	tail.SetBells(w)
+	h.Connect(w, tail.Look)
+	tail.Renewed = func(ctx context.Context, room *hub.Room) { h.Close(ctx, room) }
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- tail.Run(ctx, func() {}) }()
@@ -119,7 +132,7 @@ func start(t *testing.T) (*world, *Tailer, *hub.Hub, *hub.Room) {
 			t.Error(err)
 		}
 	})
-	return w, tail, h, room
+	return tail, h
 }
 
 func reaches(t *testing.T, room *hub.Room, seq chat.Seq, within time.Duration) {
@@ -172,7 +185,7 @@ func TestWithoutBellsTheHeadsTell(t *testing.T) {
 
 func TestABellThatShouldHaveRungRenewsTheConnection(t *testing.T) {
 	w, _, _, room := start(t)
-	reaches(t, room, w.commit(1, true), 2500*time.Millisecond)
+	reaches(t, room, w.commit(1, false), 2500*time.Millisecond)
 	if w.set(func() {}); w.renewed == 0 {
 		t.Error("a deaf connection was kept")
 	}
@@ -181,7 +194,7 @@ func TestABellThatShouldHaveRungRenewsTheConnection(t *testing.T) {
 func TestYoungEntriesAreLeftToTheBell(t *testing.T) {
 	w, _, _, room := start(t)
 	w.set(func() { w.age = 300 * time.Millisecond })
-	w.commit(1, true)
+	w.commit(1, false)
 	time.Sleep(1500 * time.Millisecond)
 	if w.set(func() {}); room.Head() != 0 || w.renewed != 0 {
 		t.Error("filled what a healthy bell was about to bring")
@@ -218,5 +231,46 @@ func TestALogThatWentBackInTimeClosesItsRoom(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("still open")
 		}
+	}
+}
+
+// slowLog answers for the tail only after a while, so that bells ring meanwhile.
+type slowLog struct {
+	*world
+
+	asked, answer chan struct{}
+}
+
+func (l slowLog) Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (roomsapi.Range, error) {
+	tail, err := l.world.Tail(ctx, room, limit, bytes)
+	close(l.asked)
+	<-l.answer
+	return tail, err
+}
+
+func TestBellsThatRingWhileARoomOpensAreNotLost(t *testing.T) {
+	w := newWorld()
+	w.commit(3, true)
+	l := slowLog{w, make(chan struct{}), make(chan struct{})}
+	tail, h := run(t, w, l)
+	opened := make(chan *hub.Room)
+	go func() {
+		room, err := h.Open(t.Context(), chat.DefaultTenant, access())
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- room
+	}()
+	<-l.asked // the tail ends at 3
+	key := stream.Room{Tenant: chat.DefaultTenant, Log: "L"}
+	tail.Rang(key, 0)
+	tail.Rang(key, w.commit(2, true))
+	close(l.answer)
+	room := <-opened
+	reaches(t, room, 5, 500*time.Millisecond)
+	room.Grant("user", true, 0)
+	events, _, _, err := room.Since(0, "user")
+	if err != nil || len(events) != 5 {
+		t.Error("the tail has doubles or holes:", len(events), err)
 	}
 }
