@@ -75,13 +75,13 @@ func New(d Deps) *API {
 
 // Routes mounts the public API.
 func (a *API) Routes(r fiber.Router) {
-	r.Post("/api/auth/signup", a.postSignup)
-	r.Post("/api/auth/login", a.postLogin)
-	r.Post("/api/auth/guest", a.postGuest)
-	r.Post("/api/auth/refresh", a.postRefresh)
-	r.Post("/api/auth/logout", a.postLogout)
-	r.Post("/api/auth/password", a.postPassword)
-	r.Get("/api/auth/me", a.getMe)
+	r.Post("/api/auth/signup", timed(a.postSignup))
+	r.Post("/api/auth/login", timed(a.postLogin))
+	r.Post("/api/auth/guest", timed(a.postGuest))
+	r.Post("/api/auth/refresh", timed(a.postRefresh))
+	r.Post("/api/auth/logout", timed(a.postLogout))
+	r.Post("/api/auth/password", timed(a.postPassword))
+	r.Get("/api/auth/me", timed(a.getMe))
 	r.Get("/api/auth/users", a.staff(a.getUsers))
 	r.Post("/api/auth/users", a.staff(a.postUser))
 	r.Patch("/api/auth/users/:id", a.staff(a.patchUser))
@@ -92,7 +92,20 @@ func (a *API) Routes(r fiber.Router) {
 // InternalRoutes mounts what other services call.
 func (a *API) InternalRoutes(r fiber.Router) {
 	r.Get(token.PathKeys, a.getKeys)
-	r.Post(lobby.PathEvents, webapi.RequireService(a.Credential), a.postLobby)
+	r.Post(lobby.PathEvents, webapi.RequireService(a.Credential), timed(a.postLobby))
+}
+
+// callTimeout bounds a call: waiting for a turn to hash, hashing, and the store.
+const callTimeout = 15 * time.Second
+
+// timed gives the call's context its end.
+func timed(handle fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.UserContext(), callTimeout)
+		defer cancel()
+		c.SetUserContext(ctx)
+		return handle(c)
+	}
 }
 
 // live verifies tokens like every service, and then looks their session up: here is where it is kept.

@@ -38,7 +38,7 @@ const (
 
 // staff lets only staff pass: chat.CodeForbidden for others.
 func (a *API) staff(handle func(*fiber.Ctx, *webapi.Caller) error) fiber.Handler {
-	return func(c *fiber.Ctx) error {
+	return timed(func(c *fiber.Ctx) error {
 		caller, err := a.authenticator.SignedIn(c)
 		if err != nil {
 			return err
@@ -47,7 +47,7 @@ func (a *API) staff(handle func(*fiber.Ctx, *webapi.Caller) error) fiber.Handler
 			return chat.Errorf(chat.CodeForbidden, "this is for staff")
 		}
 		return handle(c, caller)
-	}
+	})
 }
 
 func (a *API) getUsers(c *fiber.Ctx, caller *webapi.Caller) error {

@@ -21,7 +21,7 @@ func accountRow(a account.Account) []any {
 
 // CreateAccount implements account.Store.
 func (s *Store) CreateAccount(ctx context.Context, a account.Account) error {
-	_, err := s.pool.Exec(ctx, insertAccount, accountRow(a)...)
+	_, err := s.db.Exec(ctx, insertAccount, accountRow(a)...)
 	return taken(err)
 }
 
@@ -37,28 +37,25 @@ func taken(err error) error {
 
 // AccountByKey implements account.Store.
 func (s *Store) AccountByKey(ctx context.Context, tenant chat.TenantID, key string) (account.Account, error) {
-	return record.Account(s.pool.QueryRow(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts WHERE tenant = $1 AND username_key = $2`, tenant, key))
+	return record.Account(s.db.QueryRow(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts WHERE tenant = $1 AND username_key = $2`, tenant, key))
 }
 
 // AccountByID implements account.Store.
 func (s *Store) AccountByID(ctx context.Context, tenant chat.TenantID, id chat.UserID) (account.Account, error) {
-	return record.Account(s.pool.QueryRow(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts WHERE tenant = $1 AND id = $2`, tenant, id))
+	return record.Account(s.db.QueryRow(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts WHERE tenant = $1 AND id = $2`, tenant, id))
 }
 
 // Accounts implements account.Store.
 func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part, after string, limit int) ([]account.Account, error) {
-	rows, err := s.pool.Query(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts
+	return collect(ctx, s.db, func(row pgx.CollectableRow) (account.Account, error) { return record.Account(row) },
+		`SELECT `+record.AccountColumns+` FROM auth_accounts
 		WHERE tenant = $1 AND strpos(username_key, $2) > 0 AND username_key > $3 ORDER BY username_key LIMIT $4`, tenant, part, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("listing accounts: %w", err)
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (account.Account, error) { return record.Account(row) })
 }
 
 // ChangeAccount implements account.Store. It locks the lobby in any case: that is what makes changes
 // come one after the other.
 func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat.UserID, now time.Time, change func(*account.Account, int) (account.Effect, error)) (a account.Account, events []lobby.Event, _ error) {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.db.inTx(ctx, func(tx pgx.Tx) error {
 		head, err := lockLobby(ctx, tx)
 		if err != nil {
 			return err
@@ -112,7 +109,7 @@ func apply(ctx context.Context, tx pgx.Tx, a account.Account, effect account.Eff
 
 // SetHash implements account.Store.
 func (s *Store) SetHash(ctx context.Context, tenant chat.TenantID, id chat.UserID, old, fresh string) error {
-	if _, err := s.pool.Exec(ctx, `UPDATE auth_accounts SET password = $4 WHERE tenant = $1 AND id = $2 AND password = $3`, tenant, id, old, fresh); err != nil {
+	if _, err := s.db.Exec(ctx, `UPDATE auth_accounts SET password = $4 WHERE tenant = $1 AND id = $2 AND password = $3`, tenant, id, old, fresh); err != nil {
 		return fmt.Errorf("renewing a hash: %w", err)
 	}
 	return nil
@@ -122,7 +119,7 @@ const anyAdmin = `SELECT EXISTS (SELECT 1 FROM auth_accounts WHERE tenant = $1 A
 
 // HasAdmin implements account.FirstStore.
 func (s *Store) HasAdmin(ctx context.Context, tenant chat.TenantID) (has bool, err error) {
-	if err := s.pool.QueryRow(ctx, anyAdmin, tenant).Scan(&has); err != nil {
+	if err := s.db.QueryRow(ctx, anyAdmin, tenant).Scan(&has); err != nil {
 		return false, fmt.Errorf("looking for administrators: %w", err)
 	}
 	return has, nil
@@ -130,7 +127,7 @@ func (s *Store) HasAdmin(ctx context.Context, tenant chat.TenantID) (has bool, e
 
 // CreateFirstAdmin implements account.FirstStore.
 func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made bool, _ error) {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.db.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := lockLobby(ctx, tx); err != nil {
 			return err
 		}

@@ -14,26 +14,23 @@ const selectKeys = `SELECT ` + record.KeyColumns + ` FROM auth_signing_keys WHER
 
 // SigningKeys implements keys.Store.
 func (s *Store) SigningKeys(ctx context.Context) ([]keys.Key, error) {
-	rows, err := s.pool.Query(ctx, selectKeys)
-	return collectKeys(rows, err)
+	return collect(ctx, s.db, readKey, selectKeys)
 }
 
-func collectKeys(rows pgx.Rows, err error) ([]keys.Key, error) {
-	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (keys.Key, error) { return record.Key(row) })
-}
+func readKey(row pgx.CollectableRow) (keys.Key, error) { return record.Key(row) }
 
 // ChangeSigningKeys implements keys.Store. The table is locked whole, since at first there is no row to lock.
 func (s *Store) ChangeSigningKeys(ctx context.Context, change func([]keys.Key) ([]keys.Key, error)) (list []keys.Key, _ error) {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.db.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `LOCK TABLE auth_signing_keys IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return fmt.Errorf("locking keys: %w", err)
 		}
 		rows, err := tx.Query(ctx, selectKeys)
-		if list, err = collectKeys(rows, err); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("reading keys: %w", err)
+		}
+		if list, err = pgx.CollectRows(rows, readKey); err != nil {
+			return fmt.Errorf("reading keys: %w", err)
 		}
 		if list, err = change(list); err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 
 // LobbyLog returns the name of the lobby's log.
 func (s *Store) LobbyLog(ctx context.Context) (log chat.LogID, err error) {
-	if err := s.pool.QueryRow(ctx, `SELECT log FROM auth_lobby WHERE tenant = '*'`).Scan(&log); err != nil {
+	if err := s.db.QueryRow(ctx, `SELECT log FROM auth_lobby WHERE tenant = '*'`).Scan(&log); err != nil {
 		return "", fmt.Errorf("reading the lobby's name: %w", err)
 	}
 	return log, nil
@@ -25,7 +25,7 @@ func (s *Store) LobbyLog(ctx context.Context) (log chat.LogID, err error) {
 func (s *Store) LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error) {
 	page := lobby.Page{Events: []lobby.Event{}}
 	// The head is read first: all up to it is committed, since its row is locked until then.
-	if err := s.pool.QueryRow(ctx, `SELECT log, head FROM auth_lobby WHERE tenant = '*'`).Scan(&page.Log, &page.Head); err != nil {
+	if err := s.db.QueryRow(ctx, `SELECT log, head FROM auth_lobby WHERE tenant = '*'`).Scan(&page.Log, &page.Head); err != nil {
 		return page, fmt.Errorf("reading the lobby's head: %w", err)
 	}
 	if limit == 0 || after >= page.Head && since.IsZero() {
@@ -33,23 +33,24 @@ func (s *Store) LobbyPage(ctx context.Context, after chat.Seq, since time.Time, 
 	}
 	if !since.IsZero() {
 		// From the first of that age on, whole: clocks of pods may be apart, seqs are not.
-		if err := s.pool.QueryRow(ctx, `SELECT greatest($1, coalesce(min(seq) - 1, $2)) FROM auth_lobby_events WHERE at >= $3`,
+		if err := s.db.QueryRow(ctx, `SELECT greatest($1, coalesce(min(seq) - 1, $2)) FROM auth_lobby_events WHERE at >= $3`,
 			after, page.Head, since.UnixMilli()).Scan(&after); err != nil {
 			return page, fmt.Errorf("looking for the lobby's first event: %w", err)
 		}
 	}
-	rows, err := s.pool.Query(ctx, `SELECT event FROM auth_lobby_events WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`, after, page.Head, limit)
+	events, err := collect(ctx, s.db, func(row pgx.CollectableRow) (lobby.Event, error) { return record.Event(row) },
+		`SELECT event FROM auth_lobby_events WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`, after, page.Head, limit)
 	if err != nil {
 		return page, fmt.Errorf("reading the lobby: %w", err)
 	}
-	page.Events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (lobby.Event, error) { return record.Event(row) })
-	return page, err
+	page.Events = events
+	return page, nil
 }
 
 // PruneLobby forgets events from before a moment.
 func (s *Store) PruneLobby(ctx context.Context, before time.Time) error {
 	// By seq, so that what is left has no hole.
-	if _, err := s.pool.Exec(ctx, `DELETE FROM auth_lobby_events WHERE seq < (SELECT min(seq) FROM auth_lobby_events WHERE at >= $1)`, before.UnixMilli()); err != nil {
+	if _, err := s.db.Exec(ctx, `DELETE FROM auth_lobby_events WHERE seq < (SELECT min(seq) FROM auth_lobby_events WHERE at >= $1)`, before.UnixMilli()); err != nil {
 		return fmt.Errorf("pruning the lobby: %w", err)
 	}
 	return nil

@@ -29,7 +29,7 @@ var migrations embed.FS
 const versions = "auth_schema_versions"
 
 // Store implements the interfaces of account, session, keys and the service's own.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct{ db guarded }
 
 // Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The pool
 // stays the caller's to close.
@@ -44,12 +44,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store,
 	if _, err := pool.Exec(ctx, `INSERT INTO auth_lobby (tenant, log, head) VALUES ('*', $1, 0) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
 		return nil, fmt.Errorf("name the lobby: %w", err)
 	}
-	return &Store{pool: pool}, nil
-}
-
-// inTx runs f in a transaction of READ COMMITTED, whose statements see what was committed before each.
-func (s *Store) inTx(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, f)
+	return &Store{db: guarded{pool}}, nil
 }
 
 // lockLobby locks the lobby and returns its head.

@@ -10,15 +10,20 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		t.Helper()
-		pool, err := database.OpenPostgres(t.Context(), storetest.Postgres(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(pool.Close)
-		s, err := Open(t.Context(), pool, "log")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+		return openStore(t)
 	})
+}
+
+func openStore(t *testing.T) *Store {
+	t.Helper()
+	pool, err := database.OpenPostgres(t.Context(), storetest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	s, err := Open(t.Context(), pool, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

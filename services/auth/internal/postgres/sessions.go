@@ -20,7 +20,7 @@ const sweepAtOnce = 1000
 // CreateSession implements session.Store. The account is locked against changes, so that none
 // slips in between its check and the session's commit.
 func (s *Store) CreateSession(ctx context.Context, sess session.Session, first session.Refresh) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return s.db.inTx(ctx, func(tx pgx.Tx) error {
 		if sess.User.Kind == chat.KindUser {
 			var one int
 			err := tx.QueryRow(ctx, `SELECT 1 FROM auth_accounts WHERE tenant = $1 AND id = $2 AND generation = $3 AND NOT disabled FOR SHARE`,
@@ -54,13 +54,13 @@ func insertRefresh(ctx context.Context, tx pgx.Tx, tenant chat.TenantID, id chat
 
 // SessionByID implements session.Store.
 func (s *Store) SessionByID(ctx context.Context, tenant chat.TenantID, id chat.SessionID) (session.Session, error) {
-	return record.Session(s.pool.QueryRow(ctx, `SELECT `+record.SessionColumns+` FROM `+record.SessionFrom+`
+	return record.Session(s.db.QueryRow(ctx, `SELECT `+record.SessionColumns+` FROM `+record.SessionFrom+`
 		WHERE s.tenant = $1 AND s.id = $2 AND `+record.SessionLives, tenant, id))
 }
 
 // RotateSession implements session.Store.
 func (s *Store) RotateSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, hash []byte, decide func(session.Session, *session.Refresh) (session.Rotation, error)) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return s.db.inTx(ctx, func(tx pgx.Tx) error {
 		sess, err := record.Session(tx.QueryRow(ctx, `SELECT `+record.SessionColumns+` FROM `+record.SessionFrom+`
 			WHERE s.tenant = $1 AND s.id = $2 AND `+record.SessionLives+` FOR UPDATE OF s`, tenant, id))
 		if err != nil {
@@ -101,7 +101,7 @@ func rotate(ctx context.Context, tx pgx.Tx, sess session.Session, old *session.R
 
 // EndSession implements session.Store.
 func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) (events []lobby.Event, _ error) {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.db.inTx(ctx, func(tx pgx.Tx) error {
 		head, err := lockLobby(ctx, tx)
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.Se
 
 // SweepSessions implements session.Store. It passes over what others have locked, and so waits for nobody.
 func (s *Store) SweepSessions(ctx context.Context, created, used time.Time) (int, error) {
-	tag, err := s.pool.Exec(ctx, `DELETE FROM auth_sessions WHERE (tenant, id) IN (
+	tag, err := s.db.Exec(ctx, `DELETE FROM auth_sessions WHERE (tenant, id) IN (
 		SELECT tenant, id FROM auth_sessions WHERE created_at < $1 OR used_at < $2 LIMIT $3 FOR UPDATE SKIP LOCKED)`,
 		record.Millis(created), record.Millis(used), sweepAtOnce)
 	if err != nil {

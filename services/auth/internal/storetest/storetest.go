@@ -60,7 +60,7 @@ func SQLite(t *testing.T) string {
 // is a failure.
 func Postgres(t *testing.T) string {
 	t.Helper()
-	base := os.Getenv("PARLEY_TEST_POSTGRES") //nolint:forbidigo // tests find their servers by it
+	base := os.Getenv("PARLEY_TEST_POSTGRES")
 	if base == "" {
 		t.Fatal("PARLEY_TEST_POSTGRES is not set; run the tests by make test")
 	}
@@ -88,7 +88,7 @@ func Postgres(t *testing.T) string {
 }
 
 // Start is when the tests begin, in a clock that they turn by hand.
-var Start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var Start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 const tenant = chat.DefaultTenant
 
