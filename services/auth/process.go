@@ -36,7 +36,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 		name, variable, address string
 		mount                   func(*webapi.Server)
 	}{
-		{"auth", "PARLEY_LISTEN", public, func(s *webapi.Server) { service.Routes(s.App) }}, //nolint:contextcheck // handlers have their request's context
+		{"auth", "PARLEY_LISTEN", public, func(s *webapi.Server) { service.Routes(s.App) }},                             //nolint:contextcheck // handlers have their request's context
 		{"auth_internal", "PARLEY_INTERNAL_LISTEN", internal, func(s *webapi.Server) { service.InternalRoutes(s.App) }}, //nolint:contextcheck // the same
 	} {
 		listener, err := webapi.Listen(ctx, l.variable, l.address)
