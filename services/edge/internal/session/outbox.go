@@ -96,7 +96,7 @@ func (o *Outbox) Close(code wire.CloseCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// Who lost the right to listen gets nothing that still waits.
-	o.closeLocked(code, code == wire.CloseUnauthenticated || code == wire.CloseFlooding)
+	o.closeLocked(code, code == wire.CloseUnauthenticated)
 }
 
 func (o *Outbox) closeLocked(code wire.CloseCode, discard bool) {
