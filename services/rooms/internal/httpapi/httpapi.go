@@ -4,6 +4,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // callTimeout bounds a call. It is below what edges and proxies wait for, so that they get an answer.
-const callTimeout = 10 * time.Second
+const callTimeout = 5 * time.Second
 
 // appendTimeout bounds an edge's batch. It is little more than the edge waits before it tells its
 // clients "unknown", so that no batch that nobody waits for comes in late.
@@ -102,4 +103,17 @@ func number(c *fiber.Ctx, name string) (int64, error) {
 		return 0, chat.Errorf(chat.CodeBadRequest, "%s is no whole number from 0 on", name)
 	}
 	return n, nil
+}
+
+// limit reads how many are asked for, 0 if that is not said. What is not allowed is cut, not refused.
+func limit(c *fiber.Ctx) (int, error) {
+	text := c.Query("limit")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range, it is the nearest number that is in it
+		return 0, chat.Errorf(chat.CodeBadRequest, "limit is no whole number")
+	}
+	return int(max(1, n)), nil
 }

@@ -181,7 +181,7 @@ func TestRooms(t *testing.T) {
 	if rooms := list(page, "rooms"); len(rooms) != 1 || rooms[0]["slug"] != "two" {
 		t.Error(page)
 	}
-	for _, query := range []string{"limit=x", "limit=-1", "cursor=*", "q=" + strings.Repeat("x", 101), "q=%00", "q=%ff"} {
+	for _, query := range []string{"limit=x", "limit=1.5", "cursor=*", "q=" + strings.Repeat("x", 101), "q=%00", "q=%ff"} {
 		s.want(400, "ada", "GET", "/api/rooms?"+query, "")
 	}
 	s.want(204, "ada", "DELETE", "/api/rooms/one", "")
@@ -233,6 +233,12 @@ func TestMessages(t *testing.T) {
 	if messages := list(page, "messages"); len(messages) != 1 || messages[0]["id"] != 2.0 || page["has_more"] != true || page["head"] != 4.0 || page["floor"] != 1.0 {
 		t.Error(page)
 	}
+	for cut, want := range map[string]int{"0": 1, "-7": 1, "-99999999999999999999": 1, "99999999999999999999": 2} {
+		page = s.want(200, "", "GET", messages+"?limit="+cut, "")
+		if got := len(list(page, "messages")); got != want {
+			t.Errorf("limit %s: %d messages, want %d", cut, got, want)
+		}
+	}
 	page = s.want(200, "", "GET", messages+"?after=0&limit=1", "")
 	if messages := list(page, "messages"); len(messages) != 1 || messages[0]["id"] != 1.0 || page["has_more"] != true {
 		t.Error(page)
@@ -241,7 +247,7 @@ func TestMessages(t *testing.T) {
 	if messages := list(page, "messages"); len(messages) != 0 || page["has_more"] != false {
 		t.Error(page)
 	}
-	for _, query := range []string{"after=-1", "after=x", "before=-1", "before=1e3", "limit=-1", "after=9007199254740992"} {
+	for _, query := range []string{"after=-1", "after=x", "before=-1", "before=1e3", "limit=x", "after=9007199254740992"} {
 		s.want(400, "ada", "GET", messages+"?"+query, "")
 	}
 }

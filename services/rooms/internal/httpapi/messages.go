@@ -30,7 +30,7 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	limit, err := number(c, "limit")
+	most, err := limit(c)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.ledger.History(ctx, room.ID, after, chat.Seq(before), int(limit))
+	page, err := a.ledger.History(ctx, room.ID, after, chat.Seq(before), most)
 	if err != nil {
 		return err
 	}

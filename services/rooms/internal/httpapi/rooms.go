@@ -21,13 +21,13 @@ func (a *API) listRooms(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	limit, err := number(c, "limit")
+	most, err := limit(c)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	rooms, next, err := a.directory.List(ctx, caller, c.Query("q"), c.Query("cursor"), int(limit))
+	rooms, next, err := a.directory.List(ctx, caller, c.Query("q"), c.Query("cursor"), most)
 	if err != nil {
 		return err
 	}
