@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"net"
 
 	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
@@ -47,7 +48,7 @@ func (g *Gateway) socket(c *fiber.Ctx) error {
 func (g *Gateway) serve(conn *websocket.Conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := session.New(g.shared, conn.NetConn())
+	s := session.New(g.shared, unwrapped(conn.NetConn()))
 	g.registry.Add(s)
 	defer g.registry.Remove(s)
 	defer s.End()
@@ -80,4 +81,13 @@ func (g *Gateway) serve(conn *websocket.Conn) {
 		}
 		s.Handle(ctx, frame)
 	}
+}
+
+// unwrapped is the connection itself: the one that fasthttp hands out with a socket does nothing on
+// Close, so that a session could never end a client that is silent, nor close one side alone.
+func unwrapped(conn net.Conn) net.Conn {
+	if wrapped, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+		return wrapped.UnsafeConn()
+	}
+	return conn
 }

@@ -1,0 +1,451 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/pkg/wire"
+)
+
+// rawSocket speaks to the server without any manners.
+type rawSocket struct {
+	t    *testing.T
+	conn *websocket.Conn
+}
+
+// dialRaw opens a socket with headers as "Name: value"; a refusal is the status.
+func dialRaw(t *testing.T, s *server, headers ...string) (*rawSocket, int) {
+	t.Helper()
+	header := http.Header{}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		header.Set(name, value)
+	}
+	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			err = errors.Join(err, tcp.SetReadBuffer(64<<10)) // so that one who does not read is soon noticed
+		}
+		return conn, err
+	}}
+	conn, response, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/ws", header)
+	if err != nil {
+		if response == nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return nil, response.StatusCode
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return &rawSocket{t, conn}, 0
+}
+
+func signedIn(t *testing.T, s *server, token string) *rawSocket {
+	t.Helper()
+	socket, refused := dialRaw(t, s, "Authorization: Bearer "+token)
+	if refused != 0 {
+		t.Fatal("refused:", refused)
+	}
+	if hello := socket.read(); hello["type"] != "hello" {
+		t.Fatal(hello)
+	}
+	return socket
+}
+
+func (r *rawSocket) write(frame string) {
+	r.t.Helper()
+	if err := r.conn.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// read returns the next frame, or {"closed": code}.
+func (r *rawSocket) read() map[string]any {
+	r.t.Helper()
+	_ = r.conn.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_, frame, err := r.conn.ReadMessage()
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return map[string]any{"closed": closed.Code}
+	}
+	if err != nil {
+		return map[string]any{"broken": err.Error()}
+	}
+	var got map[string]any
+	if err := json.Unmarshal(frame, &got); err != nil {
+		r.t.Fatalf("%q: %v", frame, err)
+	}
+	return got
+}
+
+// answer reads until the answer to id comes, past events.
+func (r *rawSocket) answer(id int) map[string]any {
+	r.t.Helper()
+	for {
+		got := r.read()
+		if got["closed"] != nil || got["broken"] != nil || got["id"] == float64(id) {
+			return got
+		}
+	}
+}
+
+// closedWith reads until the socket is closed, and returns the code.
+func (r *rawSocket) closedWith() any {
+	r.t.Helper()
+	for {
+		if got := r.read(); got["closed"] != nil || got["broken"] != nil {
+			return got["closed"]
+		}
+	}
+}
+
+// bystander is somebody who keeps talking, and notes the longest time between a message and its ack.
+type bystander struct {
+	t      *testing.T
+	worst  time.Duration
+	acked  int
+	finish func()
+}
+
+func standBy(t *testing.T, s *server) *bystander {
+	t.Helper()
+	guest, err := s.api.Guest(t.Context(), "Bystander")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := client.NewSocket(client.Options{Base: s.url, Tokens: s.api.Keep(guest)})
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := socket.Run(ctx); err != nil {
+			t.Error("bystander:", err)
+		}
+	})
+	if err := socket.Join(ctx, "general", client.JoinOptions{}, deaf{}); err != nil {
+		t.Fatal(err)
+	}
+	b := &bystander{t: t}
+	talking, quiet := context.WithCancel(ctx)
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for talking.Err() == nil {
+			start := time.Now()
+			if _, err := socket.Send(ctx, "general", client.Outgoing{Body: "still here"}); err != nil {
+				t.Error("bystander:", err)
+				return
+			}
+			b.acked++
+			b.worst = max(b.worst, time.Since(start))
+			timer := time.NewTimer(150 * time.Millisecond) // within the limit of sends
+			select {
+			case <-timer.C:
+			case <-talking.Done():
+			}
+		}
+	})
+	b.finish = sync.OnceFunc(func() {
+		quiet()
+		sending.Wait()
+		stop()
+		running.Wait()
+	})
+	t.Cleanup(b.finish)
+	return b
+}
+
+// unharmed fails if the bystander noticed anything.
+func (b *bystander) unharmed() {
+	b.t.Helper()
+	b.finish()
+	if b.acked == 0 || b.worst > 2*time.Second {
+		b.t.Errorf("the bystander sent %d messages and waited up to %s for one", b.acked, b.worst)
+	}
+}
+
+// deaf is a client.RoomHandler that does nothing.
+type deaf struct{}
+
+func (deaf) Joined(client.Joined)  {}
+func (deaf) Entry(wire.Event)      {}
+func (deaf) Signal(string, []byte) {}
+func (deaf) Left(error)            {}
+
+// Bad frames are answered with an error, and the socket stays open.
+func TestBadFramesAreAnswered(t *testing.T) {
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0")
+	b := standBy(t, s)
+	people := s.people(t)
+	if _, err := s.api.CreateRoom(t.Context(), people["staff"].AccessToken, client.NewRoom{Slug: "warroom", Name: "W", StaffOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	socket := signedIn(t, s, people["user"].AccessToken)
+	socket.write(`{"type":"join","id":1,"room":"general"}`)
+	if got := socket.answer(1); got["type"] != "joined" {
+		t.Fatal(got)
+	}
+	first, err := s.api.Send(t.Context(), people["guest"].AccessToken, "general", client.Outgoing{Body: "not yours"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(fields string) string {
+		return `{"type":"send","id":7,"room":"general","nonce":"n",` + fields + `}`
+	}
+	nest := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
+	for name, c := range map[string]struct {
+		frame string
+		code  chat.Code
+		noID  bool // the answer can't name the command
+	}{
+		"broken JSON":         {`{"type":"send","id":7`, "bad_request", true},
+		"no JSON":             {`hello`, "bad_request", true},
+		"nothing":             {``, "bad_request", true},
+		"an array":            {`[{"type":"send"}]`, "bad_request", true},
+		"two objects":         {`{"type":"typing"}{"type":"typing"}`, "bad_request", true},
+		"no type":             {`{"id":7}`, "bad_request", false},
+		"unknown type":        {`{"type":"teleport","id":7}`, "bad_request", false},
+		"type of a number":    {`{"type":5,"id":7}`, "bad_request", false},
+		"room of a number":    {`{"type":"join","id":7,"room":5}`, "bad_request", false},
+		"id of a text":        {`{"type":"join","id":"seven","room":"general"}`, "bad_request", true},
+		"deep nesting":        {`{"type":"join","id":7,"room":"general","x":` + nest + `}`, "bad_request", false},
+		"unknown room":        {`{"type":"join","id":7,"room":"nowhere"}`, "not_found", false},
+		"hidden room":         {`{"type":"join","id":7,"room":"warroom"}`, "not_found", false},
+		"room that can't be":  {`{"type":"join","id":7,"room":"../etc"}`, "not_found", false},
+		"no room":             {`{"type":"join","id":7}`, "not_found", false},
+		"negative after":      {`{"type":"join","id":7,"room":"general","after":-1}`, "bad_request", false},
+		"fraction":            {`{"type":"join","id":7,"room":"general","after":1.5}`, "bad_request", false},
+		"no body":             {send(`"body":""`), "bad_request", false},
+		"blank body":          {send(`"body":" \n\t "`), "bad_request", false},
+		"NUL":                 {send(`"body":"a\u0000b"`), "bad_request", false},
+		"lone surrogate":      {send(`"body":"\ud800"`), "bad_request", false},
+		"body too large":      {send(`"body":"` + strings.Repeat("x", chat.MaxBodyBytes+1) + `"`), "too_large", false},
+		"nonce too long":      {`{"type":"send","id":7,"room":"general","body":"x","nonce":"` + strings.Repeat("n", 65) + `"}`, "bad_request", false},
+		"no nonce":            {`{"type":"send","id":7,"room":"general","body":"x"}`, "bad_request", false},
+		"reply to nothing":    {send(`"body":"x","reply_to":999`), "not_found", false},
+		"not in the room":     {`{"type":"send","id":7,"room":"nowhere","body":"x","nonce":"n"}`, "forbidden", false},
+		"edit of another's":   {fmt.Sprintf(`{"type":"edit","id":7,"room":"general","message":%d,"body":"mine now"}`, first.ID), "forbidden", false},
+		"delete of another's": {fmt.Sprintf(`{"type":"delete","id":7,"room":"general","message":%d}`, first.ID), "forbidden", false},
+		"delete of nothing":   {`{"type":"delete","id":7,"room":"general","message":999}`, "not_found", false},
+		"renewal, bad token":  {`{"type":"auth","id":7,"token":"forged"}`, "unauthenticated", false},
+	} {
+		socket.write(c.frame)
+		var got map[string]any
+		for got = socket.read(); got["seq"] != nil || got["type"] == "entered"; got = socket.read() { // what others say
+		}
+		if got["type"] != "error" || got["code"] != string(c.code) || c.noID != (got["id"] == nil) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	socket.write(`{"type":"typing","room":"nowhere"}`)
+	socket.write(`{"type":"seen","room":"general","message":-1}`)
+	socket.write(`{"type":"send","id":8,"room":"general","body":"` + "\u202e after all that \\u0001" + `","nonce":"last"}`)
+	if got := socket.answer(8); got["type"] != "sent" {
+		t.Error("the socket is of no use anymore:", got)
+	}
+	b.unharmed()
+}
+
+// What closes a socket, and with which code.
+func TestWhatClosesASocket(t *testing.T) {
+	s := serve(t, t.TempDir(), "PARLEY_EDGE_AUTH_WITHIN=500ms")
+	b := standBy(t, s)
+	good := s.people(t)["user"].AccessToken
+	for name, c := range map[string]struct {
+		kind  int
+		frame string
+		code  int
+	}{
+		"binary":        {websocket.BinaryMessage, `{"type":"typing"}`, 1003},
+		"invalid UTF-8": {websocket.TextMessage, "{\"type\":\"typing\",\"room\":\"\xff\xfe\"}", 1007},
+		"frame of 1 MB": {websocket.TextMessage, `{"type":"typing","x":"` + strings.Repeat("x", 1<<20) + `"}`, 1009},
+	} {
+		socket := signedIn(t, s, good)
+		_ = socket.conn.WriteMessage(c.kind, []byte(c.frame)) // it may be cut while it writes
+		if got := socket.closedWith(); got != c.code {
+			t.Errorf("%s: closed with %v, want %d", name, got, c.code)
+		}
+	}
+	for name, frame := range map[string]string{
+		"nothing":       "",
+		"a bad token":   `{"type":"auth","id":1,"token":"forged"}`,
+		"no token":      `{"type":"auth","id":1}`,
+		"a join first":  `{"type":"join","id":1,"room":"general"}`,
+		"broken JSON":   `{`,
+		"expired token": `{"type":"auth","id":1,"token":"` + sign(t, nil, "EdDSA", time.Now().Add(-time.Hour)) + `"}`,
+	} {
+		socket, refused := dialRaw(t, s)
+		if refused != 0 {
+			t.Fatal(refused)
+		}
+		if frame != "" {
+			socket.write(frame)
+		}
+		if got := socket.closedWith(); got != 4401 {
+			t.Errorf("%s instead of auth: closed with %v", name, got)
+		}
+	}
+	b.unharmed()
+}
+
+// Who is let in, by token and origin, before there is a socket.
+func TestHandshakes(t *testing.T) {
+	s := serve(t, t.TempDir(), "PARLEY_TOKEN_LIFETIME=2s", "PARLEY_ORIGINS=https://embed.example.org")
+	signIn := s.people(t)["user"]
+	good := signIn.AccessToken
+	cookie := "Cookie: parley_session=" + good
+	parts := strings.Split(good, ".")
+	for name, c := range map[string]struct {
+		headers []string
+		want    int
+	}{
+		"nobody":                 {nil, 0},
+		"bearer":                 {[]string{"Authorization: Bearer " + good}, 0},
+		"bearer, foreign origin": {[]string{"Authorization: Bearer " + good, "Origin: https://evil.example"}, 0},
+		"nonsense":               {[]string{"Authorization: Bearer nonsense"}, 401},
+		"another scheme":         {[]string{"Authorization: Basic " + good}, 401},
+		"signature cut":          {[]string{"Authorization: Bearer " + parts[0] + "." + parts[1] + "."}, 401},
+		"signed by nobody":       {[]string{"Authorization: Bearer " + sign(t, nil, "none", time.Now().Add(time.Hour))}, 401},
+		"signed by a stranger":   {[]string{"Authorization: Bearer " + sign(t, nil, "EdDSA", time.Now().Add(time.Hour))}, 401},
+		"claims of another":      {[]string{"Authorization: Bearer " + parts[0] + "." + strings.Split(sign(t, nil, "EdDSA", time.Now().Add(time.Hour)), ".")[1] + "." + parts[2]}, 401},
+		"own origin":             {[]string{cookie, "Origin: " + s.url}, 0},
+		"allowed origin":         {[]string{cookie, "Origin: https://embed.example.org"}, 0},
+		"no origin":              {[]string{cookie}, 403},
+		"foreign origin":         {[]string{cookie, "Origin: https://evil.example"}, 403},
+		"null origin":            {[]string{cookie, "Origin: null"}, 403},
+		"origin with a suffix":   {[]string{cookie, "Origin: " + s.url + ".evil.example"}, 403},
+		"origin with a prefix":   {[]string{cookie, "Origin: https://evil-embed.example.org"}, 403},
+		"origin on another port": {[]string{cookie, "Origin: http://127.0.0.1:1"}, 403},
+		"bad cookie":             {[]string{"Cookie: parley_session=nonsense", "Origin: " + s.url}, 401},
+	} {
+		if _, got := dialRaw(t, s, c.headers...); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	// A socket does not outlive its token.
+	socket := signedIn(t, s, good)
+	if got := socket.closedWith(); got != 4401 {
+		t.Errorf("after its token ended: closed with %v", got)
+	}
+	if _, got := dialRaw(t, s, "Authorization: Bearer "+good); got != 401 {
+		t.Errorf("an expired token: %d", got)
+	}
+}
+
+// sign makes a token of our own making.
+func sign(t *testing.T, key ed25519.PrivateKey, algorithm string, expires time.Time) string {
+	t.Helper()
+	if key == nil {
+		var err error
+		if _, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	encode := func(v any) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	signed := encode(map[string]any{"alg": algorithm, "typ": "at+jwt", "kid": "k"}) + "." + encode(map[string]any{
+		"iss": "parley", "aud": "parley", "sub": "u", "sid": "s", "name": "Root", "kind": "user", "staff": true, "tenant": "default", "gen": 1,
+		"iat": expires.Add(-time.Hour).Unix(), "nbf": expires.Add(-time.Hour).Unix(), "exp": expires.Unix(),
+	})
+	if algorithm == "none" {
+		return signed + "."
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(key, []byte(signed)))
+}
+
+// 1,000 sends a second: what is over the limit is refused and not stored, and says when to come
+// again; who goes on regardless is cut.
+func TestFlood(t *testing.T) {
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=10", "PARLEY_LIMIT_SENDS_BURST=50")
+	b := standBy(t, s)
+	user := s.people(t)["user"]
+	if _, err := s.api.CreateRoom(t.Context(), user.AccessToken, client.NewRoom{Slug: "flood", Name: "Flood"}); err != nil {
+		t.Fatal(err)
+	}
+	socket := signedIn(t, s, user.AccessToken)
+	socket.write(`{"type":"join","id":1,"room":"flood"}`)
+	socket.answer(1)
+	const sends = 1000
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for i := range sends {
+			<-tick.C
+			socket.write(fmt.Sprintf(`{"type":"send","id":%d,"room":"flood","body":"x","nonce":"%d"}`, 100+i, i))
+		}
+	})
+	stored, refused := 0, 0
+	for stored+refused < sends {
+		switch got := socket.read(); {
+		case got["type"] == "sent":
+			stored++
+		case got["code"] == "rate_limited" && got["retry_after_ms"] != nil:
+			refused++
+		case got["type"] == "error", got["closed"] != nil, got["broken"] != nil:
+			t.Fatal(got)
+		}
+	}
+	writing.Wait()
+	room, err := s.api.Room(t.Context(), user.AccessToken, "flood")
+	if err != nil || int(room.Head) != stored || stored < 50 || stored > 100 {
+		t.Errorf("%d sent, %d refused, %d in the log, %v", stored, refused, room.Head, err)
+	}
+	writing.Go(func() {
+		for range 20 * sends { // until it is cut
+			if socket.conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"typing","room":"flood"}`)) != nil {
+				return
+			}
+		}
+	})
+	if got := socket.closedWith(); got != 4429 {
+		t.Errorf("after a flood: closed with %v", got)
+	}
+	_ = socket.conn.Close()
+	writing.Wait()
+	b.unharmed()
+}
+
+// A reader that never reads is cut, and nobody else notices.
+func TestReaderThatNeverReads(t *testing.T) {
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0")
+	b := standBy(t, s)
+	people := s.people(t)
+	lazy := signedIn(t, s, people["user"].AccessToken)
+	lazy.write(`{"type":"join","id":1,"room":"general"}`)
+	lazy.answer(1)
+	body := strings.Repeat("all work and no play ", 700)
+	const messages = 900 // 13 MB: more than the kernel keeps for a socket
+	for i := range messages {
+		if _, err := s.api.Send(t.Context(), people["staff"].AccessToken, "general", client.Outgoing{Body: body}); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	b.unharmed()
+	read := 0
+	got := lazy.read()
+	for ; got["closed"] == nil && got["broken"] == nil; got = lazy.read() {
+		read++
+	}
+	// The goodbye may not have found room behind what the client never read.
+	if code := got["closed"]; code != nil && code != 4408 && code != websocket.CloseAbnormalClosure || strings.Contains(fmt.Sprint(got["broken"]), "timeout") || read >= messages {
+		t.Errorf("it was not cut: after %d messages %v", read, got)
+	}
+}

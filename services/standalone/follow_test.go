@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/client"
+)
+
+// say sends n messages by HTTP.
+func say(t *testing.T, s *server, token string, from, n int) {
+	t.Helper()
+	for i := from; i < from+n; i++ {
+		body := fmt.Sprintf(`{"body":"message %d","nonce":"n%d"}`, i, i)
+		if a := s.call(t, http.MethodPost, "/api/rooms/general/messages", token, body); a.status != http.StatusCreated {
+			t.Fatal(a.status, a.body)
+		}
+	}
+}
+
+// seqs are the seqs of a long poll's answer.
+func seqs(t *testing.T, a answer) (got []int) {
+	t.Helper()
+	var events []struct {
+		Seq int `json:"seq"`
+	}
+	if a.status != http.StatusOK || json.Unmarshal([]byte(a.body), &events) != nil {
+		t.Fatal(a.status, a.body)
+	}
+	for _, e := range events {
+		got = append(got, e.Seq)
+	}
+	return got
+}
+
+const noLimits = "PARLEY_LIMIT_SENDS_HTTP=0"
+
+func TestLongPoll(t *testing.T) {
+	s := serve(t, t.TempDir(), noLimits)
+	who := s.people(t)
+	user, guest := who["user"].AccessToken, who["guest"].AccessToken
+	const path = "/api/rooms/general/events"
+	say(t, s, user, 1, 600) // more than the edge keeps in memory
+	if got := seqs(t, s.call(t, http.MethodGet, path+"?after=597", guest, "")); fmt.Sprint(got) != "[598 599 600]" {
+		t.Error(got)
+	}
+	at := 0
+	for at < 600 {
+		page := seqs(t, s.call(t, http.MethodGet, fmt.Sprintf("%s?after=%d", path, at), guest, ""))
+		for _, seq := range page {
+			if at++; seq != at {
+				t.Fatalf("got %d after %d", seq, at-1)
+			}
+		}
+		if len(page) == 0 {
+			t.Fatal("a gap was not paged through")
+		}
+	}
+	began := time.Now()
+	if a := s.call(t, http.MethodGet, path+"?after=600&wait=1", guest, ""); a.body != "[]" || time.Since(began) < 900*time.Millisecond {
+		t.Error("did not wait", a.body, time.Since(began))
+	}
+	polled := make(chan answer)
+	go func() { polled <- s.call(t, http.MethodGet, path+"?after=600&wait=25", guest, "") }()
+	pause(t, 200*time.Millisecond)
+	began = time.Now()
+	say(t, s, user, 601, 1)
+	if got := seqs(t, <-polled); fmt.Sprint(got) != "[601]" || time.Since(began) > 2*time.Second {
+		t.Error(got, time.Since(began))
+	}
+	for name, c := range map[string]struct {
+		path, token, code string
+		status            int
+	}{
+		"above the head": {path + "?after=1000", guest, "conflict", 409},
+		"another log":    {path + "?after=1&log=x", guest, "conflict", 409},
+		"no cursor":      {path + "?after=-1", guest, "bad_request", 400},
+		"no number":      {path + "?after=x", guest, "bad_request", 400},
+		"hidden room":    {"/api/rooms/staff/events?after=0", user, "not_found", 404},
+		"no room":        {"/api/rooms/nope/events?after=0", user, "not_found", 404},
+		"bad token":      {path + "?after=0", "x", "unauthenticated", 401},
+	} {
+		if a := s.call(t, http.MethodGet, c.path, c.token, ""); a.status != c.status || a.code() != c.code {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	// Nobody is left waiting by a server that stops, nor by an account that is signed out.
+	go func() { polled <- s.call(t, http.MethodGet, path+"?after=601&wait=25", guest, "") }()
+	pause(t, 200*time.Millisecond)
+	if err := s.api.Logout(t.Context(), guest); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-polled; a.code() != "unauthenticated" {
+		t.Error("signed out in the middle of a poll:", a.status, a.body)
+	}
+	go func() { polled <- s.call(t, http.MethodGet, path+"?after=601&wait=25", user, "") }()
+	pause(t, 200*time.Millisecond)
+	go s.stop()
+	if a := <-polled; a.status != http.StatusOK || a.body != "[]" {
+		t.Error("a draining server left a poll with", a.status, a.body)
+	}
+}
+
+// eventStream reads server-sent events.
+type eventStream struct {
+	t     *testing.T
+	lines *bufio.Scanner
+	id    string // of the last id-only block
+}
+
+func (s *server) stream(t *testing.T, token, query, lastID string) *eventStream {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse?"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	if lastID != "" {
+		request.Header.Set("Last-Event-ID", lastID)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	if response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
+		t.Fatal(response.Status, response.Header)
+	}
+	return &eventStream{t: t, lines: bufio.NewScanner(response.Body)}
+}
+
+// next is the next event's type and seq; "" at the end.
+func (e *eventStream) next() string {
+	for e.lines.Scan() {
+		if id, ok := strings.CutPrefix(e.lines.Text(), "id: "); ok {
+			e.id = id
+		}
+		data, ok := strings.CutPrefix(e.lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		var event struct {
+			Type string `json:"type"`
+			Seq  int    `json:"seq"`
+		}
+		if err := json.Unmarshal([]byte(data), &event); err != nil {
+			e.t.Fatal(err)
+		}
+		return fmt.Sprintf("%s %d", event.Type, event.Seq)
+	}
+	return ""
+}
+
+func (e *eventStream) wants(want ...string) {
+	e.t.Helper()
+	for _, w := range want {
+		if got := e.next(); got != w {
+			e.t.Fatalf("got %q, want %q", got, w)
+		}
+	}
+}
+
+func TestEventStream(t *testing.T) {
+	s := serve(t, t.TempDir(), noLimits)
+	who := s.people(t)
+	user, guest, staff := who["user"].AccessToken, who["guest"].AccessToken, who["staff"].AccessToken
+	if _, err := s.api.CreateRoom(t.Context(), staff, client.NewRoom{Slug: "side", Name: "Side", AllowGuests: true}); err != nil {
+		t.Fatal(err)
+	}
+	say(t, s, user, 1, 3)
+	e := s.stream(t, guest, "room=general&after=1&room=side&after=0", "")
+	e.wants("message 2", "message 3")
+	say(t, s, user, 4, 1)
+	e.wants("message 4")
+	pause(t, 1200*time.Millisecond)
+	say(t, s, user, 5, 1)
+	e.wants("message 5")
+	if e.id != "general:4,side:0" && e.id != "general:3,side:0" {
+		t.Errorf("cursors %q", e.id)
+	}
+	resumed := s.stream(t, guest, "room=general&after=1&room=side&after=0", "general:4,side:0")
+	resumed.wants("message 5")
+	refused := s.stream(t, guest, "room=general&after=99", "")
+	refused.wants("joined 0") // said, never hidden
+	say(t, s, user, 6, 1)
+	refused.wants("message 6")
+
+	if a := s.call(t, http.MethodDelete, "/api/rooms/side", staff, ""); a.status != http.StatusNoContent {
+		t.Fatal(a.status, a.body)
+	}
+	e.wants("message 6", "room_deleted 0")
+	if err := s.api.Logout(t.Context(), guest); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	e.wants("error 0", "")
+	if took := time.Since(began); took > 2*time.Second {
+		t.Error("a session that ended was heard for", took)
+	}
+	for _, query := range []string{"", "room=general", "room=general&after=x", "room=general&after=0&room=side", strings.Repeat("room=general&after=0&", 21)} {
+		if a := s.call(t, http.MethodGet, "/sse?"+query, user, ""); a.code() != "bad_request" {
+			t.Errorf("%q: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := s.call(t, http.MethodGet, "/sse?room=staff&after=0", user, ""); a.status != http.StatusNotFound {
+		t.Error(a.status, a.body)
+	}
+}
+
+// Guarantee 5, on open sockets.
+func TestAccessTakenAway(t *testing.T) {
+	s := serve(t, t.TempDir())
+	who := s.people(t)
+	staff := who["staff"].AccessToken
+	if _, err := s.api.CreateRoom(t.Context(), staff, client.NewRoom{Slug: "side", Name: "Side", AllowGuests: true}); err != nil {
+		t.Fatal(err)
+	}
+	within := func(what string, began time.Time) {
+		t.Helper()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s took %s", what, took)
+		}
+	}
+	reads := func(socket *rawSocket, want ...string) {
+		t.Helper()
+		for _, kind := range want {
+			if got := socket.read()["type"]; got != kind {
+				t.Fatalf("got %v, want %s", got, kind)
+			}
+		}
+	}
+	user, guest := signedIn(t, s, who["user"].AccessToken), signedIn(t, s, who["guest"].AccessToken)
+	for _, socket := range []*rawSocket{user, guest} {
+		socket.write(`{"type":"join","id":1,"room":"side"}`)
+		if got := socket.answer(1)["type"]; got != "joined" {
+			t.Fatal(got)
+		}
+	}
+	patch := func(path, body string) {
+		t.Helper()
+		if a := s.call(t, http.MethodPatch, path, staff, body); a.status != http.StatusOK {
+			t.Fatal(a.status, a.body)
+		}
+	}
+	for user.read()["type"] != "entered" { // the guest
+	}
+
+	began := time.Now()
+	patch("/api/rooms/side", `{"allow_guests":false}`)
+	reads(guest, "kicked", "room_deleted")
+	within("kicking the guest", began)
+	reads(user, "room_updated")
+	guest.write(`{"type":"send","id":2,"room":"side","body":"still here?","nonce":"1"}`)
+	if got := guest.answer(2)["code"]; got != "forbidden" {
+		t.Error("one who was kicked speaks:", got)
+	}
+	guest.write(`{"type":"join","id":3,"room":"side"}`)
+	if got := guest.answer(3)["code"]; got != "not_found" {
+		t.Error("one who was kicked comes back:", got)
+	}
+
+	began = time.Now()
+	patch("/api/rooms/side", `{"staff_only":true}`)
+	for {
+		if kind := user.read()["type"]; kind == "kicked" {
+			break
+		} else if kind != "exited" {
+			t.Fatal(kind)
+		}
+	}
+	reads(user, "room_deleted")
+	within("kicking the user", began)
+
+	began = time.Now()
+	patch("/api/auth/users/"+string(who["user"].User.ID), `{"disabled":true}`)
+	if got := user.closedWith(); fmt.Sprint(got) != "4401" {
+		t.Error("a disabled account's socket closed with", got)
+	}
+	within("cutting the disabled account", began)
+	if a := s.call(t, http.MethodGet, "/api/rooms", who["user"].AccessToken, ""); a.status != http.StatusUnauthorized {
+		t.Error("a disabled account's token still opens", a.status)
+	}
+
+	began = time.Now()
+	if err := s.api.Logout(t.Context(), who["guest"].AccessToken); err != nil {
+		t.Fatal(err)
+	}
+	if got := guest.closedWith(); fmt.Sprint(got) != "4401" {
+		t.Error("a signed-out session's socket closed with", got)
+	}
+	within("signing out", began)
+}
+
+func TestDrain(t *testing.T) {
+	s := serve(t, t.TempDir(), "PARLEY_DRAIN_SPREAD=400ms")
+	socket := signedIn(t, s, s.people(t)["user"].AccessToken)
+	go s.stop()
+	if got := socket.read(); got["type"] != "draining" || got["after_ms"] == nil {
+		t.Error(got)
+	}
+	if got := socket.closedWith(); fmt.Sprint(got) != "1012" {
+		t.Error("closed with", got)
+	}
+}
