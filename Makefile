@@ -38,10 +38,12 @@ test: install build ## Everything, with the race detector, on real servers start
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
 	  go test -race -timeout 10m $(TESTFLAGS) work
 
-lint: $(LINT) ## Linters, and whether every go.mod is tidy
+lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff); done
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run $$(go list -m -f '{{.Dir}}/...')
+	@cd services/web/assets && npx --yes --package typescript@5.9.3 tsc --noEmit --allowJs --checkJs --strict --target es2022 \
+	  --module nodenext --moduleResolution nodenext --lib es2022,dom,dom.iterable parley.js app.js
 
 fmt: $(LINT) ## Format all Go code
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) fmt $(MODULES)
