@@ -1,4 +1,4 @@
-// Command rooms is the rooms service.
+// Command rooms is the rooms service. Its subcommand newlogs is to be run after a restore from a backup.
 package main
 
 import (
@@ -13,23 +13,26 @@ import (
 
 func main() {
 	reader := env.New(os.LookupEnv)
-	if len(os.Args) > 1 && os.Args[1] == "newlogs" {
-		os.Exit(newLogs(reader))
+	if len(os.Args) == 1 {
+		os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, rooms.Build))
 	}
-	os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, rooms.Build))
+	if err := command(reader, os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
-// newLogs is to be run after a restore from a backup.
-func newLogs(reader *env.Reader) int {
-	database := rooms.DatabaseFrom(reader)
-	err := reader.Err()
-	if err == nil {
-		var count int
-		if count, err = rooms.NewLogs(context.Background(), database); err == nil {
-			fmt.Printf("renewed the logs of %d rooms and the lobby's\n", count)
-			return 0
-		}
+func command(reader *env.Reader, name string) error {
+	if name != "newlogs" {
+		return fmt.Errorf("rooms %s: no such command; `rooms` serves, `rooms newlogs` renews the names of all logs", name)
 	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	database := rooms.DatabaseFrom(reader)
+	if err := reader.Err(); err != nil {
+		return err
+	}
+	count, err := rooms.NewLogs(context.Background(), database)
+	if err == nil {
+		fmt.Printf("renewed the names of the logs of %d rooms and of the lobby\n", count)
+	}
+	return err
 }
