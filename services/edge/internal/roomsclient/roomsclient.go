@@ -28,9 +28,6 @@ type Caller interface {
 // the batches of different lanes never meet in the database.
 const laneCount = 16
 
-// patience is how long an append may wait, and how long it is tried, before its outcome is told as unknown.
-const patience = 2 * time.Second
-
 // readTimeout bounds a read of the log.
 const readTimeout = 5 * time.Second
 
@@ -52,10 +49,8 @@ func New(caller Caller, registry prometheus.Registerer) *Client {
 		retries: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_append_retries_total", Help: "Appends that were sent again, their outcome being unknown."}),
 	}
 	for i := range c.appends {
-		c.appends[i] = lanes.New(lanes.Bounds{Batch: 256, BatchBytes: 1 << 20, Bytes: 4 << 20, Age: patience},
-			func(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
-				return c.append(ctx, i, batch)
-			})
+		a := &appender{client: c, pod: i}
+		c.appends[i] = lanes.New(lanes.Bounds{Batch: 256, BatchBytes: 1 << 20, Bytes: 4 << 20, Age: patience}, a.append)
 	}
 	c.access = lanes.New(lanes.Bounds{Batch: 500, BatchBytes: 1 << 20, Bytes: 16 << 20, Age: readTimeout}, c.ask)
 	return c
@@ -71,36 +66,6 @@ func (c *Client) Append(a roomsapi.Append, done func(chat.Seq, error)) {
 		}
 		done(outcome.Seq, err)
 	})
-}
-
-// append sends a batch. While its outcome is unknown it is sent again, to the next pod: every entry
-// has a nonce, so that it is stored once, and the order of the lane is kept.
-func (c *Client) append(ctx context.Context, lane int, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	c.batches.Observe(float64(len(batch)))
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	for try := 0; ; try++ {
-		var answer roomsapi.AppendResponse
-		err := c.caller.PostOnce(ctx, lane+try, roomsapi.PathAppend, roomsapi.AppendRequest{Entries: batch}, &answer)
-		if err == nil && len(answer.Outcomes) == len(batch) {
-			return answer.Outcomes, nil
-		}
-		if err != nil && !chat.Unknown(err) {
-			return nil, err
-		}
-		if err == nil {
-			err = errShort
-		}
-		pause.Reset(time.Duration(min(try, 4)) * 50 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(chat.Errorf(chat.CodeUnavailable, "no word of whether this was stored: send it again with the same nonce"), err)
-		case <-pause.C:
-			c.retries.Inc()
-		}
-	}
 }
 
 var errShort = errors.New("the rooms service answered for fewer entries than were sent")

@@ -129,3 +129,28 @@ func TestOneRoomKeepsItsOrder(t *testing.T) {
 		t.Error("nothing was gathered")
 	}
 }
+
+// A pod hangs with the first message and carries it out when nobody waits for it any more: what was sent
+// afterwards must not have overtaken it.
+func TestWhatIsUnsettledIsSettledBeforeAnythingElseIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pods{fail: func(call int) (error, bool) {
+			if call <= 6 {
+				time.Sleep(400 * time.Millisecond)
+				return unavailable(), false
+			}
+			return nil, true
+		}}
+		c := New(p, prometheus.NewRegistry())
+		if _, err := appendTo(c, "first"); chat.CodeOf(err) != chat.CodeUnavailable {
+			t.Fatal(err)
+		}
+		if _, err := appendTo(c, "second"); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(p.stored, []string{"first", "second"}) {
+			t.Error("stored", p.stored)
+		}
+		c.Wait()
+	})
+}
