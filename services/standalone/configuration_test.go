@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/observe"
+	"github.com/parley-chat/parley/pkg/process"
+	"github.com/parley-chat/parley/services/auth"
+	"github.com/parley-chat/parley/services/edge"
+	"github.com/parley-chat/parley/services/rooms"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
+	"github.com/parley-chat/parley/services/web"
+)
+
+const configurationFile = "../../docs/configuration.md"
+
+var update = flag.Bool("update", false, "write "+configurationFile+" anew")
+
+// documented is a variable and what reads it, with each reader's default.
+type documented struct {
+	env.Variable
+
+	readers  []string
+	defaults []string
+}
+
+// TestConfigurationIsDocumented holds docs/configuration.md against what the programs read.
+func TestConfigurationIsDocumented(t *testing.T) {
+	var variables []*documented
+	read := func(reader string, from func(*env.Reader)) {
+		r := env.New(func(string) (string, bool) { return "", false })
+		from(r)
+		for _, v := range r.Table() {
+			if reader == "standalone" {
+				if _, own := (&standalone{}).own("")[v.Name]; own {
+					continue
+				}
+				if quick, ok := quickDrain()[v.Name]; ok {
+					v.Default = quick
+				}
+			}
+			at := slices.IndexFunc(variables, func(d *documented) bool { return d.Name == v.Name })
+			if at < 0 {
+				variables = append(variables, &documented{Variable: v})
+				at = len(variables) - 1
+			}
+			d := variables[at]
+			if d.Doc != v.Doc && !slices.Contains(ownWords, v.Name) {
+				t.Errorf("%s means two things: %q (%s) and %q (%v)", v.Name, v.Doc, reader, d.Doc, d.readers)
+			}
+			if !slices.Contains(d.readers, reader) {
+				d.readers = append(d.readers, reader)
+				d.defaults = append(d.defaults, v.Default)
+				d.Required = d.Required || v.Required
+			}
+		}
+	}
+	// A Build reads all that it needs and then fails for what is missing, before it does anything.
+	building := func(build process.Build, defaults process.Defaults) func(*env.Reader) {
+		return func(r *env.Reader) {
+			if _, err := build(t.Context(), &process.Process{Env: r}); err == nil {
+				t.Error("started on no configuration")
+			}
+			observe.LogConfigFrom(r, defaults.LogFormat)
+			process.AdminListen(r, defaults.AdminListen)
+		}
+	}
+	inCluster := process.Defaults{AdminListen: ":9090", LogFormat: "json"}
+	read("auth", building(auth.Build, inCluster))
+	read("rooms", building(rooms.Build, inCluster))
+	read("edge", building(edge.Build, inCluster))
+	read("web", building(func(_ context.Context, p *process.Process) ([]lifecycle.Part, error) {
+		web.ConfigFrom(p.Env)
+		return nil, errors.New("no listener here")
+	}, inCluster))
+	read("standalone", building((&standalone{refused: []string{"not here"}}).build, process.Defaults{AdminListen: "127.0.0.1:0", LogFormat: "text"}))
+	read("cluster", func(r *env.Reader) { cluster.SettingsFrom(r) })
+
+	want := page(variables)
+	if *update {
+		if err := os.MkdirAll("../../docs", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(configurationFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(configurationFile)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("docs/configuration.md is stale (%v): go test ./services/standalone -run Configuration -update", err)
+	}
+}
+
+// ownWords are variables that each program describes in words of its own.
+var ownWords = []string{"PARLEY_LISTEN", "PARLEY_DATA", "PARLEY_ADMIN_USER"}
+
+func page(variables []*documented) []byte {
+	var out bytes.Buffer
+	out.WriteString(`# Configuration
+
+Everything is configured by environment variables. Each program reads its own when it starts and reports all that is missing or
+malformed at once. Secrets may come from a file, named by the variable with ` + "`_FILE`" + ` at its end. Durations are such as
+` + "`30s`, `5m` or `24h`" + `.
+
+The standalone server runs all services in one process on stores of its own: it takes what auth, rooms and edge take, but not
+` + "`PARLEY_AUTH_DATABASE`, `PARLEY_ROOMS_DATABASE`, `PARLEY_AUTH_URL`, `PARLEY_ROOMS_URL`, `PARLEY_REDIS`" + ` and
+` + "`PARLEY_SERVICE_CREDENTIAL`" + `, and the drain's defaults are shorter. ` + "`make run-cluster`" + ` passes every variable on to the services
+that it starts, except where they listen and whom they call.
+
+This file is generated from the code (` + "`go test ./services/standalone -run Configuration -update`" + `).
+
+| variable | default | read by | what it is |
+| --- | --- | --- | --- |
+`)
+	slices.SortFunc(variables, func(a, b *documented) int { return cmp.Compare(a.Name, b.Name) })
+	for _, v := range variables {
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", v.Name, v.defaultText(), strings.Join(v.readers, ", "), v.Doc)
+	}
+	return out.Bytes()
+}
+
+// defaultText shows the default, or each reader's where they differ.
+func (d *documented) defaultText() string {
+	one := func(text string) string {
+		if text == "" {
+			return ""
+		}
+		return "`" + text + "`"
+	}
+	if d.Required {
+		return "*required*"
+	}
+	texts := map[string][]string{}
+	var order []string
+	for i, text := range d.defaults {
+		if texts[text] == nil {
+			order = append(order, text)
+		}
+		texts[text] = append(texts[text], d.readers[i])
+	}
+	if len(order) == 1 {
+		return one(order[0])
+	}
+	var parts []string
+	for _, text := range order {
+		if text != "" {
+			parts = append(parts, one(text)+" ("+strings.Join(texts[text], ", ")+")")
+		}
+	}
+	return strings.Join(parts, ", ")
+}
