@@ -31,8 +31,12 @@ const (
 	internalBody = 8 << 20
 )
 
-// stopGrace is how long requests under way may take when the server stops.
-const stopGrace = 2 * time.Second
+// How long requests under way may take when the server stops. Those inside the process are over by
+// then, since who makes them stops before who answers.
+const (
+	publicGrace   = 2 * time.Second
+	internalGrace = 50 * time.Millisecond
+)
 
 // standalone puts the services together.
 type standalone struct {
@@ -116,21 +120,21 @@ func newServices(ctx context.Context, c configs, p *process.Process, redis *embe
 // parts are the services' parts with their listeners, in the order of starting: each service comes
 // after those that it calls.
 func (s services) parts(p *process.Process, lines switchboard, public net.Listener, proxies []netip.Prefix) []lifecycle.Part {
-	serve := func(name string, listener net.Listener, bodyLimit int, mounts ...func(fiber.Router)) lifecycle.Part {
+	serve := func(name string, listener net.Listener, bodyLimit int, grace time.Duration, mounts ...func(fiber.Router)) lifecycle.Part {
 		app := webapi.New(webapi.Options{
 			Service: name, Log: p.Log, Registry: p.Registry, BodyLimit: bodyLimit, TrustedProxies: proxies, Streams: true,
 		})
 		for _, mount := range mounts {
 			mount(app)
 		}
-		return lifecycle.Part{Name: name, Component: &webapi.Server{App: app, Listener: listener, Grace: stopGrace}}
+		return lifecycle.Part{Name: name, Component: &webapi.Server{App: app, Listener: listener, Grace: grace}}
 	}
 	parts := s.auth.Parts()
-	parts = append(parts, serve("auth_internal", lines.listen(authHost), internalBody, s.auth.InternalRoutes))
+	parts = append(parts, serve("auth_internal", lines.listen(authHost), internalBody, internalGrace, s.auth.InternalRoutes))
 	parts = append(parts, s.rooms.Parts()...)
-	parts = append(parts, serve("rooms_internal", lines.listen(roomsHost), internalBody, s.rooms.InternalRoutes))
+	parts = append(parts, serve("rooms_internal", lines.listen(roomsHost), internalBody, internalGrace, s.rooms.InternalRoutes))
 	parts = append(parts, s.edge.Parts()...)
 	return append(parts,
-		serve("standalone", public, publicBody, s.auth.Routes, s.rooms.Routes, s.edge.Routes, s.web.Routes),
+		serve("standalone", public, publicBody, publicGrace, s.auth.Routes, s.rooms.Routes, s.edge.Routes, s.web.Routes),
 		s.edge.Drain())
 }
