@@ -49,11 +49,11 @@ func (s *Service) EnsureAdmin(ctx context.Context) (*Credentials, error) {
 // CreateSuperuser makes a staff account, beside a service that may be running: chat.CodeConflict if
 // the name is taken, chat.CodeBadRequest for a name or password that may not be.
 func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) error {
-	store, err := openStore(ctx, c.Database)
+	store, db, err := openStore(ctx, c.Database)
 	if err != nil {
 		return err
 	}
-	defer store.close()
+	defer db.Close()
 	reg := prometheus.NewRegistry() // nobody looks at it
 	hasher, err := account.NewHasher(c.Hashing, reg)
 	if err != nil {
@@ -67,10 +67,10 @@ func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) erro
 // RotateKeys has the next signing key take over, beside a service that may be running, and returns
 // when that is: within seconds, or once every service knows the key.
 func RotateKeys(ctx context.Context, c StoreConfig, every time.Duration, log *slog.Logger) (time.Time, error) {
-	store, err := openStore(ctx, c.Database)
+	store, db, err := openStore(ctx, c.Database)
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer store.close()
+	defer db.Close()
 	return keys.NewRing(store, "", every, log, time.Now).Rotate(ctx)
 }

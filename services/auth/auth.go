@@ -34,7 +34,7 @@ type Deps struct {
 // Service is the auth service, to be mounted on listeners and run as parts of a process.
 type Service struct {
 	config   Config
-	store    *store
+	store    store
 	accounts *account.Accounts
 	sessions *session.Sessions
 	ring     *keys.Ring
@@ -45,13 +45,13 @@ type Service struct {
 // New opens the store, brings its schema up to date and makes the administrator that the
 // configuration names, if there is none yet. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	store, err := openStore(ctx, c.Store.Database)
+	store, db, err := openStore(ctx, c.Store.Database)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			store.close()
+			db.Close()
 		}
 	}()
 	s := &Service{config: c, store: store}
@@ -89,7 +89,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log,
 	})
 	s.parts = []lifecycle.Part{
-		{Name: "auth store", Component: store},
+		{Name: "auth store", Component: db},
 		{Name: "auth lobby", Component: events},
 		{Name: "auth signing keys", Component: s.ring},
 		{Name: "auth sweeper", Component: &sweeper{sessions: s.sessions, lobby: store, log: d.Log, now: d.Now}},

@@ -1,9 +1,9 @@
 package auth
 
 import (
-	"strings"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
@@ -86,12 +86,8 @@ func KeyRotationFrom(r *env.Reader) time.Duration {
 
 // StoreConfigFrom reads what the commands need.
 func StoreConfigFrom(r *env.Reader) StoreConfig {
-	database := r.RequiredSecret("PARLEY_AUTH_DATABASE", "Where accounts are kept: `postgres://user:password@host/database`, or `sqlite:/path/to/file.db` for a single process.")
-	if database != "" && !isPostgres(database) && sqlitePath(database) == "" {
-		r.Mistake("PARLEY_AUTH_DATABASE is neither a postgres:// URL nor sqlite: and a path")
-	}
 	return StoreConfig{
-		Database: database,
+		Database: database.From(r, "PARLEY_AUTH_DATABASE", "Where accounts are kept"),
 		Hashing: account.HashConfig{
 			MemoryKiB:  uint32(min(r.Int("PARLEY_HASH_MEMORY", 19456, 19456, "Memory that a password hash takes, in KiB. Raised, it holds for an account from its next login on."), 4<<20)), //nolint:gosec // bounded
 			Iterations: uint32(min(r.Int("PARLEY_HASH_ITERATIONS", 2, 1, "Passes over that memory."), 100)),                                                                                 //nolint:gosec // bounded
@@ -99,17 +95,4 @@ func StoreConfigFrom(r *env.Reader) StoreConfig {
 			Wait:       r.Duration("PARLEY_HASH_WAIT", 3*time.Second, "How long a login waits for its turn."),
 		},
 	}
-}
-
-func isPostgres(database string) bool {
-	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
-}
-
-// sqlitePath is the file of a sqlite: database, empty if it is none.
-func sqlitePath(database string) string {
-	path, ok := strings.CutPrefix(database, "sqlite:")
-	if !ok {
-		return ""
-	}
-	return path
 }

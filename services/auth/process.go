@@ -17,8 +17,7 @@ const bodyLimit = 16 << 10
 func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	config := ConfigFrom(p.Env)
 	redisURL := stream.URLFrom(p.Env)
-	public := p.Env.String("PARLEY_LISTEN", ":8080", "Where the public API is served.")
-	internal := p.Env.String("PARLEY_INTERNAL_LISTEN", ":8081", "Where other services call. No Ingress may route to it.")
+	public, internal := webapi.PublicFrom(p.Env, "auth", bodyLimit), webapi.InternalFrom(p.Env, "auth", bodyLimit)
 	proxies := webapi.TrustedProxiesFrom(p.Env)
 	if err := p.Env.Err(); err != nil {
 		return nil, err
@@ -31,23 +30,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := service.Parts()
-	for _, l := range []struct {
-		name, variable, address string
-		mount                   func(*webapi.Server)
-	}{
-		{"auth", "PARLEY_LISTEN", public, func(s *webapi.Server) { service.Routes(s.App) }},                             //nolint:contextcheck // handlers have their request's context
-		{"auth_internal", "PARLEY_INTERNAL_LISTEN", internal, func(s *webapi.Server) { service.InternalRoutes(s.App) }}, //nolint:contextcheck // the same
-	} {
-		listener, err := webapi.Listen(ctx, l.variable, l.address)
-		if err != nil {
-			return nil, err
-		}
-		server := &webapi.Server{Listener: listener, App: webapi.New(webapi.Options{ //nolint:contextcheck // the same
-			Service: l.name, Log: p.Log, Registry: p.Registry, BodyLimit: bodyLimit, TrustedProxies: proxies,
-		})}
-		l.mount(server)
-		parts = append(parts, lifecycle.Part{Name: l.name, Component: server})
-	}
-	return parts, nil
+	public.Routes, internal.Routes = service.Routes, service.InternalRoutes
+	doors, err := webapi.Open(ctx, p.Log, p.Registry, proxies, public, internal)
+	return append(service.Parts(), doors...), err
 }

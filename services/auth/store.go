@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -16,17 +15,8 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/sqlite"
 )
 
-// poolSize is how many connections to PostgreSQL a pod may open, where the URL does not say (pool_max_conns).
-const poolSize = "16"
-
-// store is a store that is closed when the process ends.
-type store struct {
-	anyStore
-
-	close func()
-}
-
-type anyStore interface {
+// store is what the service keeps its accounts in.
+type store interface {
 	account.Store
 	account.FirstStore
 	session.Store
@@ -43,50 +33,20 @@ type lobbyKeeper interface {
 	PruneLobby(ctx context.Context, before time.Time) error
 }
 
-func openStore(ctx context.Context, where string) (*store, error) {
+// openStore opens the database of that name and brings its schema up to date. The caller closes it.
+func openStore(ctx context.Context, name string) (s store, db *database.Database, err error) {
+	if db, err = database.Open(ctx, name); err != nil {
+		return nil, nil, err
+	}
 	log := chat.LogID(webapi.NewID())
-	if path := sqlitePath(where); path != "" {
-		db, err := database.OpenSQLite(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		s, err := sqlite.Open(ctx, db, log)
-		if err != nil {
-			_ = db.Close()
-			return nil, err
-		}
-		return &store{s, func() { _ = db.Close() }}, nil
+	if db.SQLite != nil {
+		s, err = sqlite.Open(ctx, db.SQLite, log)
+	} else {
+		s, err = postgres.Open(ctx, db.Postgres, log)
 	}
-	pool, err := database.OpenPostgres(ctx, sized(where))
 	if err != nil {
-		return nil, err
+		db.Close()
+		return nil, nil, err
 	}
-	s, err := postgres.Open(ctx, pool, log)
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return &store{s, pool.Close}, nil
-}
-
-// sized adds the pool's size to a database URL that names none.
-func sized(where string) string {
-	u, err := url.Parse(where)
-	if err != nil {
-		return where // OpenPostgres says what is wrong with it
-	}
-	query := u.Query()
-	if !query.Has("pool_max_conns") {
-		query.Set("pool_max_conns", poolSize)
-	}
-	u.RawQuery = query.Encode()
-	return u.String()
-}
-
-// Run closes the store when everything that started after it has stopped.
-func (s *store) Run(ctx context.Context, ready func()) error {
-	ready()
-	<-ctx.Done()
-	s.close()
-	return nil
+	return s, db, nil
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -44,13 +43,7 @@ type Service struct {
 
 // New puts the edge together. Nothing runs before its parts do.
 func New(c Config, d Deps) (*Service, error) {
-	transport := &http.Transport{DialContext: d.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 2 * time.Minute}
-	keys, err := token.NewKeySet(c.AuthURLs, &http.Client{Transport: transport}, d.Log, d.Now)
-	if err != nil {
-		return nil, err
-	}
-	revocations := token.NewRevocations(d.Now)
-	verifier, err := token.NewVerifier(c.Issuer, keys, revocations, d.Now)
+	tokens, err := token.NewRemote(c.Issuer, c.AuthURLs, d.Dial, d.Log, d.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -72,22 +65,22 @@ func New(c Config, d Deps) (*Service, error) {
 	}
 
 	shared := &session.Shared{
-		Hub: rooms, Rooms: client, Verifier: verifier, Presence: people,
+		Hub: rooms, Rooms: client, Verifier: tokens, Presence: people,
 		Limiter: session.NewLimiter(c.Rates), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Log: d.Log,
 	}
 	registry := session.NewRegistry(c.Limits.Heartbeat)
-	told := &session.Lobby{Hub: rooms, Registry: registry, Revocations: revocations, Log: d.Log}
+	told := &session.Lobby{Hub: rooms, Registry: registry, Revocations: tokens.Revocations, Log: d.Log}
 	ofAuth := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, told, d.Log)
 	ofRooms := lobby.NewFollower(roomsPods, d.Redis, lobby.OfRooms, 0, told, d.Log)
 	ofRooms.OnRenewed = told.Renewed
 
 	return &Service{
 		gateway: gateway.New(gateway.Options{
-			Shared: shared, Registry: registry, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
+			Shared: shared, Registry: registry, Authenticator: &webapi.Authenticator{Verifier: tokens, Browsers: c.Browsers},
 			Connects: c.Connects, Polls: c.Polls, Log: d.Log, Drain: c.Drain,
 		}),
 		parts: []lifecycle.Part{
-			{Name: "edge signing keys", Component: keys},
+			{Name: "edge signing keys", Component: tokens.Keys},
 			{Name: "edge follows auth", Component: ofAuth},
 			{Name: "edge follows rooms", Component: ofRooms},
 			{Name: "bells", Component: bells},

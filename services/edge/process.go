@@ -14,7 +14,7 @@ import (
 func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	config := ConfigFrom(p.Env)
 	redisURL := stream.URLFrom(p.Env)
-	public := p.Env.String("PARLEY_LISTEN", ":8080", "Where the public API is served.")
+	public := webapi.PublicFrom(p.Env, "edge", 0)
 	proxies := webapi.TrustedProxiesFrom(p.Env)
 	if err := p.Env.Err(); err != nil {
 		return nil, err
@@ -27,13 +27,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := webapi.Listen(ctx, "PARLEY_LISTEN", public)
-	if err != nil {
-		return nil, err
-	}
-	app := webapi.New( //nolint:contextcheck // each request has a context of its own
-		webapi.Options{Service: "edge", Log: p.Log, Registry: p.Registry, TrustedProxies: proxies, Streams: true})
-	service.Routes(app)
-	parts := append(service.Parts(), lifecycle.Part{Name: "edge", Component: &webapi.Server{Listener: listener, App: app}})
-	return append(parts, service.Drain()), nil
+	public.Routes, public.Streams = service.Routes, true
+	doors, err := webapi.Open(ctx, p.Log, p.Registry, proxies, public)
+	return append(append(service.Parts(), doors...), service.Drain()), err
 }

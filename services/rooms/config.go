@@ -1,9 +1,9 @@
 package rooms
 
 import (
-	"strings"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
@@ -45,22 +45,5 @@ func ConfigFrom(r *env.Reader) Config {
 
 // DatabaseFrom reads PARLEY_ROOMS_DATABASE.
 func DatabaseFrom(r *env.Reader) string {
-	database := r.RequiredSecret("PARLEY_ROOMS_DATABASE", "Where rooms are kept: `postgres://user:password@host/database`, or `sqlite:/path/to/file.db` for a single process.")
-	if database != "" && !isPostgres(database) && sqlitePath(database) == "" {
-		r.Mistake("PARLEY_ROOMS_DATABASE is neither a postgres:// URL nor sqlite: and a path")
-	}
-	return database
-}
-
-func isPostgres(database string) bool {
-	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
-}
-
-// sqlitePath is the file of a sqlite: database, empty if it is none.
-func sqlitePath(database string) string {
-	path, _ := strings.CutPrefix(database, "sqlite:")
-	if path == database {
-		return ""
-	}
-	return path
+	return database.From(r, "PARLEY_ROOMS_DATABASE", "Where rooms are kept")
 }

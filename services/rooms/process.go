@@ -20,8 +20,7 @@ const (
 func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	config := ConfigFrom(p.Env)
 	redisURL := stream.URLFrom(p.Env)
-	public := p.Env.String("PARLEY_LISTEN", ":8080", "Where the public API is served.")
-	internal := p.Env.String("PARLEY_INTERNAL_LISTEN", ":8081", "Where other services call. No Ingress may route to it.")
+	public, internal := webapi.PublicFrom(p.Env, "rooms", publicBody), webapi.InternalFrom(p.Env, "rooms", internalBody)
 	proxies := webapi.TrustedProxiesFrom(p.Env)
 	if err := p.Env.Err(); err != nil {
 		return nil, err
@@ -34,24 +33,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := service.Parts()
-	for _, l := range []struct {
-		name, variable, address string
-		body                    int
-		mount                   func(*webapi.Server)
-	}{
-		{"rooms", "PARLEY_LISTEN", public, publicBody, func(s *webapi.Server) { service.Routes(s.App) }},
-		{"rooms_internal", "PARLEY_INTERNAL_LISTEN", internal, internalBody, func(s *webapi.Server) { service.InternalRoutes(s.App) }}, //nolint:contextcheck // requests bring their own
-	} {
-		listener, err := webapi.Listen(ctx, l.variable, l.address)
-		if err != nil {
-			return nil, err
-		}
-		server := &webapi.Server{Listener: listener, App: webapi.New(webapi.Options{ //nolint:contextcheck // requests bring their own
-			Service: l.name, Log: p.Log, Registry: p.Registry, BodyLimit: l.body, TrustedProxies: proxies,
-		})}
-		l.mount(server)
-		parts = append(parts, lifecycle.Part{Name: l.name, Component: server})
-	}
-	return parts, nil
+	public.Routes, internal.Routes = service.Routes, service.InternalRoutes
+	doors, err := webapi.Open(ctx, p.Log, p.Registry, proxies, public, internal)
+	return append(service.Parts(), doors...), err
 }

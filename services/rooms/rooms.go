@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -42,13 +41,13 @@ type Service struct {
 // New opens the store, brings its schema up to date and, at the very first start, makes the first
 // rooms. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	store, err := openStore(ctx, c.Database)
+	store, db, err := openStore(ctx, c.Database)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			store.close()
+			db.Close()
 		}
 	}()
 	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
@@ -71,7 +70,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			Credential: c.Credential, RoomCreate: c.RoomCreate, Sends: c.Sends, Now: d.Now,
 		}),
 		parts: []lifecycle.Part{
-			{Name: "rooms store", Component: store},
+			{Name: "rooms store", Component: db},
 			{Name: "room streams", Component: rooms},
 			{Name: "rooms lobby", Component: events},
 			{Name: "rooms signing keys", Component: keys},
@@ -83,18 +82,12 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 
 // newVerifier makes what checks tokens: by auth's keys, and by its lobby for what was revoked.
 func newVerifier(c Config, d Deps) (*token.KeySet, *lobby.Follower, *graced, error) {
-	transport := &http.Transport{DialContext: d.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 2 * time.Minute}
-	keys, err := token.NewKeySet(c.AuthURLs, &http.Client{Transport: transport}, d.Log, d.Now)
+	remote, err := token.NewRemote(c.Issuer, c.AuthURLs, d.Dial, d.Log, d.Now)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	revocations := token.NewRevocations(d.Now)
-	verifier, err := token.NewVerifier(c.Issuer, keys, revocations, d.Now)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	follower := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, revoked{revocations}, d.Log)
-	return keys, follower, &graced{verifier: verifier, follower: follower, grace: c.Grace}, nil
+	follower := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, revoked{remote.Revocations}, d.Log)
+	return remote.Keys, follower, &graced{verifier: remote.Verifier, follower: follower, grace: c.Grace}, nil
 }
 
 // Routes mounts the public API.

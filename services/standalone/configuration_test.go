@@ -16,11 +16,11 @@ import (
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/process"
+	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth"
 	"github.com/parley-chat/parley/services/edge"
 	"github.com/parley-chat/parley/services/rooms"
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
-	"github.com/parley-chat/parley/services/web"
 )
 
 const configurationFile = "../../docs/configuration.md"
@@ -81,7 +81,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	read("rooms", building(rooms.Build, inCluster))
 	read("edge", building(edge.Build, inCluster))
 	read("web", building(func(_ context.Context, p *process.Process) ([]lifecycle.Part, error) {
-		web.ConfigFrom(p.Env)
+		webapi.PublicFrom(p.Env, "web", 0)
 		return nil, errors.New("no listener here")
 	}, inCluster))
 	read("standalone", building((&standalone{refused: []string{"not here"}}).build, process.Defaults{AdminListen: "127.0.0.1:0", LogFormat: "text"}))

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/parley-chat/parley/pkg/env"
 )
 
 //go:embed assets
@@ -23,16 +22,6 @@ var assets embed.FS
 // style in the page itself, no frame around it, and no text that becomes markup.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-
-// Config says how the service runs by itself; composed into another process, it needs none.
-type Config struct {
-	Listen string // host:port
-}
-
-// ConfigFrom reads the service's configuration.
-func ConfigFrom(r *env.Reader) Config {
-	return Config{Listen: r.String("PARLEY_LISTEN", ":8080", "Where the service is served to browsers, behind the Ingress.")}
-}
 
 // Service is the page. It holds no state.
 type Service struct {

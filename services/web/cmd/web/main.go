@@ -18,7 +18,7 @@ func main() {
 }
 
 func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
-	config := web.ConfigFrom(p.Env)
+	door := webapi.PublicFrom(p.Env, "web", 0)
 	if err := p.Env.Err(); err != nil {
 		return nil, err
 	}
@@ -26,12 +26,6 @@ func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	//nolint:contextcheck // requests bring contexts of their own
-	app := webapi.New(webapi.Options{Service: "web", Log: p.Log, Registry: p.Registry})
-	service.Routes(app)
-	listener, err := webapi.Listen(ctx, "PARLEY_LISTEN", config.Listen)
-	if err != nil {
-		return nil, err
-	}
-	return []lifecycle.Part{{Name: "http", Component: &webapi.Server{App: app, Listener: listener}}}, nil
+	door.Routes = service.Routes
+	return webapi.Open(ctx, p.Log, p.Registry, nil, door)
 }

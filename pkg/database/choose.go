@@ -1,0 +1,86 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/parley-chat/parley/pkg/env"
+)
+
+// poolSize is how many connections to PostgreSQL a pod may open, where the URL does not say
+// (pool_max_conns).
+const poolSize = "16"
+
+// Database is the one that an operator has named: Postgres or SQLite, the other is nil.
+type Database struct {
+	Postgres *pgxpool.Pool
+	SQLite   *sql.DB
+}
+
+// From reads the variable that names a database; what says what is kept there.
+func From(r *env.Reader, variable, what string) string {
+	name := r.RequiredSecret(variable, what+": `postgres://user:password@host/database`, or `sqlite:/path/to/file.db` for a single process.")
+	if name != "" && !isPostgres(name) && sqlitePath(name) == "" {
+		r.Mistake("%s is neither a postgres:// URL nor sqlite: and a path", variable)
+	}
+	return name
+}
+
+// Open opens the database of that name.
+func Open(ctx context.Context, name string) (*Database, error) {
+	if path := sqlitePath(name); path != "" {
+		db, err := OpenSQLite(ctx, path)
+		return &Database{SQLite: db}, err
+	}
+	pool, err := OpenPostgres(ctx, sized(name))
+	return &Database{Postgres: pool}, err
+}
+
+// Close gives the database back.
+func (d *Database) Close() {
+	if d.Postgres != nil {
+		d.Postgres.Close()
+	}
+	if d.SQLite != nil {
+		_ = d.SQLite.Close()
+	}
+}
+
+// Run closes the database when everything that started after it has stopped.
+func (d *Database) Run(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	d.Close()
+	return nil
+}
+
+func isPostgres(name string) bool {
+	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
+}
+
+// sqlitePath is the file of a sqlite: database, empty if it is none.
+func sqlitePath(name string) string {
+	path, ok := strings.CutPrefix(name, "sqlite:")
+	if !ok {
+		return ""
+	}
+	return path
+}
+
+// sized adds the pool's size to a database URL that names none.
+func sized(name string) string {
+	u, err := url.Parse(name)
+	if err != nil {
+		return name // OpenPostgres says what is wrong with it
+	}
+	query := u.Query()
+	if !query.Has("pool_max_conns") {
+		query.Set("pool_max_conns", poolSize)
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
