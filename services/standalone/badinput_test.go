@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -19,170 +15,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-	"github.com/parley-chat/parley/pkg/wire"
 )
-
-// rawSocket speaks to the server without any manners.
-type rawSocket struct {
-	t    *testing.T
-	conn *websocket.Conn
-}
-
-// dialRaw opens a socket with headers as "Name: value"; a refusal is the status.
-func dialRaw(t *testing.T, s *server, headers ...string) (*rawSocket, int) {
-	t.Helper()
-	header := http.Header{}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		header.Set(name, value)
-	}
-	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			err = errors.Join(err, tcp.SetReadBuffer(64<<10)) // so that one who does not read is soon noticed
-		}
-		return conn, err
-	}}
-	conn, response, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/ws", header)
-	if err != nil {
-		if response == nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-		return nil, response.StatusCode
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return &rawSocket{t, conn}, 0
-}
-
-func signedIn(t *testing.T, s *server, token string) *rawSocket {
-	t.Helper()
-	socket, refused := dialRaw(t, s, "Authorization: Bearer "+token)
-	if refused != 0 {
-		t.Fatal("refused:", refused)
-	}
-	if hello := socket.read(); hello["type"] != "hello" {
-		t.Fatal(hello)
-	}
-	return socket
-}
-
-func (r *rawSocket) write(frame string) {
-	r.t.Helper()
-	if err := r.conn.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// read returns the next frame, or {"closed": code}.
-func (r *rawSocket) read() map[string]any {
-	r.t.Helper()
-	_ = r.conn.SetReadDeadline(time.Now().Add(15 * time.Second))
-	_, frame, err := r.conn.ReadMessage()
-	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
-		return map[string]any{"closed": closed.Code}
-	}
-	if err != nil {
-		return map[string]any{"broken": err.Error()}
-	}
-	var got map[string]any
-	if err := json.Unmarshal(frame, &got); err != nil {
-		r.t.Fatalf("%q: %v", frame, err)
-	}
-	return got
-}
-
-// answer reads until the answer to id comes, past events.
-func (r *rawSocket) answer(id int) map[string]any {
-	r.t.Helper()
-	for {
-		got := r.read()
-		if got["closed"] != nil || got["broken"] != nil || got["id"] == float64(id) {
-			return got
-		}
-	}
-}
-
-// closedWith reads until the socket is closed, and returns the code.
-func (r *rawSocket) closedWith() any {
-	r.t.Helper()
-	for {
-		if got := r.read(); got["closed"] != nil || got["broken"] != nil {
-			return got["closed"]
-		}
-	}
-}
-
-// bystander is somebody who keeps talking, and notes the longest time between a message and its ack.
-type bystander struct {
-	t      *testing.T
-	worst  time.Duration
-	acked  int
-	finish func()
-}
-
-func standBy(t *testing.T, s *server) *bystander {
-	t.Helper()
-	guest, err := s.api.Guest(t.Context(), "Bystander")
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket := client.NewSocket(client.Options{Base: s.url, Tokens: s.api.Keep(guest)})
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := socket.Run(ctx); err != nil {
-			t.Error("bystander:", err)
-		}
-	})
-	if err := socket.Join(ctx, "general", client.JoinOptions{}, deaf{}); err != nil {
-		t.Fatal(err)
-	}
-	b := &bystander{t: t}
-	talking, quiet := context.WithCancel(ctx)
-	var sending sync.WaitGroup
-	sending.Go(func() {
-		for talking.Err() == nil {
-			start := time.Now()
-			if _, err := socket.Send(ctx, "general", client.Outgoing{Body: "still here"}); err != nil {
-				t.Error("bystander:", err)
-				return
-			}
-			b.acked++
-			b.worst = max(b.worst, time.Since(start))
-			timer := time.NewTimer(150 * time.Millisecond) // within the limit of sends
-			select {
-			case <-timer.C:
-			case <-talking.Done():
-			}
-		}
-	})
-	b.finish = sync.OnceFunc(func() {
-		quiet()
-		sending.Wait()
-		stop()
-		running.Wait()
-	})
-	t.Cleanup(b.finish)
-	return b
-}
-
-// unharmed fails if the bystander noticed anything.
-func (b *bystander) unharmed() {
-	b.t.Helper()
-	b.finish()
-	if b.acked == 0 || b.worst > 2*time.Second {
-		b.t.Errorf("the bystander sent %d messages and waited up to %s for one", b.acked, b.worst)
-	}
-}
-
-// deaf is a client.RoomHandler that does nothing.
-type deaf struct{}
-
-func (deaf) Joined(client.Joined)  {}
-func (deaf) Entry(wire.Event)      {}
-func (deaf) Signal(string, []byte) {}
-func (deaf) Left(error)            {}
 
 // Bad frames are answered with an error, and the socket stays open.
 func TestBadFramesAreAnswered(t *testing.T) {
@@ -284,7 +117,7 @@ func TestWhatClosesASocket(t *testing.T) {
 		"no token":      `{"type":"auth","id":1}`,
 		"a join first":  `{"type":"join","id":1,"room":"general"}`,
 		"broken JSON":   `{`,
-		"expired token": `{"type":"auth","id":1,"token":"` + sign(t, nil, "EdDSA", time.Now().Add(-time.Hour)) + `"}`,
+		"expired token": `{"type":"auth","id":1,"token":"` + sign(t, "EdDSA", time.Now().Add(-time.Hour)) + `"}`,
 	} {
 		socket, refused := dialRaw(t, s)
 		if refused != 0 {
@@ -317,9 +150,9 @@ func TestHandshakes(t *testing.T) {
 		"nonsense":               {[]string{"Authorization: Bearer nonsense"}, 401},
 		"another scheme":         {[]string{"Authorization: Basic " + good}, 401},
 		"signature cut":          {[]string{"Authorization: Bearer " + parts[0] + "." + parts[1] + "."}, 401},
-		"signed by nobody":       {[]string{"Authorization: Bearer " + sign(t, nil, "none", time.Now().Add(time.Hour))}, 401},
-		"signed by a stranger":   {[]string{"Authorization: Bearer " + sign(t, nil, "EdDSA", time.Now().Add(time.Hour))}, 401},
-		"claims of another":      {[]string{"Authorization: Bearer " + parts[0] + "." + strings.Split(sign(t, nil, "EdDSA", time.Now().Add(time.Hour)), ".")[1] + "." + parts[2]}, 401},
+		"signed by nobody":       {[]string{"Authorization: Bearer " + sign(t, "none", time.Now().Add(time.Hour))}, 401},
+		"signed by a stranger":   {[]string{"Authorization: Bearer " + sign(t, "EdDSA", time.Now().Add(time.Hour))}, 401},
+		"claims of another":      {[]string{"Authorization: Bearer " + parts[0] + "." + strings.Split(sign(t, "EdDSA", time.Now().Add(time.Hour)), ".")[1] + "." + parts[2]}, 401},
 		"own origin":             {[]string{cookie, "Origin: " + s.url}, 0},
 		"allowed origin":         {[]string{cookie, "Origin: https://embed.example.org"}, 0},
 		"no origin":              {[]string{cookie}, 403},
@@ -345,13 +178,11 @@ func TestHandshakes(t *testing.T) {
 }
 
 // sign makes a token of our own making.
-func sign(t *testing.T, key ed25519.PrivateKey, algorithm string, expires time.Time) string {
+func sign(t *testing.T, algorithm string, expires time.Time) string {
 	t.Helper()
-	if key == nil {
-		var err error
-		if _, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
-			t.Fatal(err)
-		}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
 	}
 	encode := func(v any) string {
 		text, err := json.Marshal(v)

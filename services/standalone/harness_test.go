@@ -159,18 +159,6 @@ func (s *server) call(t *testing.T, method, path, token, body string, headers ..
 	return answer{response.StatusCode, response.Header, string(content)}
 }
 
-// eventually waits until ok holds.
-func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		pause(t, 20*time.Millisecond)
-	}
-}
-
 func pause(t *testing.T, d time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(d)

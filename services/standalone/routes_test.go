@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -99,7 +100,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		bare, _, _ := strings.Cut(pattern, "?")
 		tried[r.method+" "+bare] = true
 		path := pattern
-		for _, argument := range strings.Fields(arguments) {
+		for argument := range strings.FieldsSeq(arguments) {
 			at := strings.Index(path, ":")
 			end := at + len(path[at:])
 			if stop := strings.IndexAny(path[at:], "/?"); stop >= 0 {
@@ -127,7 +128,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 	}
 	for _, known := range s.app.GetRoutes(true) {
 		if strings.HasPrefix(known.Path, "/api/") || known.Path == "/ws" || known.Path == "/sse" {
-			if known.Method != "HEAD" && !tried[known.Method+" "+known.Path] {
+			if known.Method != http.MethodHead && !tried[known.Method+" "+known.Path] {
 				t.Errorf("%s %s is not in the table", known.Method, known.Path)
 			}
 		}

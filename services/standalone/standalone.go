@@ -99,7 +99,7 @@ func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle
 	}
 	s.address = listener.Addr()
 	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}}
-	parts = append(parts, all.parts(p, lines, listener, c.proxies)...)
+	parts = append(parts, all.parts(p, lines, listener, c.proxies)...) //nolint:contextcheck // requests bring contexts of their own
 	return append(parts, lifecycle.Part{Name: "welcome", Component: welcome{out: s.out, address: s.address, hint: hint}}), nil
 }
 

@@ -58,9 +58,10 @@ func (c *Child) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	if err := c.probe(ctx, exited); err != nil {
+	if err = c.probe(ctx, exited); err != nil {
 		stop()
-		<-exited
+		for range exited { // until it is closed
+		}
 		return err
 	}
 	ready()
@@ -110,15 +111,19 @@ func (c *Child) Signal(signal os.Signal) error {
 }
 
 func (c *Child) startAgain(ctx context.Context, death error) (<-chan error, error) {
-	how := "by itself"
-	if death != nil {
-		how = death.Error()
-	}
 	exited, err := c.start(ctx)
 	if err == nil && c.Told != nil {
-		c.Told(fmt.Sprintf("%s ended (%s), started again as PID %d", c.Name, how, c.PID()))
+		c.Told(fmt.Sprintf("%s ended (%s), started again as PID %d", c.Name, ending(death), c.PID()))
 	}
 	return exited, err
+}
+
+// ending says how a process ended.
+func ending(death error) string {
+	if death == nil {
+		return "by itself"
+	}
+	return death.Error()
 }
 
 // start runs the program; what it ended with comes on the channel, which is then closed.
@@ -168,7 +173,7 @@ func (c *Child) probe(ctx context.Context, exited <-chan error) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%s ended before it served (%v); the end of %s:\n%s", c.Name, death, c.LogFile, tail(c.LogFile))
+			return fmt.Errorf("%s ended before it served (%s); the end of %s:\n%s", c.Name, ending(death), c.LogFile, tail(c.LogFile))
 		case <-limit.Done():
 			if ctx.Err() != nil {
 				return ctx.Err()

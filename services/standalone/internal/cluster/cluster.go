@@ -169,7 +169,8 @@ func (c *Cluster) planServices(ctx context.Context) error {
 		pods, ends group
 	)
 	for i := range c.config.Rooms {
-		rooms, err := c.service(ctx, "rooms", fmt.Sprintf("rooms-%d", i+1), redis, authURL, "PARLEY_ROOMS_DATABASE="+c.Postgres.URL(roomsDatabase))
+		var rooms service
+		rooms, err = c.service(ctx, "rooms", fmt.Sprintf("rooms-%d", i+1), redis, authURL, "PARLEY_ROOMS_DATABASE="+c.Postgres.URL(roomsDatabase))
 		if err != nil {
 			return err
 		}
@@ -178,7 +179,8 @@ func (c *Cluster) planServices(ctx context.Context) error {
 		roomsURLs = append(roomsURLs, "http://"+rooms.internal)
 	}
 	for i := range c.config.Edges {
-		edge, err := c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
+		var edge service
+		edge, err = c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
 		if err != nil {
 			return err
 		}

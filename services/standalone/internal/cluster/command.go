@@ -68,7 +68,7 @@ func SettingsFrom(r *env.Reader) Settings {
 
 func (c *Command) runCluster(ctx context.Context) (err error) {
 	settings := SettingsFrom(c.Env)
-	if err := c.Env.Err(); err != nil {
+	if err = c.Env.Err(); err != nil {
 		return err
 	}
 	dir, err := datadir.Open(settings.Data)
@@ -98,8 +98,8 @@ func (c *Command) runCluster(ctx context.Context) (err error) {
 	err = lifecycle.Run(ctx, func() {
 		_ = cluster.Table(c.Out)
 		c.say("\nParley runs on " + cluster.URL + "\n" + admin.Hint() + "\nCtrl-C stops all of it.")
-		if err := admin.Done(); err != nil {
-			log.ErrorContext(ctx, "could not note the first start", slog.Any("error", err))
+		if failure := admin.Done(); failure != nil {
+			log.ErrorContext(ctx, "could not note the first start", slog.Any("error", failure))
 		}
 	}, parts...)
 	c.say("stopped")

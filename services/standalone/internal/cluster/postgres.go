@@ -51,8 +51,8 @@ func (p Postgres) Child(ctx context.Context) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(p.Folder, "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
-		if err := p.initialise(ctx, bin, sys); err != nil {
+	if _, err = os.Stat(filepath.Join(p.Folder, "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
+		if err = p.initialise(ctx, bin, sys); err != nil {
 			return nil, err
 		}
 	}
@@ -86,8 +86,8 @@ func (p Postgres) initialise(ctx context.Context, bin string, sys *syscall.SysPr
 			}
 		}
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", p.Folder, "-U", superuser, "--pwfile", password,
-		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions") //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", p.Folder, "-U", superuser, "--pwfile", password, //nolint:gosec // our own arguments
+		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions")
 	if p.Throwaway {
 		cmd.Args = append(cmd.Args, "--no-sync")
 	}

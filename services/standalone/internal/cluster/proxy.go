@@ -33,11 +33,11 @@ func (p *Proxy) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("proxy: %w", err)
 	case <-ctx.Done():
 	}
-	err := server.Close()
+	closed := server.Close()
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("proxy: %w", err)
 	}
-	return err
+	return closed
 }
 
 func (p *Proxy) handler() http.Handler {

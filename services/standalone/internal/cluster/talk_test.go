@@ -169,10 +169,10 @@ func startTalk(t *testing.T, url string, cut *cutter, random *rand.Rand) *talk {
 			}
 		})
 		joining.Go(func() {
-			ctx, cancel := context.WithTimeout(socketContext, 30*time.Second)
+			limit, cancel := context.WithTimeout(socketContext, 30*time.Second)
 			defer cancel()
 			for _, room := range c.rooms {
-				if err := c.socket.Join(ctx, room, client.JoinOptions{}, &view{talker: c, room: room}); err != nil {
+				if err := c.socket.Join(limit, room, client.JoinOptions{}, &view{talker: c, room: room}); err != nil {
 					k.complain("%s joins %s: %v", c.who, room, err)
 				}
 			}
@@ -180,7 +180,7 @@ func startTalk(t *testing.T, url string, cut *cutter, random *rand.Rand) *talk {
 	}
 	joining.Wait()
 	for _, c := range k.clients {
-		order := rand.New(rand.NewPCG(random.Uint64(), 0)) //nolint:gosec // a test's
+		order := rand.New(rand.NewPCG(random.Uint64(), 0))
 		k.sending.Go(func() { c.talkOn(sendContext, ctx, order) })
 	}
 	return k

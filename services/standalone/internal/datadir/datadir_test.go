@@ -13,10 +13,10 @@ func TestOneProcessHoldsTheFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "another Parley is running") || !strings.Contains(err.Error(), path) {
+	if _, err = Open(path); err == nil || !strings.Contains(err.Error(), "another Parley is running") || !strings.Contains(err.Error(), path) {
 		t.Errorf("second: %v", err)
 	}
-	if err := first.Close(); err != nil {
+	if err = first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again, err := Open(path)
