@@ -144,13 +144,14 @@ func (f *Follower) catchUp(ctx context.Context) error {
 // ask fills what is missing, page by page, and so learns the head.
 func (f *Follower) ask(ctx context.Context) error {
 	for {
-		page, err := f.page(ctx, EventsRequest{After: f.At(), Limit: pageSize})
+		asked := f.At() // the stream may go on while the answer is on its way
+		page, err := f.page(ctx, EventsRequest{After: asked, Limit: pageSize})
 		if err != nil {
 			return err
 		}
 		f.mu.Lock()
-		renamed := page.Log != f.logID || page.Head < f.at
-		forgotten := len(page.Events) > 0 && page.Events[0].Seq > f.at+1
+		renamed := page.Log != f.logID || page.Head < asked
+		forgotten := len(page.Events) > 0 && page.Events[0].Seq > asked+1
 		f.mu.Unlock()
 		if renamed || forgotten { // restored from a backup, or we were away for longer than it goes back: what it says now is all there is
 			f.log.WarnContext(ctx, "the lobby can't be continued; starting anew", slog.String("lobby", f.name), slog.Bool("renamed", renamed))

@@ -47,6 +47,7 @@ type Bells struct {
 	log     *slog.Logger
 	healthy atomic.Bool
 
+	order      sync.Mutex // before mu: held over a change of rooms and the command that tells Redis of it
 	mu         sync.Mutex
 	rooms      map[string]*subscription // by channel
 	connection *redis.PubSub            // nil while there is none
@@ -54,6 +55,7 @@ type Bells struct {
 
 type subscription struct {
 	room      Room
+	users     int           // a room may be opened again before it has been closed
 	confirmed chan struct{} // closed when Redis has confirmed it once
 }
 
@@ -66,44 +68,62 @@ func NewBells(client redis.UniversalClient, hearer Hearer, log *slog.Logger) *Be
 func (b *Bells) Healthy() bool { return b.healthy.Load() }
 
 // Subscribe begins to listen to a room's bell and waits until Redis has confirmed it. An error says
-// that the bell can't be heard for now; it will be as soon as Redis is back.
+// that the bell can't be heard for now; it will be as soon as Redis is back. Each Subscribe wants an
+// Unsubscribe, whatever it returned.
 func (b *Bells) Subscribe(ctx context.Context, room Room) error {
-	channel := room.Key("bell")
-	b.mu.Lock()
-	s, known := b.rooms[channel]
-	if !known {
-		s = &subscription{room: room, confirmed: make(chan struct{})}
-		b.rooms[channel] = s
-	}
-	connection := b.connection
-	b.mu.Unlock()
-
-	if connection == nil || !b.Healthy() {
-		return errors.New("redis is away") //nolint:err113 // only ever logged
-	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	if !known {
-		if err := connection.Subscribe(ctx, channel); err != nil {
-			return fmt.Errorf("subscribe: %w", err)
-		}
+	confirmed, err := b.subscribe(ctx, room)
+	if err != nil {
+		return err
 	}
 	select {
-	case <-s.confirmed:
+	case <-confirmed:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("subscribe: %w", ctx.Err())
 	}
 }
 
-// Unsubscribe ends listening to a room's bell.
+func (b *Bells) subscribe(ctx context.Context, room Room) (confirmed chan struct{}, err error) {
+	channel := room.Key("bell")
+	b.order.Lock()
+	defer b.order.Unlock()
+	b.mu.Lock()
+	s := b.rooms[channel]
+	if s == nil {
+		s = &subscription{room: room, confirmed: make(chan struct{})}
+		b.rooms[channel] = s
+	}
+	s.users++
+	first, connection := s.users == 1, b.connection
+	b.mu.Unlock()
+	if connection == nil || !b.Healthy() {
+		return nil, errors.New("redis is away") //nolint:err113 // only ever logged
+	}
+	if first {
+		if err := connection.Subscribe(ctx, channel); err != nil {
+			return nil, fmt.Errorf("subscribe: %w", err)
+		}
+	}
+	return s.confirmed, nil
+}
+
+// Unsubscribe takes back one Subscribe; with the last of a room its bell is not heard any more.
 func (b *Bells) Unsubscribe(ctx context.Context, room Room) {
 	channel := room.Key("bell")
+	b.order.Lock()
+	defer b.order.Unlock()
 	b.mu.Lock()
-	delete(b.rooms, channel)
-	connection := b.connection
+	s, connection := b.rooms[channel], b.connection
+	last := s != nil && s.users == 1
+	if last {
+		delete(b.rooms, channel)
+	} else if s != nil {
+		s.users--
+	}
 	b.mu.Unlock()
-	if connection != nil && b.Healthy() {
+	if last && connection != nil && b.Healthy() {
 		_ = connection.Unsubscribe(ctx, channel) // a broken connection is renewed without it
 	}
 }
@@ -174,14 +194,16 @@ func (b *Bells) listen(ctx context.Context) (heard bool, err error) {
 
 // attach makes connection the one that Subscribe uses, and subscribes what was subscribed before.
 func (b *Bells) attach(ctx context.Context, connection *redis.PubSub) error {
+	b.order.Lock()
+	defer b.order.Unlock()
 	b.mu.Lock()
 	b.connection = connection
 	channels := make([]string, 0, len(b.rooms))
 	for channel := range b.rooms {
 		channels = append(channels, channel)
 	}
-	b.mu.Unlock()
 	b.healthy.Store(true)
+	b.mu.Unlock()
 	const batch = 512
 	for len(channels) > 0 {
 		n := min(batch, len(channels))

@@ -32,7 +32,8 @@ func NewReader(client redis.UniversalClient) *Reader { return &Reader{client} }
 
 // Read returns what the streams hold beyond each position, by room, in the order of seqs, in one
 // round trip that never waits for more. A run may have holes, and ends before an entry that is not
-// carried: the caller fills both from the log. Rooms without news are absent.
+// carried, or is empty because that comes first: the caller fills both from the log. Rooms without news
+// are absent.
 func (r *Reader) Read(ctx context.Context, positions []Position) (map[Room][]roomsapi.Entry, error) {
 	if len(positions) == 0 {
 		return nil, nil //nolint:nilnil // nothing asked, nothing read
@@ -55,9 +56,7 @@ func (r *Reader) Read(ctx context.Context, positions []Position) (map[Room][]roo
 	}
 	news := make(map[Room][]roomsapi.Entry, len(streams))
 	for _, s := range streams {
-		if entries := decodeRun(s.Messages); len(entries) > 0 {
-			news[rooms[s.Stream]] = entries
-		}
+		news[rooms[s.Stream]] = decodeRun(s.Messages)
 	}
 	return news, nil
 }

@@ -45,40 +45,52 @@ func NewClient(urls []string, credential string, dial Dial) *Client {
 // Pods is how many pods there are to choose from.
 func (c *Client) Pods() int { return len(c.urls) }
 
+// tryFor bounds one try of a call that may be made again elsewhere: a pod that hangs must leave time for
+// the others.
+const tryFor = time.Second
+
 // Post sends request as JSON to path and reads the answer, for calls that may safely be made twice:
-// what one pod can't answer, the next is asked. An error of the service comes back as the chat.Error
-// that it was; a service out of reach is CodeUnavailable.
+// what one pod can't answer, or not now, the next is asked. An error of the service comes back as the
+// chat.Error that it was; a service out of reach is CodeUnavailable.
 func (c *Client) Post(ctx context.Context, path string, request, answer any) error {
-	return c.try(ctx, int(c.current.Load()), path, request, answer, func(error) bool { return ctx.Err() == nil })
+	return c.try(ctx, int(c.current.Load()), path, request, answer, len(c.urls) > 1, func(err error) bool {
+		refused, answered := errors.AsType[*chat.Error](err)
+		return ctx.Err() == nil && (!answered || refused.Code == chat.CodeUnavailable)
+	})
 }
 
 // PostOnce sends request to one pod, by number, or to the next one if that can't be connected to.
 // What was sent is never sent again: CodeUnavailable then means that nobody can tell whether the
 // call was carried out.
 func (c *Client) PostOnce(ctx context.Context, pod int, path string, request, answer any) error {
-	return c.try(ctx, pod, path, request, answer, notSent)
+	return c.try(ctx, pod, path, request, answer, false, notSent)
 }
 
-func (c *Client) try(ctx context.Context, pod int, path string, request, answer any, again func(error) bool) error {
+func (c *Client) try(ctx context.Context, pod int, path string, request, answer any, bounded bool, again func(error) bool) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return fmt.Errorf("encode the call of %s: %w", path, err)
 	}
 	for n := range c.urls {
 		at := (pod + n) % len(c.urls)
-		err = c.post(ctx, c.urls[at]+path, body, answer)
-		if _, answered := errors.AsType[*chat.Error](err); err == nil || answered {
-			return err
-		}
-		if !again(err) {
+		err = c.post(ctx, c.urls[at]+path, body, answer, bounded && n < len(c.urls)-1)
+		if err == nil || !again(err) {
 			break
 		}
 		c.current.Store(uint32((at + 1) % len(c.urls))) //nolint:gosec // a handful of pods
 	}
+	if _, answered := errors.AsType[*chat.Error](err); err == nil || answered {
+		return err
+	}
 	return fmt.Errorf("%w (%w)", chat.Errorf(chat.CodeUnavailable, "a part of Parley can't be reached just now"), err)
 }
 
-func (c *Client) post(ctx context.Context, url string, body []byte, answer any) error {
+func (c *Client) post(ctx context.Context, url string, body []byte, answer any, bounded bool) error {
+	if bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, tryFor)
+		defer cancel()
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("call %s: %w", url, err)

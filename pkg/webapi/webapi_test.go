@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -228,5 +229,23 @@ func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
 	err := NewClient([]string{good.URL}, "x", nil).Post(t.Context(), "/refuse", nil, &answer)
 	if e := chat.Public(err); e.Code != chat.CodeConflict || e.Details["floor"] != 3.0 {
 		t.Error(err)
+	}
+}
+
+func TestAPodThatHangsLeavesTimeForTheNext(t *testing.T) {
+	release := make(chan struct{})
+	hung := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hung.Close()
+	defer close(release)
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	defer good.Close()
+	c := NewClient([]string{hung.URL, good.URL}, "x", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	for try := range 3 { // the second is not sent to the one that hangs
+		began := time.Now()
+		if err := c.Post(ctx, "/", nil, &struct{}{}); err != nil || try > 0 && time.Since(began) > tryFor/2 {
+			t.Fatal(try, err, time.Since(began))
+		}
 	}
 }

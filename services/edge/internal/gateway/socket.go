@@ -57,7 +57,7 @@ func (g *Gateway) serve(conn *websocket.Conn) {
 	conn.SetPongHandler(func(string) error { s.Heard(); return nil })
 	conn.SetCloseHandler(func(int, string) error { s.Close(wire.CloseNormal); return nil })
 	if caller, ok := conn.Locals(callerLocal).(webapi.Caller); ok {
-		s.Greet(caller.Claims, caller.Token)
+		s.Greet(ctx, caller.Claims, caller.Token)
 	}
 	if g.isDraining() { // the drain may have looked before the session was there
 		s.Close(wire.CloseDrained)

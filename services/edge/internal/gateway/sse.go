@@ -54,6 +54,7 @@ func (g *Gateway) stream(c *fiber.Ctx) error {
 			}
 			return err
 		}
+		f.log = f.room.Key.Log // a log renewed under the stream is told
 	}
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set("X-Accel-Buffering", "no")
@@ -167,12 +168,11 @@ func (s *eventStream) mend(ctx context.Context, i int, err error) bool {
 	f := s.followers[i]
 	switch chat.CodeOf(err) { //nolint:exhaustive // what is not named here ends the stream
 	case chat.CodeConflict: // the cursor can't be continued: said, never hidden
-		f.log = ""
 		snapshot, refused := f.snapshot(ctx)
 		if refused != nil {
 			return chat.CodeOf(refused) == chat.CodeUnavailable
 		}
-		f.after = snapshot.Cursor
+		f.after, f.log = snapshot.Cursor, snapshot.Info.Log
 		s.data(wire.Joined{Type: "joined", Room: snapshot.Info, Cursor: snapshot.Cursor, Messages: snapshot.Messages, HasMore: snapshot.HasMore})
 		return true
 	case chat.CodeNotFound:

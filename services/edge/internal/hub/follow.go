@@ -13,7 +13,7 @@ import (
 // CodeUnavailable that access must be asked for again.
 func (h *Hub) Since(ctx context.Context, room *Room, class string, after chat.Seq, log chat.LogID) ([]json.RawMessage, chat.Seq, error) {
 	if h.Held() {
-		return nil, after, errHeld()
+		return nil, after, ErrHeld()
 	}
 	events, head, ok, err := room.Since(after, class)
 	if err != nil {
@@ -36,13 +36,16 @@ func (h *Hub) Since(ctx context.Context, room *Room, class string, after chat.Se
 	if ok && length(events) <= maxReplayBytes {
 		return events, after + chat.Seq(len(events)), nil
 	}
-	page, err := h.log.Entries(ctx, room.ID, after, MaxReplay, maxReplayBytes)
+	page, err := h.readOlder(ctx, room, after, nil)
 	if err != nil {
 		return nil, after, err
 	}
-	events = make([]json.RawMessage, 0, len(page.Entries))
-	for i := range page.Entries {
-		events = append(events, page.Entries[i].Event)
+	if _, _, _, err = room.Since(head, class); err != nil { // access may have gone meanwhile
+		return nil, after, err
+	}
+	events = make([]json.RawMessage, 0, len(page))
+	for i := range page {
+		events = append(events, page[i].Event)
 	}
 	return events, after + chat.Seq(len(events)), nil
 }

@@ -34,6 +34,7 @@ type Log interface {
 type Bell interface {
 	// Subscribe returns when the bell is certain to be heard, or soon with an error when it can't be.
 	Subscribe(ctx context.Context, room stream.Room) error
+	// Unsubscribe takes back one Subscribe, whatever that returned.
 	Unsubscribe(ctx context.Context, room stream.Room)
 }
 
@@ -148,7 +149,7 @@ func (h *Hub) HandleRoom(ctx context.Context, event lobby.Event, refused func(Me
 	if room != nil {
 		room.update(event.Seq, event.Room, gone, refused)
 		if gone {
-			h.bell.Unsubscribe(ctx, room.Key)
+			room.hushBell(ctx, h.bell)
 		}
 	}
 	return room
@@ -161,7 +162,7 @@ func (h *Hub) Close(ctx context.Context, room *Room) []Member {
 		h.forget(room)
 	}
 	h.mu.Unlock()
-	h.bell.Unsubscribe(ctx, room.Key)
+	room.hushBell(ctx, h.bell)
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	room.gone = true
@@ -199,7 +200,7 @@ func (h *Hub) Run(ctx context.Context, ready func()) error {
 			return nil
 		case <-ticker.C:
 			for _, r := range h.closeIdle(time.Now()) {
-				h.bell.Unsubscribe(ctx, r.Key)
+				r.hushBell(ctx, h.bell)
 			}
 		}
 	}

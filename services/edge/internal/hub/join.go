@@ -25,7 +25,7 @@ type Join struct {
 // confirmation makes the tailer look), then admit.
 func (h *Hub) Open(ctx context.Context, tenant chat.TenantID, access roomsapi.Access) (*Room, error) {
 	if h.Held() {
-		return nil, errHeld()
+		return nil, ErrHeld()
 	}
 	h.mu.Lock()
 	room := h.rooms[access.ID]
@@ -71,7 +71,7 @@ func (h *Hub) Release(room *Room) {
 func (h *Hub) open(ctx context.Context, room *Room) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := h.bell.Subscribe(ctx, room.Key); err != nil { // heads and ranges do without it
+	if err := room.hearBell(ctx, h.bell); err != nil { // heads and ranges do without it
 		h.logger.DebugContext(ctx, "a room opens without its bell", "error", err)
 	}
 	tail, err := h.log.Tail(ctx, room.ID, MaxTailEntries, MaxTailBytes)
@@ -84,7 +84,7 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 			h.forget(room)
 		}
 		h.mu.Unlock()
-		h.bell.Unsubscribe(ctx, room.Key)
+		room.hushBell(ctx, h.bell)
 		room.openErr = err
 		close(room.opened)
 		return
@@ -113,7 +113,7 @@ func (h *Hub) Join(ctx context.Context, room *Room, m Member, class string, lobb
 	source := "memory"
 	for {
 		if h.Held() {
-			return errHeld()
+			return ErrHeld()
 		}
 		met, err := room.admit(m, class, j, older, func(s Snapshot) {
 			if j.After != nil && !s.Recovered {
@@ -150,6 +150,7 @@ func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older [
 	if len(page.Entries) == 0 || page.Entries[0].Seq != after+1 || page.Log != room.Key.Log {
 		return nil, chat.Errorf(chat.CodeUnavailable, "the room's log is changing, try again")
 	}
+	room.raiseFloor(page.Floor)
 	return append(older, page.Entries...), nil
 }
 
@@ -159,7 +160,7 @@ func (h *Hub) Fill(ctx context.Context, room *Room) error {
 	defer room.fillOnce.Unlock()
 	for {
 		if h.Held() {
-			return errHeld()
+			return ErrHeld()
 		}
 		before := room.Head()
 		page, err := h.log.Entries(ctx, room.ID, before, MaxTailEntries, MaxTailBytes)
@@ -172,6 +173,7 @@ func (h *Hub) Fill(ctx context.Context, room *Room) error {
 		if page.Log != room.Key.Log {
 			return ErrRenewed
 		}
+		room.raiseFloor(page.Floor)
 		after := room.Deliver(page.Entries)
 		h.metrics.filled.Add(float64(after - before))
 		if after >= page.Head || after == before {
@@ -183,6 +185,7 @@ func (h *Hub) Fill(ctx context.Context, room *Room) error {
 // ErrRenewed says that the room's log went back in time and has another name now.
 var ErrRenewed = errors.New("the room has another log")
 
-func errHeld() error {
+// ErrHeld says that delivery is held back: CodeUnavailable.
+func ErrHeld() error {
 	return &chat.Error{Code: chat.CodeUnavailable, Message: "this part of Parley has lost contact, try again", RetryAfter: time.Second}
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
 	"sync"
 	"time"
@@ -17,7 +18,8 @@ type Member interface {
 	// It never blocks: a member that can't take them ends by itself. written is the time from which
 	// the frames' way is measured.
 	Deliver(room *Room, frames []byte, written time.Time)
-	// TakenOut drops the frames of the room that have not gone out yet, and hands over a last one.
+	// TakenOut tells the member that it is not in the room any more: it drops the room's frames that
+	// have not gone out yet. It is handed last ones, nil for none.
 	TakenOut(room *Room, frame []byte)
 	User() chat.User
 }
@@ -33,6 +35,10 @@ type Room struct {
 	opened   chan struct{} // closed when opening has ended
 	openErr  error         // of opening; read after opened
 	fillOnce sync.Mutex    // held by whoever fills
+
+	bellMu  sync.Mutex // before mu
+	hearing bool       // the bell is subscribed
+	hushed  bool       // for good
 
 	mu       sync.Mutex
 	ready    bool // its tail is loaded: entries can be taken in
@@ -78,6 +84,35 @@ func (r *Room) Head() chat.Seq {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.head
+}
+
+// hearBell subscribes the room's bell, unless the room is closed already.
+func (r *Room) hearBell(ctx context.Context, bell Bell) error {
+	r.bellMu.Lock()
+	defer r.bellMu.Unlock()
+	if r.hushed {
+		return errGone
+	}
+	r.hearing = true
+	return bell.Subscribe(ctx, r.Key)
+}
+
+// hushBell takes the subscription back, once, whoever closes the room and however often. Another Room
+// of the same log may be open by then, with a subscription of its own.
+func (r *Room) hushBell(ctx context.Context, bell Bell) {
+	r.bellMu.Lock()
+	defer r.bellMu.Unlock()
+	if r.hearing {
+		bell.Unsubscribe(ctx, r.Key)
+	}
+	r.hearing, r.hushed = false, true
+}
+
+// raiseFloor takes in the floor that the log told of.
+func (r *Room) raiseFloor(floor chat.Seq) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.floor = max(r.floor, floor)
 }
 
 // Ring notes that the log reaches seq, and says how far it is known to reach, and whether the room is
@@ -177,6 +212,9 @@ func (r *Room) admit(m Member, class string, j Join, older []roomsapi.Entry, ans
 		return true, errAskAgain
 	}
 	s := Snapshot{Info: r.infoLocked(), Cursor: r.head}
+	for len(older) > 0 && older[len(older)-1].Seq > r.head { // the log is ahead of us: these are yet to be delivered
+		older = older[:len(older)-1]
+	}
 	if r.resumable(j) && bytesOf(older) <= maxReplayBytes {
 		from := *j.After
 		if len(older) > 0 {
@@ -186,6 +224,7 @@ func (r *Room) admit(m Member, class string, j Join, older []roomsapi.Entry, ans
 		if !ok {
 			return false, nil
 		}
+		r.tail.refresh(r.Slug, older)
 		s.Recovered = true
 		s.Events = make([]json.RawMessage, 0, len(older)+len(newer))
 		for i := range older {
@@ -228,12 +267,12 @@ func length(events []json.RawMessage) int {
 	return total
 }
 
-// Leave takes m out; its frames of the room that have not gone out yet are dropped with the last one.
-func (r *Room) Leave(m Member, last []byte) {
+// Leave takes m out; its frames of the room that have not gone out yet are dropped.
+func (r *Room) Leave(m Member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.members, m)
-	m.TakenOut(r, last)
+	m.TakenOut(r, nil)
 	r.idle = time.Now()
 }
 

@@ -62,6 +62,17 @@ func (t *tail) fold(slug chat.Slug, message chat.Seq, state json.RawMessage) {
 	}
 }
 
+// refresh folds the edits and deletes of the tail into entries from before it: they may have come since
+// those were read.
+func (t *tail) refresh(slug chat.Slug, older []roomsapi.Entry) {
+	before := tail{entries: older}
+	for i := range t.entries {
+		if e := &t.entries[i]; len(e.State) > 0 && len(older) > 0 && e.Message <= older[len(older)-1].Seq {
+			before.fold(slug, e.Message, e.State)
+		}
+	}
+}
+
 // since returns the events after a seq; false if the tail does not reach back that far.
 func (t *tail) since(head, after chat.Seq) ([]json.RawMessage, bool) {
 	missing := int(head - after)

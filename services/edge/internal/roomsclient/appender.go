@@ -39,38 +39,77 @@ func (a *appender) append(ctx context.Context, batch []roomsapi.Append) ([]rooms
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if len(a.unsettled) > 0 && time.Since(a.since) < haunting {
-		if _, err := a.try(ctx, a.unsettled); chat.Unknown(err) {
-			return nil, errors.Join(chat.Errorf(chat.CodeUnavailable, "what was sent before this is not settled yet, try again"), err)
+		if _, a.unsettled = a.try(ctx, a.unsettled); len(a.unsettled) > 0 {
+			return nil, chat.Errorf(chat.CodeUnavailable, "what was sent before this is not settled yet, try again")
 		}
 	}
-	a.unsettled = nil
-	outcomes, err := a.try(ctx, batch)
-	if chat.Unknown(err) {
-		a.unsettled, a.since = batch, time.Now()
-		return nil, errors.Join(chat.Errorf(chat.CodeUnavailable, "no word of whether this was stored: send it again with the same nonce"), err)
-	}
-	return outcomes, err
+	var outcomes []roomsapi.Outcome
+	outcomes, a.unsettled = a.try(ctx, batch)
+	a.since = time.Now()
+	return outcomes, nil
 }
 
-// try sends a batch until its outcome is known or ctx ends.
-func (a *appender) try(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
+// try sends a batch, and again those of its entries whose outcome is unknown, until there are none or
+// ctx ends. It returns an outcome for every entry, and the entries whose outcome is still unknown.
+func (a *appender) try(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, []roomsapi.Append) {
+	outcomes := make([]roomsapi.Outcome, len(batch))
+	open := make([]int, len(batch)) // the entries whose outcome is unknown
+	for i := range open {
+		open[i] = i
+	}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	<-pause.C
 	for tries := 0; ; tries++ {
-		outcomes, err := a.once(ctx, batch)
-		if err == nil || !chat.Unknown(err) {
-			return outcomes, err
+		sent := make([]roomsapi.Append, len(open))
+		for n, i := range open {
+			sent[n] = batch[i]
+		}
+		answers, err := a.once(ctx, sent)
+		still := open[:0]
+		for n, i := range open {
+			if outcomes[i] = answer(answers, n, err); unknown(outcomes[i].Error, tries > 0) {
+				outcomes[i] = roomsapi.Outcome{Error: untold()}
+				still = append(still, i)
+			}
+		}
+		if open = still; len(open) == 0 {
+			return outcomes, nil
 		}
 		a.pod++
 		pause.Reset(time.Duration(min(tries, 4)) * 50 * time.Millisecond)
 		select {
 		case <-ctx.Done():
-			return nil, err
+			unsettled := make([]roomsapi.Append, len(open))
+			for n, i := range open {
+				unsettled[n] = batch[i]
+			}
+			return outcomes, unsettled
 		case <-pause.C:
 			a.client.retries.Inc()
 		}
 	}
+}
+
+// answer is the outcome of entry n of what was sent.
+func answer(answers []roomsapi.Outcome, n int, err error) roomsapi.Outcome {
+	if err != nil {
+		return roomsapi.Outcome{Error: roomsapi.FromError(err)}
+	}
+	return answers[n]
+}
+
+// unknown says whether an entry that was answered with e may be stored, or may yet be. Once it has been
+// tried before, its author's token may have ended since: then that is no word of the try before.
+func unknown(e *roomsapi.Error, again bool) bool {
+	if e == nil {
+		return false
+	}
+	return e.Code == chat.CodeUnavailable || again && e.Code == chat.CodeUnauthenticated
+}
+
+func untold() *roomsapi.Error {
+	return &roomsapi.Error{Code: chat.CodeUnavailable, Message: "no word of whether this was stored: send it again with the same nonce"}
 }
 
 func (a *appender) once(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
@@ -78,13 +117,11 @@ func (a *appender) once(ctx context.Context, batch []roomsapi.Append) ([]roomsap
 	defer cancel()
 	var answer roomsapi.AppendResponse
 	err := a.client.caller.PostOnce(ctx, a.pod, roomsapi.PathAppend, roomsapi.AppendRequest{Entries: batch}, &answer)
+	if chat.CodeOf(err) == chat.CodeInternal { // a pod that broke over it: it may be stored
+		err = errors.Join(chat.Errorf(chat.CodeUnavailable, "the rooms service failed"), err)
+	}
 	if err == nil && len(answer.Outcomes) != len(batch) {
 		err = errShort
-	}
-	for i := range answer.Outcomes {
-		if o := answer.Outcomes[i].Error; err == nil && o != nil && o.Code == chat.CodeUnavailable {
-			err = o.Err() // the database is away or has not said what became of the commit
-		}
 	}
 	return answer.Outcomes, err
 }

@@ -4,7 +4,6 @@ package roomsclient
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,7 +67,7 @@ func (c *Client) Append(a roomsapi.Append, done func(chat.Seq, error)) {
 	})
 }
 
-var errShort = errors.New("the rooms service answered for fewer entries than were sent")
+var errShort = chat.Errorf(chat.CodeUnavailable, "the rooms service answered for fewer entries than were sent")
 
 // Access asks what the bearer of token may do in a room. CodeNotFound is a room that it may not know of.
 func (c *Client) Access(ctx context.Context, token string, slug chat.Slug) (roomsapi.Access, error) {

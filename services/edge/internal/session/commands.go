@@ -97,12 +97,13 @@ func (s *Session) auth(ctx context.Context, c wire.Command) error {
 		return err
 	case authed && (claims.User.ID != before.User.ID || claims.Tenant != before.Tenant):
 		return chat.Errorf(chat.CodeForbidden, "the socket belongs to another user")
+	case authed && roomsapi.Class(claims.User) != roomsapi.Class(before.User):
+		// The rooms that it is in were opened for what the user was before.
+		return chat.Errorf(chat.CodeForbidden, "the user is not what it was: open another socket")
 	case authed:
-		s.mu.Lock()
-		s.claims, s.token = claims, c.Token
-		s.mu.Unlock()
+		s.hold(ctx, claims, c.Token)
 	default:
-		s.Greet(claims, c.Token)
+		s.Greet(ctx, claims, c.Token)
 	}
 	s.reply(wire.Authed{Type: "authed", ID: c.ID, ExpiresAt: chat.At(claims.Expires)})
 	return nil
@@ -127,7 +128,7 @@ func (s *Session) leave(c wire.Command) error {
 	delete(s.rooms, c.Room)
 	s.mu.Unlock()
 	if room != nil {
-		room.Leave(s, nil)
+		room.Leave(s)
 		s.Presence.Exit(room, s.User(), false)
 	}
 	s.reply(wire.Left{Type: "left", ID: c.ID, Room: c.Room})
@@ -193,10 +194,13 @@ func (s *Session) history(ctx context.Context, c wire.Command) error {
 		return chat.Errorf(chat.CodeBadRequest, `"before" can't be negative`)
 	}
 	page, err := s.Rooms.History(ctx, room.ID, c.Before, limit(c.Limit))
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = s.room(c.Room) // it may have been taken out meanwhile
 	}
-	if _, err := s.room(c.Room); err != nil { // taken out meanwhile
+	if err == nil && s.Hub.Held() {
+		err = hub.ErrHeld()
+	}
+	if err != nil {
 		return err
 	}
 	s.reply(wire.History{Type: "history", ID: c.ID, Room: c.Room, Messages: page.Messages, HasMore: page.HasMore})

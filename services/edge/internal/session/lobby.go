@@ -59,7 +59,7 @@ func (l *Lobby) room(ctx context.Context, event lobby.Event) {
 		return farewell(event)
 	})
 	for s := range out {
-		s.Expelled(room)
+		s.Presence.Exit(room, s.User(), false)
 	}
 	for _, s := range l.Registry.All() {
 		if claims, authed := s.Claims(); authed && claims.Tenant == event.Tenant && !out[s] {

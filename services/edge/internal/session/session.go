@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -96,15 +97,24 @@ func New(shared *Shared, conn net.Conn) *Session {
 }
 
 // Greet makes the session that of a verified token and says hello.
-func (s *Session) Greet(claims token.Claims, raw string) {
-	s.mu.Lock()
-	s.claims, s.token, s.authed = claims, raw, true
-	s.mu.Unlock()
+func (s *Session) Greet(ctx context.Context, claims token.Claims, raw string) {
+	s.hold(ctx, claims, raw)
 	s.budget = s.Limiter.take(claims.User.ID)
 	s.reply(wire.Hello{
 		Type: "hello", Session: claims.Session, User: claims.User,
 		HeartbeatMS: s.Limits.Heartbeat.Milliseconds(), Limits: s.Limits.Limits,
 	})
+}
+
+// hold takes a verified token as the one that counts. What voided it since it was verified found no
+// session that held it, so it is looked at once more.
+func (s *Session) hold(ctx context.Context, claims token.Claims, raw string) {
+	s.mu.Lock()
+	s.claims, s.token, s.authed = claims, raw, true
+	s.mu.Unlock()
+	if _, err := s.Verifier.Verify(ctx, raw); chat.CodeOf(err) == chat.CodeUnauthenticated {
+		s.Close(wire.CloseUnauthenticated)
+	}
 }
 
 // User is whose socket it is.
@@ -128,20 +138,14 @@ func (s *Session) Deliver(room *hub.Room, content []byte, written time.Time) {
 
 // TakenOut implements hub.Member.
 func (s *Session) TakenOut(room *hub.Room, frame []byte) {
+	s.mu.Lock()
+	if s.rooms[room.Slug] == room {
+		delete(s.rooms, room.Slug)
+	}
+	s.mu.Unlock()
 	s.outbox.Drop(room)
 	if frame != nil {
 		s.outbox.Add(nil, frame, time.Time{})
-	}
-}
-
-// Expelled forgets a room that the hub has taken the session out of.
-func (s *Session) Expelled(room *hub.Room) {
-	s.mu.Lock()
-	_, was := s.rooms[room.Slug]
-	delete(s.rooms, room.Slug)
-	s.mu.Unlock()
-	if was {
-		s.Presence.Exit(room, s.User(), false)
 	}
 }
 
@@ -200,9 +204,11 @@ func (s *Session) reply(frame any) {
 
 // appendFrame appends one of wire's structs as a text frame.
 func appendFrame(dst []byte, frame any) []byte {
-	payload, err := json.Marshal(frame)
-	if err != nil {
+	var payload bytes.Buffer
+	encoder := json.NewEncoder(&payload)
+	encoder.SetEscapeHTML(false) // would make a message six times as long as it was counted
+	if err := encoder.Encode(frame); err != nil {
 		panic(err) // wire's structs hold nothing that JSON can't
 	}
-	return wire.AppendText(dst, payload)
+	return wire.AppendText(dst, bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
 }

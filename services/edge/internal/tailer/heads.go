@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
 
 // Heads tells how far logs reach: roomsclient.Client.
@@ -29,6 +30,9 @@ const (
 	// headsCover is how far back the heads reach, with a margin; who has not asked for longer looks at
 	// every room.
 	headsCover = 25 * time.Second
+	// renewPause is between two renewals: what is broken may not be our connection but that of a pod of
+	// rooms, and each renewal costs the rooms whose bells do ring.
+	renewPause = 10 * time.Second
 )
 
 // followHeads asks once a second, always, until ctx ends.
@@ -48,7 +52,11 @@ func (t *Tailer) followHeads(ctx context.Context) {
 			failed = err != nil
 			t.log.WarnContext(ctx, "the rooms service answers or not", slog.Bool("answers", !failed), slog.Any("error", err))
 		}
-		if err != nil || t.rooms.Held() {
+		if t.rooms.Held() {
+			continue
+		}
+		t.tryAgain(ctx)
+		if err != nil {
 			continue
 		}
 		if now.Sub(last) > headsCover {
@@ -58,6 +66,19 @@ func (t *Tailer) followHeads(ctx context.Context) {
 		}
 		last = now
 		t.compare(ctx, heads)
+	}
+}
+
+// tryAgain fills the rooms that could not be filled.
+func (t *Tailer) tryAgain(ctx context.Context) {
+	t.mu.Lock()
+	unfit := t.unfit
+	t.unfit = map[*hub.Room]struct{}{}
+	t.mu.Unlock()
+	for room := range unfit {
+		if t.rooms.ByID(room.ID) == room {
+			t.fill(ctx, room)
+		}
 	}
 }
 
@@ -76,9 +97,11 @@ func (t *Tailer) compare(ctx context.Context, heads []roomsapi.Head) {
 			continue
 		}
 		deaf = deaf || healthy && rung < h.Head
+		room.Ring(h.Head)
 		t.fill(ctx, room)
 	}
-	if deaf {
+	if deaf && time.Since(t.renewed) > renewPause {
+		t.renewed = time.Now()
 		t.log.WarnContext(ctx, "entries came of which no bell told; renewing the connection")
 		t.bells.Renew()
 	}

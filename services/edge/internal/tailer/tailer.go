@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -50,9 +51,12 @@ type Tailer struct {
 	failed  prometheus.Counter
 	missing prometheus.Counter
 
+	renewed time.Time // of followHeads alone
+
 	mu      sync.Mutex
 	dirty   map[*hub.Room]struct{} // to be read from the stream
 	filling map[*hub.Room]bool     // out of the round until filled; true: rang meanwhile
+	unfit   map[*hub.Room]struct{} // could not be filled: tried again once a second, whatever the heads say
 	wake    chan struct{}
 	slots   chan struct{}
 	filled  sync.WaitGroup
@@ -65,7 +69,7 @@ func New(streams Streams, rooms Rooms, heads Heads, log *slog.Logger, registry p
 		streams: streams, rooms: rooms, heads: heads, log: log,
 		failed:  metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_stream_failures_total", Help: "Rounds in which Redis could not be read."}),
 		missing: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_holes_total", Help: "Times that a room's stream lacked entries, which were then filled from the log."}),
-		dirty:   map[*hub.Room]struct{}{}, filling: map[*hub.Room]bool{},
+		dirty:   map[*hub.Room]struct{}{}, filling: map[*hub.Room]bool{}, unfit: map[*hub.Room]struct{}{},
 		wake: make(chan struct{}, 1), slots: make(chan struct{}, fills),
 	}
 }
@@ -143,11 +147,11 @@ func (t *Tailer) round(ctx context.Context) {
 		t.failed.Inc()
 	}
 	for room := range dirty {
-		entries := news[room.Key]
+		entries, found := news[room.Key]
 		head := room.Deliver(entries)
 		_, rung, _ := room.Ring(0)
 		switch {
-		case err != nil || head < rung || len(entries) > 0 && entries[len(entries)-1].Seq > head:
+		case err != nil || head < rung || found && (len(entries) == 0 || entries[len(entries)-1].Seq > head):
 			t.fill(ctx, room)
 		case len(entries) > 0: // there may be more than one page
 			t.Look(room)
@@ -178,12 +182,14 @@ func (t *Tailer) fill(ctx context.Context, room *hub.Room) {
 		t.mu.Lock()
 		again := t.filling[room]
 		delete(t.filling, room)
+		if err != nil {
+			t.unfit[room] = struct{}{}
+		}
 		t.mu.Unlock()
 		switch {
 		case errors.Is(err, hub.ErrRenewed):
 			t.Renewed(ctx, room)
 		case err != nil:
-			// The next answer of the heads tries again.
 			t.log.DebugContext(ctx, "a room could not be filled", slog.Any("error", err))
 		case again:
 			t.Look(room)

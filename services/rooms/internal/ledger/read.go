@@ -14,7 +14,7 @@ const (
 	maxEntries   = 1000
 	maxBytes     = 4 << 20
 	maxHistory   = 100
-	historyBytes = 1 << 20
+	historyBytes = 256 << 10
 	defaultPage  = 50
 )
 
