@@ -51,12 +51,12 @@ var routes = []route{
 	{"DELETE", "/api/rooms/:slug/messages/:id general 1", "", [4]int{401, 200, 403, 200}},
 	{"DELETE", "/api/rooms/:slug/messages/:id general 999", "", [4]int{401, 404, 404, 404}},
 
-	{"GET", "/api/rooms/:slug/events?wait=0 general", "", [4]int{401, 200, 200, 200}},
-	{"GET", "/api/rooms/:slug/events?wait=0 warroom", "", [4]int{401, 404, 404, 200}},
-	{"GET", "/api/rooms/:slug/events?wait=0 none", "", [4]int{401, 404, 404, 404}},
-	{"GET", "/api/rooms/:slug/events?wait=0&after=999 general", "", [4]int{401, 409, 409, 409}},
-	{"GET", "/sse?room=warroom", "", [4]int{401, 400, 400, 400}},
-	{"GET", "/sse?room=none&after=0", "", [4]int{401, 404, 404, 404}},
+	{"GET", "/api/rooms/:slug/events?wait=0 general", "", [4]int{200, 200, 200, 200}},
+	{"GET", "/api/rooms/:slug/events?wait=0 warroom", "", [4]int{404, 404, 404, 200}},
+	{"GET", "/api/rooms/:slug/events?wait=0 none", "", [4]int{404, 404, 404, 404}},
+	{"GET", "/api/rooms/:slug/events?wait=0&after=999 general", "", [4]int{409, 409, 409, 409}},
+	{"GET", "/sse?room=warroom", "", [4]int{400, 400, 400, 400}},
+	{"GET", "/sse?room=none&after=0", "", [4]int{404, 404, 404, 404}},
 	{"GET", "/ws", "", [4]int{426, 426, 426, 426}},
 
 	{"GET", "/.well-known/jwks.json", "", [4]int{200, 200, 200, 200}},

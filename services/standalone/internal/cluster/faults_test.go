@@ -50,7 +50,7 @@ func TestNothingIsLostWhateverDies(t *testing.T) {
 	faults := c.faults(cut)
 	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	for _, f := range faults {
-		pause(t, faultPause/2+rand.N(faultPause))
+		pause(t, faultPause/2+time.Duration(random.Int64N(int64(faultPause))))
 		t.Logf("%s: %s", time.Now().Format("05.000"), f.name)
 		if err := f.do(t.Context()); err != nil {
 			t.Errorf("%s: %v", f.name, err)
@@ -140,6 +140,7 @@ func (c *running) faults(cut *cutter) []fault {
 		signal(syscall.SIGKILL, "rooms-1"), signal(syscall.SIGKILL, "rooms-2"), signal(syscall.SIGKILL, "rooms-1", "rooms-2"),
 		signal(syscall.SIGTERM, "edge-1"), signal(syscall.SIGTERM, "rooms-2"), signal(syscall.SIGKILL, "auth"),
 		signal(syscall.SIGKILL, "redis"), signal(syscall.SIGTERM, "redis"), signal(syscall.SIGKILL, "redis", "edge-2", "rooms-1"),
+		signal(syscall.SIGQUIT, "postgres"), // a crash: it recovers from its log when it starts
 		freeze("edge-3"), freeze("rooms-1"), freeze("redis"), sockets, sockets, flush, flush,
 	}
 }
