@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -124,11 +125,15 @@ func CheckBody(body string) error {
 		return Errorf(CodeBadRequest, "the message is not valid UTF-8")
 	case strings.ContainsRune(body, 0):
 		return Errorf(CodeBadRequest, "a message holds no NUL")
-	case strings.TrimSpace(body) == "":
+	case !strings.ContainsFunc(body, visible):
 		return Errorf(CodeBadRequest, "the message is empty")
 	}
 	return nil
 }
+
+// visible finds what can be seen of a text: no space, and none of the characters that only steer how
+// others look.
+func visible(r rune) bool { return !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r) }
 
 // CheckNonce refuses a nonce that is missing, too long or not clean text.
 func CheckNonce(nonce string) error {
@@ -144,7 +149,7 @@ func CheckName(what, name string, limit int) error {
 	switch {
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || isBidiControl(r) }):
 		return Errorf(CodeBadRequest, "a %s holds no control characters", what)
-	case strings.TrimSpace(name) == "":
+	case !strings.ContainsFunc(name, visible):
 		return Errorf(CodeBadRequest, "a %s is needed", what)
 	case utf8.RuneCountInString(name) > limit:
 		return Errorf(CodeBadRequest, "a %s has %d characters at most", what, limit)

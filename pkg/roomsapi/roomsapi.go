@@ -67,7 +67,8 @@ type Error struct {
 	Details      map[string]any `json:"details,omitempty"`
 }
 
-// Question asks what the bearer of Token may do in the room Slug.
+// Question asks what the bearer of Token may do in the room Slug; without a token, what nobody in
+// particular may, of the default tenant.
 type Question struct {
 	Token string    `json:"token"`
 	Slug  chat.Slug `json:"slug"`

@@ -91,6 +91,14 @@ func (b Browsers) CheckOrigin(c *fiber.Ctx) error {
 	return nil
 }
 
+// CheckHandshake is CheckOrigin for a WebSocket, with which browsers always send an Origin.
+func (b Browsers) CheckHandshake(c *fiber.Ctx) error {
+	if c.Get(fiber.HeaderOrigin) == "" {
+		return chat.Errorf(chat.CodeForbidden, "a socket with the session cookie needs an Origin")
+	}
+	return b.CheckOrigin(c)
+}
+
 // Caller is who calls, by a verified token.
 type Caller struct {
 	token.Claims

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/recover"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/valyala/fasthttp"
 
 	"github.com/parley-chat/parley/pkg/chat"
 )
@@ -58,7 +60,22 @@ func New(o Options) *fiber.App {
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
 	}, []string{"route", "method", "code"})
 	app.Use(observed(o, seconds), headers, recovered(o.Log))
+	server := app.Server()
+	server.Handler = knownMethods(server.Handler)
 	return app
+}
+
+// knownMethods answers the methods that Fiber does not know, which would otherwise get a bare text.
+func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(c *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+			next(c)
+			return
+		}
+		c.SetStatusCode(fiber.StatusMethodNotAllowed)
+		c.SetContentType(fiber.MIMEApplicationJSON)
+		c.SetBodyString(`{"error":{"code":"bad_request","message":"Method Not Allowed"}}`)
+	}
 }
 
 type clientIPKey struct{}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -84,7 +85,7 @@ func Decode(data []byte, into any) error {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return chat.Errorf(chat.CodeBadRequest, "not a JSON object")
 	}
-	err := json.Unmarshal(data, into)
+	err := json.Unmarshal(exactNames(data), into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return chat.Errorf(chat.CodeBadRequest, "%q can't be a %s", wrong.Field, wrong.Value)
 	}
@@ -92,6 +93,66 @@ func Decode(data []byte, into any) error {
 		return chat.Errorf(chat.CodeBadRequest, "not valid JSON")
 	}
 	return nil
+}
+
+// exactNames returns data without the fields whose names are none of ours by their very form: all of
+// ours are of a-z and _. encoding/json would take "Body" for "body", and whoever reads along by the
+// contract would see another text than we do.
+func exactNames(data []byte) []byte {
+	if !hasOddName(data) {
+		return data
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return data // whoever decodes it says what is wrong
+	}
+	for name := range fields {
+		if strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' }) {
+			delete(fields, name)
+		}
+	}
+	clean, err := json.Marshal(fields)
+	if err != nil {
+		return data
+	}
+	return clean
+}
+
+// hasOddName looks for a name in the outermost object that has another character than a-z and _.
+func hasOddName(data []byte) bool {
+	level, name := 0, false // name: the next string is one
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; c {
+		case '{', '[':
+			level++
+			name = c == '{' && level == 1
+		case '}', ']':
+			level--
+		case ',':
+			name = level == 1
+		case '"':
+			start := i + 1
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			if name && odd(data[start:min(i, len(data))]) {
+				return true
+			}
+			name = false
+		}
+	}
+	return false
+}
+
+func odd(name []byte) bool {
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && c != '_' {
+			return true
+		}
+	}
+	return false
 }
 
 // depth counts how deep brackets nest outside strings.

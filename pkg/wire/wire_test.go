@@ -58,6 +58,22 @@ func TestDecodeCommandTakesGoodInput(t *testing.T) {
 	}
 }
 
+func TestNamesAreTakenExactly(t *testing.T) {
+	for frame, want := range map[string]string{
+		`{"type":"send","body":"real","Body":"shadow"}`:               "real",
+		`{"type":"send","BODY":"shadow","x":["Body","{"],"body":"r"}`: "r",
+		`{"type":"send","\u0062ody":"escaped"}`:                       "escaped",
+		`{"type":"send","body":"a","Key":{"body":"inner"}}`:           "a",
+	} {
+		if c, err := DecodeCommand([]byte(frame)); err != nil || c.Body != want {
+			t.Errorf("%s: %q %v", frame, c.Body, err)
+		}
+	}
+	if _, err := DecodeCommand([]byte(`{"TYPE":"members"}`)); chat.CodeOf(err) != chat.CodeBadRequest {
+		t.Error("TYPE was taken for type")
+	}
+}
+
 func FuzzDecodeCommand(f *testing.F) {
 	f.Add([]byte(`{"type":"send","id":4,"room":"general","body":"hi","nonce":"n"}`))
 	f.Add([]byte(`{"type":"join","after":12,"log":"x"}`))

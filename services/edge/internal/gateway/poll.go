@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 	"github.com/parley-chat/parley/services/edge/internal/session"
@@ -35,11 +36,8 @@ type follower struct {
 
 // poll answers with the events after a cursor as soon as there are any.
 func (g *Gateway) poll(c *fiber.Ctx) error {
-	caller, err := g.auth.SignedIn(c)
+	caller, err := g.reader(c)
 	if err != nil {
-		return err
-	}
-	if err = g.polls.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	after, err := cursor(c.Query("after", "0"))
@@ -75,6 +73,22 @@ func (g *Gateway) poll(c *fiber.Ctx) error {
 	}
 }
 
+// reader finds out who wants to follow, within the limit of new followers. Nobody signed in is a guest
+// without a name.
+func (g *Gateway) reader(c *fiber.Ctx) (*webapi.Caller, error) {
+	caller, err := g.auth.Caller(c)
+	if err != nil {
+		return nil, err
+	}
+	key := webapi.IPKey(webapi.ClientIP(c))
+	if caller == nil {
+		caller = &webapi.Caller{Claims: token.Claims{Tenant: chat.DefaultTenant, User: chat.User{Kind: chat.KindGuest}}}
+	} else {
+		key = string(caller.User.ID)
+	}
+	return caller, g.polls.Allow(key)
+}
+
 func cursor(text string) (chat.Seq, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 || chat.Seq(n) > chat.MaxSeq {
@@ -95,11 +109,13 @@ func waiting(text string) (time.Duration, error) {
 // caller's token and access are looked at each time.
 func (f *follower) next(ctx context.Context) ([]json.RawMessage, error) {
 	g := f.gateway
-	if _, err := g.auth.Verifier.Verify(ctx, f.caller.Token); err != nil {
-		return nil, err
+	var err error
+	if f.caller.Token != "" {
+		if _, err = g.auth.Verifier.Verify(ctx, f.caller.Token); err != nil {
+			return nil, err
+		}
 	}
 	const tries = 4
-	var err error
 	for range tries {
 		if f.room == nil {
 			if err = f.enter(ctx); err != nil && chat.CodeOf(err) != chat.CodeUnavailable {

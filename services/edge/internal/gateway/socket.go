@@ -29,7 +29,7 @@ func (g *Gateway) socket(c *fiber.Ctx) error {
 	}
 	raw, byCookie := g.auth.Token(c)
 	if raw != "" && byCookie {
-		if err := g.auth.Browsers.CheckOrigin(c); err != nil {
+		if err := g.auth.Browsers.CheckHandshake(c); err != nil {
 			return err
 		}
 	}
@@ -53,7 +53,7 @@ func (g *Gateway) serve(conn *websocket.Conn) {
 	defer g.registry.Remove(s)
 	defer s.End()
 
-	conn.SetPingHandler(func(payload string) error { s.Heard(); s.Pong([]byte(payload)); return nil })
+	conn.SetPingHandler(func(payload string) error { s.Pinged([]byte(payload)); return nil })
 	conn.SetPongHandler(func(string) error { s.Heard(); return nil })
 	conn.SetCloseHandler(func(int, string) error { s.Close(wire.CloseNormal); return nil })
 	if caller, ok := conn.Locals(callerLocal).(webapi.Caller); ok {

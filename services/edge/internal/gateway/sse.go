@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,15 +30,12 @@ const (
 // stream sends the events of several rooms as server-sent events: the socket's JSON as data, and now
 // and then the cursors of all rooms as an id, with which the browser comes back.
 func (g *Gateway) stream(c *fiber.Ctx) error {
-	caller, err := g.auth.SignedIn(c)
+	caller, err := g.reader(c)
 	if err != nil {
 		return err
 	}
 	if g.isDraining() {
 		return errDraining()
-	}
-	if err = g.polls.Allow(string(caller.User.ID)); err != nil {
-		return err
 	}
 	watcher := hub.NewWatcher()
 	followers, err := roomsAsked(c)
@@ -79,6 +77,9 @@ func roomsAsked(c *fiber.Ctx) ([]*follower, error) {
 	})
 	if len(slugs) == 0 || len(slugs) > maxStreamRooms || len(slugs) != len(afters) {
 		return nil, chat.Errorf(chat.CodeBadRequest, `1 to %d times "room", and as many "after"`, maxStreamRooms)
+	}
+	if len(slices.Compact(slices.Sorted(slices.Values(slugs)))) != len(slugs) {
+		return nil, chat.Errorf(chat.CodeBadRequest, "a room is asked for twice")
 	}
 	resumed := map[string]string{}
 	for item := range strings.SplitSeq(c.Get("Last-Event-ID"), ",") {

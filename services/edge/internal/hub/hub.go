@@ -28,6 +28,8 @@ type Log interface {
 	Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (roomsapi.Range, error)
 	// Entries returns entries after a seq, oldest first, at least one if there is one.
 	Entries(ctx context.Context, room chat.RoomID, after chat.Seq, limit, bytes int) (roomsapi.Range, error)
+	// History returns messages with ids below before, in their current state, newest first.
+	History(ctx context.Context, room chat.RoomID, before chat.Seq, limit int) (roomsapi.History, error)
 }
 
 // Bell is where a room's news are heard of.

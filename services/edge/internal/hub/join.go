@@ -2,7 +2,9 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -66,6 +68,7 @@ func (h *Hub) Release(room *Room) {
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	room.using--
+	room.idle = time.Now()
 }
 
 func (h *Hub) open(ctx context.Context, room *Room) {
@@ -77,6 +80,11 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	tail, err := h.log.Tail(ctx, room.ID, MaxTailEntries, MaxTailBytes)
 	if err == nil && tail.Log != room.Key.Log {
 		err = chat.Errorf(chat.CodeUnavailable, "the room's log has just been renewed, try again")
+	}
+	var latest roomsapi.History
+	if err == nil {
+		// Up to the tail's head: what is newer is delivered.
+		latest, err = h.log.History(ctx, room.ID, tail.Head+1, MaxNewest)
 	}
 	if err != nil {
 		h.mu.Lock()
@@ -93,10 +101,25 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	for _, e := range tail.Entries {
 		room.tail.add(room.Slug, e)
 	}
+	room.newest = loaded(latest)
 	room.head, room.floor, room.ready = tail.Head, tail.Floor, true
 	room.mu.Unlock()
 	close(room.opened)
 	h.opened(room) // bells may have rung since the tail was read
+}
+
+// loaded makes the newest messages of a page of history, which has the newest first.
+func loaded(page roomsapi.History) (n newest) {
+	for _, message := range slices.Backward(page.Messages) {
+		var named struct {
+			ID chat.Seq `json:"id"`
+		}
+		if json.Unmarshal(message, &named) == nil {
+			n.add(named.ID, message)
+		}
+	}
+	n.more = n.more || page.HasMore
+	return n
 }
 
 // Join makes m a member of the open room and hands it its snapshot through answer, in the same

@@ -44,6 +44,7 @@ type Room struct {
 	ready    bool // its tail is loaded: entries can be taken in
 	info     chat.Room
 	tail     tail
+	newest   newest
 	head     chat.Seq
 	floor    chat.Seq
 	rung     chat.Seq // the highest seq that a bell or a head has told of
@@ -148,7 +149,7 @@ func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 	frames := make([]byte, 0, total)
 	for i := first; i < last; i++ {
 		frames = wire.AppendText(frames, entries[i].Event)
-		r.tail.add(r.Slug, entries[i])
+		r.take(entries[i])
 	}
 	r.head = entries[last-1].Seq
 	written := time.UnixMilli(entries[first].AtMS)
@@ -157,6 +158,20 @@ func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 	}
 	r.stirWatchers()
 	return r.head
+}
+
+// take takes in the entry that is next.
+func (r *Room) take(e roomsapi.Entry) {
+	r.tail.add(r.Slug, e)
+	var event struct {
+		Message json.RawMessage `json:"message"`
+	}
+	switch {
+	case len(e.State) > 0:
+		r.newest.fold(e.Message, e.State)
+	case e.Kind == "message" && json.Unmarshal(e.Event, &event) == nil:
+		r.newest.add(e.Message, event.Message)
+	}
 }
 
 // Broadcast hands a frame that is not of the log to every member but those of the user except.
@@ -236,7 +251,7 @@ func (r *Room) admit(m Member, class string, j Join, older []roomsapi.Entry, ans
 		}
 	}
 	if !s.Recovered {
-		s.Messages, s.HasMore = r.tail.messages(j.Limit, maxReplayBytes, r.floor)
+		s.Messages, s.HasMore = r.newest.page(j.Limit)
 	}
 	if m != nil {
 		r.members[m] = struct{}{}

@@ -85,35 +85,3 @@ func (t *tail) since(head, after chat.Seq) ([]json.RawMessage, bool) {
 	}
 	return events, true
 }
-
-// messages returns the newest messages in their current state, oldest first, within limit and bytes,
-// and whether the log may hold older ones.
-func (t *tail) messages(limit, bytes int, floor chat.Seq) (messages []json.RawMessage, more bool) {
-	first := len(t.entries)
-	for first > 0 && len(messages) < limit {
-		e := &t.entries[first-1]
-		if e.Kind == "message" {
-			var event struct {
-				Message json.RawMessage `json:"message"`
-			}
-			if bytes -= len(e.Event); bytes < 0 || json.Unmarshal(e.Event, &event) != nil {
-				break
-			}
-			messages = append(messages, event.Message)
-		}
-		first--
-	}
-	for i, j := 0, len(messages)-1; i < j; i, j = i+1, j-1 {
-		messages[i], messages[j] = messages[j], messages[i]
-	}
-	for i := range first {
-		more = more || t.entries[i].Kind == "message"
-	}
-	if len(t.entries) > 0 && t.entries[0].Seq > floor {
-		more = true
-	}
-	if messages == nil {
-		messages = []json.RawMessage{}
-	}
-	return messages, more
-}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
 )
@@ -25,6 +26,7 @@ func (r *Room) Unwatch(w *Watcher) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.watchers, w)
+	r.idle = time.Now()
 }
 
 func (r *Room) stirWatchers() {

@@ -33,6 +33,10 @@ func (l emptyLog) Entries(context.Context, chat.RoomID, chat.Seq, int, int) (roo
 	return roomsapi.Range{}, errors.New("not asked here")
 }
 
+func (emptyLog) History(context.Context, chat.RoomID, chat.Seq, int) (roomsapi.History, error) {
+	return roomsapi.History{}, nil
+}
+
 // edge is one edge's presence, with its hub and bells, on a Redis of all.
 type edge struct {
 	*Presence

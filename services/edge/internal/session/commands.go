@@ -90,7 +90,6 @@ func (s *Session) auth(ctx context.Context, c wire.Command) error {
 	before, authed := s.Claims()
 	switch {
 	case err != nil && !authed && chat.CodeOf(err) == chat.CodeUnauthenticated:
-		s.reply(wire.NewError(c.ID, err))
 		s.Close(wire.CloseUnauthenticated)
 		return errLater
 	case err != nil:
@@ -120,9 +119,6 @@ func (s *Session) room(slug chat.Slug) (*hub.Room, error) {
 }
 
 func (s *Session) leave(c wire.Command) error {
-	if !c.Room.Valid() {
-		return errSlug()
-	}
 	s.mu.Lock()
 	room := s.rooms[c.Room]
 	delete(s.rooms, c.Room)

@@ -86,16 +86,18 @@ func (r *Registry) beat(now time.Time, second int, ping []byte) {
 	}
 }
 
-// Drain tells the sessions, in batches spread over spread, to reconnect elsewhere within the rest of
-// it, closes whom that leaves, and returns when all have ended or ctx does.
+// Drain tells the sessions, in batches over the first half of spread, to reconnect elsewhere within
+// the other half, closes whom that leaves, and returns when all have ended or ctx does.
 func (r *Registry) Drain(ctx context.Context, spread time.Duration) {
 	all := r.All()
-	const batches = 20
-	pause := time.NewTicker(max(spread/batches, time.Millisecond))
+	const batches = 10
+	pause := time.NewTicker(max(spread/2/batches, time.Millisecond))
 	defer pause.Stop()
-	for batch := range batches {
-		for _, s := range all[len(all)*batch/batches : len(all)*(batch+1)/batches] {
-			s.reply(wire.Draining{Type: "draining", AfterMS: (spread / 2).Milliseconds()})
+	for batch := range 2 * batches {
+		if batch < batches {
+			for _, s := range all[len(all)*batch/batches : len(all)*(batch+1)/batches] {
+				s.reply(wire.Draining{Type: "draining", AfterMS: (spread / 2).Milliseconds()})
+			}
 		}
 		select {
 		case <-pause.C:

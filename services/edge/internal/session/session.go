@@ -158,8 +158,15 @@ func (s *Session) Close(code wire.CloseCode) { s.outbox.Close(code) }
 // Heard notes a sign of life.
 func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
 
-// Pong answers a ping.
-func (s *Session) Pong(payload []byte) { s.Tell(wire.AppendPong(nil, payload)) }
+// Pinged answers a ping, which counts as a frame of the client.
+func (s *Session) Pinged(payload []byte) {
+	s.Heard()
+	if s.flooding() {
+		s.Close(wire.CloseFlooding)
+		return
+	}
+	s.Tell(wire.AppendPong(nil, payload))
+}
 
 // Beat is called now and then: it ends a session that never showed a token, whose token has expired
 // or that has been silent for two heartbeats, and otherwise pings if it is the session's turn.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
@@ -86,13 +87,17 @@ func (t *Tailer) tryAgain(ctx context.Context) {
 // it and the tailer is at work, or may still come.
 func (t *Tailer) compare(ctx context.Context, heads []roomsapi.Head) {
 	healthy, deaf := t.bells.Healthy(), false
+	before := t.told
+	t.told = make(map[chat.RoomID]chat.Seq, len(heads))
 	for _, h := range heads {
+		t.told[h.Room] = h.Head
 		room := t.rooms.ByID(h.Room)
 		if room == nil {
 			continue
 		}
 		head, rung, open := room.Ring(0)
-		late := time.Duration(h.AgeMS)*time.Millisecond >= lateAfter
+		// A busy room's newest entry is never old: what the last answer told of is.
+		late := time.Duration(h.AgeMS)*time.Millisecond >= lateAfter || head < before[h.Room]
 		if !open || h.Head <= head || healthy && !late {
 			continue
 		}

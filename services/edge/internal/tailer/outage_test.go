@@ -45,6 +45,10 @@ func (o *outage) Entries(_ context.Context, _ chat.RoomID, after chat.Seq, _, _ 
 	return o.page(after)
 }
 
+func (*outage) History(context.Context, chat.RoomID, chat.Seq, int) (roomsapi.History, error) {
+	return roomsapi.History{}, nil
+}
+
 func (o *outage) Heads(context.Context) ([]roomsapi.Head, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

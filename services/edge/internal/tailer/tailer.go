@@ -51,7 +51,8 @@ type Tailer struct {
 	failed  prometheus.Counter
 	missing prometheus.Counter
 
-	renewed time.Time // of followHeads alone
+	renewed time.Time                // of followHeads alone, as is
+	told    map[chat.RoomID]chat.Seq // the heads, by the last answer
 
 	mu      sync.Mutex
 	dirty   map[*hub.Room]struct{} // to be read from the stream

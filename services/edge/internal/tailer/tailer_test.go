@@ -63,6 +63,10 @@ func (w *world) Entries(_ context.Context, _ chat.RoomID, after chat.Seq, _, _ i
 	return roomsapi.Range{Log: w.name, Head: chat.Seq(len(w.log)), Floor: 1, Entries: w.log[min(int(after), len(w.log)):]}, nil
 }
 
+func (*world) History(context.Context, chat.RoomID, chat.Seq, int) (roomsapi.History, error) {
+	return roomsapi.History{}, nil
+}
+
 func (w *world) Heads(context.Context) ([]roomsapi.Head, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -198,6 +202,19 @@ func TestYoungEntriesAreLeftToTheBell(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond)
 	if w.set(func() {}); room.Head() != 0 || w.renewed != 0 {
 		t.Error("filled what a healthy bell was about to bring")
+	}
+}
+
+// A room in which somebody speaks all the time is late too, when no bell brings it.
+func TestABusyRoomIsFilledByTheSecondAnswer(t *testing.T) {
+	w, _, _, room := start(t)
+	w.set(func() { w.age = 0 })
+	for range 30 {
+		w.commit(1, false)
+		time.Sleep(100 * time.Millisecond)
+	}
+	if head := room.Head(); head < 8 {
+		t.Error("after three seconds the room is at", head)
 	}
 }
 

@@ -218,8 +218,8 @@ func TestMessages(t *testing.T) {
 	s.want(403, "bob", "PATCH", messages+"/1", `{"body":"mine"}`)
 	s.want(403, "bob", "DELETE", messages+"/1", "")
 	s.want(404, "gil", "PATCH", messages+"/3", `{"body":"an edit"}`)
-	s.want(400, "gil", "PATCH", messages+"/x", `{"body":"x"}`)
-	s.want(400, "gil", "DELETE", messages+"/-1", "")
+	s.want(404, "gil", "PATCH", messages+"/x", `{"body":"x"}`)
+	s.want(404, "gil", "DELETE", messages+"/-1", "")
 	if deleted := s.want(200, "staff", "DELETE", messages+"/1", ""); deleted["seq"] != 4.0 {
 		t.Error(deleted)
 	}

@@ -95,8 +95,9 @@ func (a *API) deleteMessage(c *fiber.Ctx) error {
 func (a *API) changeMessage(c *fiber.Ctx, body any, fill func(*ledger.Entry)) error {
 	_, seq, err := a.append(c, body, func(e *ledger.Entry) {
 		fill(e)
-		if id, err := strconv.ParseInt(c.Params("id"), 10, 64); err == nil {
-			e.Message = chat.Seq(id) // what is no id stays 0, which the entry's check refuses
+		e.Message = -1 // what is no id names no message
+		if id, err := strconv.ParseInt(c.Params("id"), 10, 64); err == nil && id != 0 {
+			e.Message = chat.Seq(id)
 		}
 	})
 	if err != nil {

@@ -39,11 +39,14 @@ func (e Entry) Check() error {
 	case roomsapi.KindSend:
 		needsNonce = true
 		if e.ReplyTo < 0 || e.ReplyTo > chat.MaxSeq {
-			return chat.Errorf(chat.CodeBadRequest, "reply_to is no message's id")
+			return chat.Errorf(chat.CodeNotFound, "reply_to names no message")
 		}
 	case roomsapi.KindEdit, roomsapi.KindDelete:
-		if e.Message < 1 || e.Message > chat.MaxSeq {
-			return chat.Errorf(chat.CodeBadRequest, "message is no message's id")
+		if e.Message == 0 {
+			return chat.Errorf(chat.CodeBadRequest, "which message?")
+		}
+		if e.Message < 0 || e.Message > chat.MaxSeq {
+			return chat.Errorf(chat.CodeNotFound, "there is no such message")
 		}
 	default:
 		return chat.Errorf(chat.CodeBadRequest, "an append is send, edit or delete")

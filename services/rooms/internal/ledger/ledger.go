@@ -82,8 +82,8 @@ func (l *Ledger) Transact(ctx context.Context, need Need, decide func(*Book) err
 	var book *Book
 	err = l.store.Commit(ctx, need, func(have Have) (Changes, error) {
 		book = open(have, chat.At(l.now()))
-		err := decide(book) // which makes the changes
-		return book.changes, err
+		decided := decide(book) // which makes the changes
+		return book.changes, decided
 	})
 	if err != nil {
 		return l.failed(ctx, err)

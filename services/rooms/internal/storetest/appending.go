@@ -86,7 +86,7 @@ func testChanges(t *testing.T, b Backend) {
 	p := newPod(t, store)
 	r := p.room(t, "one")
 	p.want(t, "[1 2 3]", send(ada, r.ID, "1", "hi"), reply(bob, r.ID, "2", "secret", 1), edit(ada, r.ID, 1, "hello"))
-	p.want(t, "[forbidden forbidden forbidden not_found not_found not_found not_found bad_request bad_request]",
+	p.want(t, "[forbidden forbidden forbidden not_found not_found not_found not_found bad_request not_found]",
 		edit(bob, r.ID, 1, "mine"), edit(staff, r.ID, 1, "mine"), remove(ada, r.ID, 2), edit(ada, r.ID, 3, "an edit"), edit(ada, r.ID, 99, "none"),
 		remove(ada, r.ID, 3), reply(ada, r.ID, "r", "to an edit", 3), edit(ada, r.ID, 0, "x"), remove(ada, r.ID, -1))
 	p.want(t, "[4 not_found 4 5]", remove(staff, r.ID, 2), edit(bob, r.ID, 2, "again"), remove(bob, r.ID, 2), reply(ada, r.ID, "r", "to a deleted one", 2))
@@ -144,7 +144,7 @@ func testRefusals(t *testing.T, b Backend) {
 	p.want(t, "[not_found not_found not_found 1 1 not_found 1 not_found not_found]",
 		send(gil, users.ID, "n", "hi"), send(gil, ours.ID, "n", "hi"), send(ada, ours.ID, "n", "hi"), send(staff, ours.ID, "n", "hi"), send(ada, users.ID, "n", "hi"),
 		send(staff, gone.ID, "n", "hi"), send(gil, open.ID, "n", "hi"), send(staff, 1<<40, "n", "hi"), stranger)
-	p.want(t, "[bad_request bad_request bad_request bad_request too_large bad_request bad_request bad_request]",
+	p.want(t, "[bad_request bad_request bad_request bad_request too_large not_found bad_request bad_request]",
 		send(ada, open.ID, "n", " \n"), send(ada, open.ID, "n", "a\x00b"), send(ada, open.ID, "n", "\xff"), send(ada, open.ID, strings.Repeat("n", 65), "hi"),
 		send(ada, open.ID, "n", strings.Repeat("x", chat.MaxBodyBytes+1)), reply(ada, open.ID, "n", "hi", -1), ledger.Entry{Tenant: tenant, Author: ada, Room: open.ID, Kind: "shout", Nonce: "n", Body: "hi"},
 		withNonce(edit(ada, open.ID, 1, "x"), "a\x00"))

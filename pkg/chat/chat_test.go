@@ -1,0 +1,75 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBodiesThatAreRefused(t *testing.T) {
+	for body, want := range map[string]Code{
+		"hi": "", " x ": "", "👩\u200d👩": "", strings.Repeat("x", MaxBodyBytes): "",
+		"": CodeBadRequest, " \n\t": CodeBadRequest, "\u200b": CodeBadRequest, "\u2060 \u00a0": CodeBadRequest,
+		"a\x00b": CodeBadRequest, "\xff": CodeBadRequest, strings.Repeat("x", MaxBodyBytes+1): CodeTooLarge,
+	} {
+		if got := CodeOf(CheckBody(body)); got != want {
+			t.Errorf("%.20q: %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestNamesThatAreRefused(t *testing.T) {
+	for name, good := range map[string]bool{
+		"Ada": true, "Ada Lovelace": true, "": false, "  ": false, "a\nb": false, "a\u202eb": false, strings.Repeat("ä", 41): false, strings.Repeat("ä", 40): true,
+	} {
+		if err := CheckName("name", name, 40); (err == nil) != good {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestSlugs(t *testing.T) {
+	for slug, good := range map[Slug]bool{"a": true, "a-b-1": true, "": false, "-a": false, "A": false, "a_b": false, "a\n": false, Slug(strings.Repeat("a", 63)): true, Slug(strings.Repeat("a", 64)): false} {
+		if slug.Valid() != good {
+			t.Errorf("%q", slug)
+		}
+	}
+}
+
+func TestWhoSeesARoom(t *testing.T) {
+	user, guest, staff := &User{Kind: KindUser}, &User{Kind: KindGuest}, &User{Kind: KindUser, Staff: true}
+	for name, c := range map[string]struct {
+		room                         Room
+		nobody, guest, user, isStaff bool
+	}{
+		"open":       {Room{AllowGuests: true}, true, true, true, true},
+		"members":    {Room{}, false, false, true, true},
+		"staff only": {Room{StaffOnly: true}, false, false, false, true},
+		"private":    {Room{Private: true, AllowGuests: true}, false, false, false, true}, // until there are members
+	} {
+		got := []bool{c.room.VisibleTo(nil), c.room.VisibleTo(guest), c.room.VisibleTo(user), c.room.VisibleTo(staff)}
+		if want := []bool{c.nobody, c.guest, c.user, c.isStaff}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestErrorsKeepTheirCodeAndNothingElse(t *testing.T) {
+	err := fmt.Errorf("looking: %w", Errorf(CodeNotFound, "gone"))
+	if CodeOf(err) != CodeNotFound || Unknown(err) || CodeOf(nil) != "" {
+		t.Error(err)
+	}
+	if public := Public(errors.New("password is x")); public.Code != CodeInternal || strings.Contains(public.Message, "password") {
+		t.Error(public)
+	}
+}
+
+func TestTimesHaveMilliseconds(t *testing.T) {
+	got, err := json.Marshal(At(time.Date(2026, 1, 2, 3, 4, 5, 6_999_999, time.FixedZone("", 3600))))
+	if err != nil || string(got) != `"2026-01-02T02:04:05.006Z"` {
+		t.Error(string(got), err)
+	}
+}

@@ -1,0 +1,57 @@
+package hub
+
+import (
+	"encoding/json"
+
+	"github.com/parley-chat/parley/pkg/chat"
+)
+
+// MaxNewest is how many messages an edge keeps of a room for those who join without a cursor; a page of
+// them is not longer.
+const MaxNewest = 100
+
+// newest is the newest messages of a room in their current state, oldest first. The tail does not serve
+// for them: a few hundred edits of one message leave no message in it.
+type newest struct {
+	messages []kept
+	bytes    int
+	more     bool // the log holds older ones
+}
+
+type kept struct {
+	id   chat.Seq
+	json json.RawMessage
+}
+
+// add takes in a message that was just sent.
+func (n *newest) add(id chat.Seq, message json.RawMessage) {
+	n.messages = append(n.messages, kept{id, message})
+	n.bytes += len(message)
+	drop := 0
+	for left := len(n.messages); left-drop > 1 && (left-drop > MaxNewest || n.bytes > maxReplayBytes); drop++ {
+		n.bytes -= len(n.messages[drop].json)
+		n.messages[drop].json = nil // the array outlives the slice
+		n.more = true
+	}
+	n.messages = n.messages[drop:]
+}
+
+// fold shows message id as state.
+func (n *newest) fold(id chat.Seq, state json.RawMessage) {
+	for i := len(n.messages) - 1; i >= 0 && n.messages[i].id >= id; i-- {
+		if n.messages[i].id == id {
+			n.bytes += len(state) - len(n.messages[i].json)
+			n.messages[i].json = state
+		}
+	}
+}
+
+// page returns the newest, limit at most, and whether there are older ones.
+func (n *newest) page(limit int) (messages []json.RawMessage, more bool) {
+	from := max(0, len(n.messages)-limit)
+	messages = make([]json.RawMessage, 0, len(n.messages)-from)
+	for _, m := range n.messages[from:] {
+		messages = append(messages, m.json)
+	}
+	return messages, n.more || from > 0
+}
