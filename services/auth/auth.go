@@ -45,7 +45,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and makes the administrator that the
 // configuration names, if there is none yet. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	store, db, err := openStore(ctx, c.Store.Database)
+	kept, db, err := openStore(ctx, c.Store.Database)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			db.Close()
 		}
 	}()
-	s := &Service{config: c, store: store}
-	log, err := store.LobbyLog(ctx)
+	s := &Service{config: c, store: kept}
+	log, err := kept.LobbyLog(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		return nil, err
 	}
 	s.accounts = account.New(account.Options{
-		Store: store, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
+		Store: kept, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
 		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
 	})
 	if c.Admin.Username != "" {
@@ -73,9 +73,9 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			return nil, err
 		}
 	}
-	s.ring = keys.NewRing(store, c.Issuer, c.KeyRotation, d.Log, d.Now)
+	s.ring = keys.NewRing(kept, c.Issuer, c.KeyRotation, d.Log, d.Now)
 	s.sessions = session.New(session.Options{
-		Store: store, Signer: s.ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
+		Store: kept, Signer: s.ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
 		Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
 	})
 	// Without Revocations: here every use of a token looks its session up.
@@ -84,7 +84,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		return nil, err
 	}
 	s.api = httpapi.New(httpapi.Deps{
-		Accounts: s.accounts, Sessions: s.sessions, Verifier: verifier, Keys: s.ring, Lobby: store,
+		Accounts: s.accounts, Sessions: s.sessions, Verifier: verifier, Keys: s.ring, Lobby: kept,
 		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
 		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log,
 	})
@@ -92,7 +92,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		{Name: "auth store", Component: db},
 		{Name: "auth lobby", Component: events},
 		{Name: "auth signing keys", Component: s.ring},
-		{Name: "auth sweeper", Component: &sweeper{sessions: s.sessions, lobby: store, log: d.Log, now: d.Now}},
+		{Name: "auth sweeper", Component: &sweeper{sessions: s.sessions, lobby: kept, log: d.Log, now: d.Now}},
 	}
 	return s, nil
 }

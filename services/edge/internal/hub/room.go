@@ -152,7 +152,10 @@ func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 		r.take(entries[i])
 	}
 	r.head = entries[last-1].Seq
-	written := time.UnixMilli(entries[first].AtMS)
+	var written time.Time
+	if at := entries[first].AtMS; at != 0 {
+		written = time.UnixMilli(at)
+	}
 	for member := range r.members {
 		member.Deliver(r, frames, written)
 	}

@@ -42,7 +42,7 @@ func messageOf(row *Row) message {
 
 // render makes the JSON of an entry, once for all who get it.
 func render(slug chat.Slug, item Item) roomsapi.Entry {
-	entry := roomsapi.Entry{Seq: item.Seq, Kind: item.Kind, Message: item.Message}
+	entry := roomsapi.Entry{Seq: item.Seq, Kind: item.Kind, Message: item.Message, AtMS: item.At.UnixMilli()}
 	e := event{Type: item.Kind, Room: slug, Seq: item.Seq}
 	switch item.Kind {
 	case KindMessage:
