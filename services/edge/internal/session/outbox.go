@@ -137,9 +137,14 @@ func (o *Outbox) Wait() (open bool) {
 	return o.closing == 0
 }
 
-// Join returns when the writer has ended. The connection may not be touched afterwards.
-func (o *Outbox) Join() {
-	o.writers.Wait()
+// End ends the connection, after the goodbye if one has been decided, and returns when the writer has
+// ended. The connection may not be touched afterwards.
+func (o *Outbox) End() {
+	if !o.Closing() {
+		o.Abort()
+	}
+	o.writers.Wait() // a goodbye has little time
+	o.Abort()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, f := range o.waiting {

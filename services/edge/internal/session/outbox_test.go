@@ -36,8 +36,7 @@ func TestFramesGoOutInOrder(t *testing.T) {
 	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
 		t.Error("other bytes came out", err)
 	}
-	o.Abort()
-	o.Join()
+	o.End()
 	if left := testutil.ToFloat64(m.outbox); left != 0 {
 		t.Error("bytes are still counted:", left)
 	}
@@ -56,7 +55,7 @@ func TestASlowReaderIsCutAndTheRestIsFreed(t *testing.T) {
 	if time.Since(start) > time.Second {
 		t.Error("a slow reader made its room wait", time.Since(start))
 	}
-	o.Join() // the writer gives up by itself
+	o.End() // the writer gives up by itself
 	if left := testutil.ToFloat64(m.outbox); left != 0 {
 		t.Error("bytes are still counted:", left)
 	}
@@ -73,8 +72,7 @@ func TestASlowButReadingClientSeesWhyItIsCut(t *testing.T) {
 	if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) {
 		t.Error("the last frame is not the goodbye", err, len(got))
 	}
-	o.Abort()
-	o.Join()
+	o.End()
 }
 
 func TestTheGoodbyeOfOneWhoLostTheRightToListenComesFirst(t *testing.T) {
@@ -89,8 +87,7 @@ func TestTheGoodbyeOfOneWhoLostTheRightToListenComesFirst(t *testing.T) {
 	if bytes.Contains(got, []byte("secret")) || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseUnauthenticated)) {
 		t.Error("secret went out, or no goodbye")
 	}
-	o.Abort()
-	o.Join()
+	o.End()
 }
 
 // waitUntilWriting returns when the writer has taken all that waits.
@@ -120,8 +117,7 @@ func TestTakenOutDropsTheFramesOfThatRoomOnly(t *testing.T) {
 	if bytes.Contains(got, []byte("of a")) || !bytes.Contains(got, []byte("of b")) || !bytes.Contains(got, []byte("answer")) {
 		t.Error("dropped the wrong frames")
 	}
-	o.Abort()
-	o.Join()
+	o.End()
 	if left := testutil.ToFloat64(m.outbox); left != 0 {
 		t.Error("bytes are still counted:", left)
 	}
@@ -141,8 +137,7 @@ func TestCommandsWaitWhileTheOutboxIsOverHalf(t *testing.T) {
 	if !<-passed {
 		t.Error("closed")
 	}
-	o.Abort()
-	o.Join()
+	o.End()
 }
 
 func TestOutboxFromManySides(_ *testing.T) {
@@ -161,8 +156,24 @@ func TestOutboxFromManySides(_ *testing.T) {
 		sides.Go(func() { o.Close(wire.CloseDrained) })
 		sides.Go(func() { o.Drop(&hub.Room{}) })
 		sides.Wait()
-		o.Abort()
-		o.Join()
+		o.End()
 		_ = client.Close()
+	}
+}
+
+// The client says goodbye and its reader returns at once: the answer goes out all the same.
+func TestAGoodbyeIsAnsweredBeforeTheConnectionEnds(t *testing.T) {
+	for range 200 {
+		o, client, _ := outbox(t, 1<<20)
+		got := make(chan []byte, 1)
+		go func() {
+			all, _ := io.ReadAll(client)
+			got <- all
+		}()
+		o.Close(wire.CloseNormal)
+		o.End()
+		if all := <-got; !bytes.Equal(all, wire.AppendClose(nil, wire.CloseNormal)) {
+			t.Fatalf("got %q", all)
+		}
 	}
 }

@@ -198,8 +198,7 @@ func (s *Session) End() {
 	if s.budget != nil {
 		s.Limiter.giveBack(s.budget)
 	}
-	s.outbox.Abort()
-	s.outbox.Join()
+	s.outbox.End()
 	s.Metrics.connections.Dec()
 	s.Metrics.closed.WithLabelValues(strconv.Itoa(int(s.outbox.Code()))).Inc()
 }
