@@ -14,7 +14,7 @@ FUZZTIME ?= 5s
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt install clean
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ fuzz: ## Run every fuzz target for a few seconds (FUZZTIME=5s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' $(MODULES) | sed 's/:func /\t/' | sort -u | \
 	while IFS=$$'\t' read -r file name; do \
 	  echo "fuzz $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done
+
+docs: ## Write docs/configuration.md anew from what the programs read
+	@go test ./services/standalone -run Configuration -count=1 -update
 
 install: ## Install what the tests need and is missing (Debian, as root), or say what it is
 	@.ci/install
