@@ -109,13 +109,15 @@ func (c *running) faults(cut *cutter) []fault {
 			return nil
 		}}
 	}
-	freeze := func(name string) fault {
-		return fault{"freeze " + name, func(ctx context.Context) error {
-			if err := c.signal(ctx, name, syscall.SIGSTOP); err != nil {
-				return err
+	freeze := func(d time.Duration, names ...string) fault {
+		return fault{"freeze " + strings.Join(names, ", "), func(ctx context.Context) error {
+			for _, name := range names {
+				if err := c.signal(ctx, name, syscall.SIGSTOP); err != nil {
+					return err
+				}
+				defer func() { _ = c.signal(ctx, name, syscall.SIGCONT) }()
 			}
-			defer func() { _ = c.signal(ctx, name, syscall.SIGCONT) }()
-			return wait(ctx, 2*time.Second)
+			return wait(ctx, d)
 		}}
 	}
 	sockets := fault{"cut a third of the sockets", func(context.Context) error {
@@ -141,7 +143,9 @@ func (c *running) faults(cut *cutter) []fault {
 		signal(syscall.SIGTERM, "edge-1"), signal(syscall.SIGTERM, "rooms-2"), signal(syscall.SIGKILL, "auth"),
 		signal(syscall.SIGKILL, "redis"), signal(syscall.SIGTERM, "redis"), signal(syscall.SIGKILL, "redis", "edge-2", "rooms-1"),
 		signal(syscall.SIGQUIT, "postgres"), // a crash: it recovers from its log when it starts
-		freeze("edge-3"), freeze("rooms-1"), freeze("redis"), sockets, sockets, flush, flush,
+		freeze(2*time.Second, "edge-3"), freeze(2*time.Second, "rooms-1"), freeze(2*time.Second, "redis"),
+		freeze(5*time.Second, "rooms-1", "rooms-2"), // longer than an edge waits for them: the outcome of what was sent is unknown
+		sockets, sockets, flush, flush,
 	}
 }
 
