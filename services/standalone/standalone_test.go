@@ -109,17 +109,25 @@ func TestCreateSuperuserBesideARunningServer(t *testing.T) {
 	}
 }
 
-// The program itself: what `make run` does, with a browser's connections open, until Ctrl-C.
-func TestTheProgramRunsUntilCtrlC(t *testing.T) {
-	program := os.Getenv("PARLEY_TEST_BIN")
-	if program != "" {
-		program = filepath.Join(program, "standalone")
-	} else {
-		program = filepath.Join(t.TempDir(), "standalone")
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
+// programs is the folder of the programs: make test has built them, else they are built.
+func programs(t *testing.T) string {
+	t.Helper()
+	if folder := os.Getenv("PARLEY_TEST_BIN"); folder != "" {
+		return folder
+	}
+	folder := t.TempDir()
+	for _, path := range []string{"auth/cmd/auth", "rooms/cmd/rooms", "edge/cmd/edge", "web/cmd/web", "standalone/cmd/cluster", "standalone"} {
+		out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, filepath.Base(path)), "github.com/parley-chat/parley/services/"+path).CombinedOutput()
+		if err != nil {
+			t.Fatalf("build %s: %v\n%s", path, err, out)
 		}
 	}
+	return folder
+}
+
+// The program itself: what `make run` does, with a browser's connections open, until Ctrl-C.
+func TestTheProgramRunsUntilCtrlC(t *testing.T) {
+	program := filepath.Join(programs(t), "standalone")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program)

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/client"
+)
+
+// launched is what `make run-cluster` runs, with what its table says.
+type launched struct {
+	server
+
+	addresses map[string]string
+	pids      map[string]int
+	stop      func() error
+}
+
+// launch runs the launcher as make run-cluster does, until the test ends.
+func launch(t *testing.T) *launched {
+	t.Helper()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte(adminPassword+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, filepath.Join(programs(t), "cluster"), "run")
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "PARLEY_LISTEN=127.0.0.1:0", "PARLEY_DATA=" + t.TempDir(),
+		"PARLEY_ADMIN_USER=" + adminName, "PARLEY_ADMIN_PASSWORD_FILE=" + password,
+	}
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l := &launched{addresses: map[string]string{}, pids: map[string]int{}}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() && !strings.Contains(lines.Text(), "Ctrl-C") {
+		if _, at, found := strings.Cut(lines.Text(), "runs on "); found {
+			l.url = at
+		}
+		if row := strings.Fields(lines.Text()); len(row) >= 3 {
+			if pid, err := strconv.Atoi(row[2]); err == nil {
+				l.addresses[row[0]], l.pids[row[0]] = row[1], pid
+			}
+		}
+	}
+	if l.url == "" {
+		t.Fatalf("it did not start: %v; %s", cmd.Wait(), log.String())
+	}
+	l.api = client.NewHTTP(l.url, &http.Client{Timeout: 20 * time.Second})
+	l.stop = func() error {
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			return err
+		}
+		_, _ = io.Copy(io.Discard, stdout)
+		return cmd.Wait()
+	}
+	return l
+}
+
+// What a person sees of a cluster in which an edge and a rooms pod are killed and Redis is emptied in
+// the middle of the talk: every message, once, in order.
+func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
+	c := launch(t)
+	for _, name := range []string{"postgres", "redis", "auth", "rooms-1", "rooms-2", "edge-1", "edge-2", "edge-3", "web", "proxy"} {
+		if c.pids[name] == 0 || c.addresses[name] == "" {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+	if signIn, err := c.api.Login(t.Context(), adminName, adminPassword); err != nil || !signIn.User.Staff {
+		t.Fatal(signIn.User, err)
+	}
+	alice, bob := browse(t, &c.server), browse(t, &c.server)
+	alice.signUp("alice")
+	bob.signUp("bob")
+	alice.open("general")
+	bob.open("general")
+	var said []string
+	both := func(when string) {
+		t.Helper()
+		for _, b := range []*tab{alice, bob} {
+			text := strconv.Itoa(len(said)) + " " + when
+			b.say("general", text)
+			said = append(said, text)
+		}
+		for _, b := range []*tab{alice, bob} {
+			b.shows("general", said[len(said)-1])
+			b.shows("general", said[len(said)-2])
+		}
+	}
+	both("before anything")
+	for _, name := range []string{"edge-1", "rooms-1", "edge-2", "edge-3"} {
+		if err := syscall.Kill(c.pids[name], syscall.SIGKILL); err != nil {
+			t.Fatal(name, err)
+		}
+		both("after " + name)
+	}
+	redis, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", c.addresses["redis"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := redis.Write([]byte("FLUSHALL\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = redis.Close()
+	both("after redis was emptied")
+	for name, b := range map[string]*tab{"alice": alice, "bob": bob} {
+		shown := `[...document.querySelectorAll('[data-open-room="general"] .messages [data-message-id]')]`
+		ids, want := b.text(`JSON.stringify(`+shown+`.map(m => +m.dataset.messageId))`), make([]int, len(said))
+		for i := range want {
+			want[i] = i + 1
+		}
+		if ids != jsonOf(want) {
+			t.Errorf("%s sees messages %s, want %s", name, ids, jsonOf(want))
+		}
+		texts := b.text(`JSON.stringify(` + shown + `.map(m => m.querySelector('.body').textContent).sort((a, b) => parseInt(a) - parseInt(b)))`)
+		if texts != jsonOf(said) { // the two of a round may stand either way round
+			t.Errorf("%s sees %s, want %s", name, texts, jsonOf(said))
+		}
+		b.online()
+		if len(b.errors) > 0 {
+			t.Errorf("%s: uncaught: %v", name, b.errors)
+		}
+	}
+	if err := c.stop(); err != nil {
+		t.Error("Ctrl-C:", err)
+	}
+	for name, pid := range c.pids {
+		if syscall.Kill(pid, 0) == nil {
+			t.Errorf("%s still runs", name)
+		}
+	}
+}
