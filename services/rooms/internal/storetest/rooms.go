@@ -200,9 +200,9 @@ func testLobby(t *testing.T, b Backend) {
 	if page = read(lobby.EventsRequest{Limit: 10, MaxAgeMS: 60_000}); len(page.Events) != 3 {
 		t.Errorf("%+v", page)
 	}
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(600 * time.Millisecond)
 	p.room(t, "two")
-	if page = read(lobby.EventsRequest{Limit: 10, MaxAgeMS: 15}); len(page.Events) != 1 || page.Events[0].Seq != 4 {
+	if page = read(lobby.EventsRequest{Limit: 10, MaxAgeMS: 500}); len(page.Events) != 1 || page.Events[0].Seq != 4 {
 		t.Errorf("%+v", page)
 	}
 	time.Sleep(20 * time.Millisecond)
