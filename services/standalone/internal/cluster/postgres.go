@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -56,6 +57,9 @@ func (p Postgres) Child(ctx context.Context) (*Child, error) {
 			return nil, err
 		}
 	}
+	if err = p.forgetDead(); err != nil {
+		return nil, err
+	}
 	host, port, err := net.SplitHostPort(p.Address)
 	if err != nil {
 		return nil, fmt.Errorf("postgres address: %w", err)
@@ -94,6 +98,25 @@ func (p Postgres) initialise(ctx context.Context, bin string, sys *syscall.SysPr
 	cmd.SysProcAttr, cmd.Env = attached(sys), []string{"LC_ALL=C", "PATH=" + bin + ":/usr/bin:/bin"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// forgetDead removes the mark of a server that was killed and whose remains nobody has collected, as
+// where process 1 is no init: PostgreSQL takes those for a server that runs. We hold the folder.
+func (p Postgres) forgetDead() error {
+	mark := filepath.Join(p.Folder, "postmaster.pid")
+	content, err := os.ReadFile(mark) //nolint:gosec // a file of ours
+	if err != nil {
+		return nil //nolint:nilerr // no mark, or PostgreSQL says what is wrong with it
+	}
+	pid, _, _ := strings.Cut(string(content), "\n")
+	status, err := os.ReadFile(filepath.Join("/proc", filepath.Base(pid), "status"))
+	if err != nil || !strings.Contains(string(status), "\nState:\tZ") {
+		return nil //nolint:nilerr // it runs, or PostgreSQL sees itself that it does not
+	}
+	if err := os.Remove(mark); err != nil {
+		return fmt.Errorf("postgres folder: %w", err)
 	}
 	return nil
 }
