@@ -116,7 +116,7 @@ malformed at once. Secrets may come from a file, named by the variable with ` + 
 The standalone server runs all services in one process on stores of its own: it takes what auth, rooms and edge take, but not
 ` + "`PARLEY_AUTH_DATABASE`, `PARLEY_ROOMS_DATABASE`, `PARLEY_AUTH_URL`, `PARLEY_ROOMS_URL`, `PARLEY_REDIS`" + ` and
 ` + "`PARLEY_SERVICE_CREDENTIAL`" + `, and the drain's defaults are shorter. ` + "`make run-cluster`" + ` passes every variable on to the services
-that it starts, except where they listen and whom they call.
+that it starts, except where they listen, whom they call and where they keep their data.
 
 This file is generated from the code (` + "`go test ./services/standalone -run Configuration -update`" + `).
 

@@ -57,7 +57,7 @@ func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (s
 	own, quick := s.own(data), quickDrain()
 	for _, name := range append(slices.Sorted(maps.Keys(own)), "PARLEY_REDIS") {
 		if value, set := environ(name); set && value != "" {
-			s.refused = append(s.refused, fmt.Sprintf("%s can't be chosen here: the standalone server runs on stores of its own (separate services take it)", name))
+			s.refused = append(s.refused, fmt.Sprintf("%s can't be chosen here: the standalone server has one of its own (separate services take it)", name))
 		}
 	}
 	return func(name string) (string, bool) {
