@@ -254,6 +254,31 @@ func TestAResumeSaysHonestlyWhatItCan(t *testing.T) {
 	}
 }
 
+func TestARunThatOverlapsIsDelivered(t *testing.T) {
+	l := &log{}
+	l.append(3)
+	room := open(t, newHub(l))
+	l.append(3)
+	if head := room.Deliver(l.entries[2:]); head != 6 { // 3 is known
+		t.Error("the head is", head)
+	}
+	if head := room.Deliver(l.entries); head != 6 {
+		t.Error("the head is", head)
+	}
+}
+
+func TestNothingBelowTheFloorIsResumed(t *testing.T) {
+	l := &log{floor: 2900}
+	l.append(3000)
+	h := newHub(l)
+	room := open(t, h)
+	for after, want := range map[chat.Seq]bool{2800: false, 2898: false, 2899: true} {
+		if s := join(t, h, room, &socket{}, &after); s.Recovered != want {
+			t.Error(after, s.Recovered)
+		}
+	}
+}
+
 func TestACursorAboveOurHeadIsCaughtUpWith(t *testing.T) {
 	l := &log{}
 	l.append(5)
