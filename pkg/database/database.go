@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -26,6 +27,7 @@ func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database URL is malformed") //nolint:err113,perfsprint // pgx's own message may repeat the password
 	}
+	config.AfterConnect = durable
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
@@ -35,6 +37,16 @@ func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("reach PostgreSQL at %s:%d: %w", config.ConnConfig.Host, config.ConnConfig.Port, err)
 	}
 	return pool, nil
+}
+
+// durable sees to it that a commit is on disk before it returns, also where the server's default or the
+// role's says otherwise: what is acked is kept. Stricter settings stay.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+	if err != nil {
+		return fmt.Errorf("make commits durable: %w", err)
+	}
+	return nil
 }
 
 // OpenSQLite opens or makes the database file at path. Every commit is on disk before it returns;

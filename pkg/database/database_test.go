@@ -73,3 +73,18 @@ func TestAMalformedURLKeepsItsPasswordToItself(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestCommitsAreDurableWhateverTheDefault(t *testing.T) {
+	base := os.Getenv("PARLEY_TEST_POSTGRES")
+	for asked, want := range map[string]string{"off": "on", "local": "local", "on": "on"} {
+		pool, err := OpenPostgres(t.Context(), base+"&options=-csynchronous_commit%3D"+asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := pool.QueryRow(t.Context(), "SHOW synchronous_commit").Scan(&got); err != nil || got != want {
+			t.Errorf("%s became %s (%v), want %s", asked, got, err, want)
+		}
+		pool.Close()
+	}
+}
