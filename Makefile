@@ -41,7 +41,7 @@ test: install build ## Everything, with the race detector, on real servers start
 lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff); done
-	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run $$(go list -m -f '{{.Dir}}/...')
+	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners $$(go list -m -f '{{.Dir}}/...')
 	@if ! command -v npx >/dev/null; then echo "NOT CHECKED: the types of the JavaScript, since there is no npx (it comes with npm)"; exit 0; fi; \
 	cd services/web/assets && npx --yes --package typescript@5.9.3 tsc --noEmit --allowJs --checkJs --strict --target es2022 \
 	  --module nodenext --moduleResolution nodenext --lib es2022,dom,dom.iterable parley.js app.js
