@@ -103,12 +103,12 @@ type Message struct {
 
 // Limits of what a stranger may send.
 const (
-	MaxBodyBytes           = 16 << 10
-	MaxNonceBytes          = 64
-	MaxRoomName            = 100  // runes
-	MaxRoomDescription     = 1000 // runes
-	MaxUserName            = 40   // runes
-	MaxSeq             Seq = 1<<53 - 1
+	MaxBodyBytes       = 16 << 10
+	MaxNonceBytes      = 64
+	MaxRoomName        = 100       // runes
+	MaxRoomDescription = 1000      // runes
+	MaxUserName        = 40        // runes
+	MaxSeq             = 1<<53 - 1 // of a Seq
 )
 
 var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
