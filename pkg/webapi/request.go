@@ -89,3 +89,13 @@ func within(ip netip.Addr, networks []netip.Prefix) bool {
 	}
 	return false
 }
+
+// IPKey is the part of an address that one subscriber has for itself: an IPv4 address, an IPv6 /64.
+func IPKey(ip netip.Addr) string {
+	if ip.Is6() {
+		if prefix, err := ip.Prefix(64); err == nil {
+			return prefix.Masked().String()
+		}
+	}
+	return ip.String()
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/token"
 )
 
@@ -36,7 +37,7 @@ func app(t *testing.T, log io.Writer) *fiber.App {
 	})
 	a.Get("/panic", func(*fiber.Ctx) error { panic("secret") })
 	a.Get("/bug", func(*fiber.Ctx) error { return errors.New("secret") })
-	a.Get("/busy", func(*fiber.Ctx) error { return TooMany(1500e6) })
+	a.Get("/busy", func(*fiber.Ctx) error { return limit.TooMany(1500e6) })
 	a.Get("/ip", func(c *fiber.Ctx) error { return c.SendString(ClientIP(c).String()) })
 	return a
 }
@@ -182,21 +183,6 @@ func TestInternalListenersWantTheCredential(t *testing.T) {
 		if response, _ := do(t, a, "POST", "/internal/x", "", "Authorization", header); response.StatusCode != want {
 			t.Errorf("%q: %d, want %d", header, response.StatusCode, want)
 		}
-	}
-}
-
-func TestLimiterCountsEachKeyForItself(t *testing.T) {
-	l := NewLimiter(Limit{PerSecond: 0.001, Burst: 2})
-	for i, want := range []chat.Code{"", "", chat.CodeRateLimited, chat.CodeRateLimited} {
-		if err := l.Allow("a"); chat.CodeOf(err) != want {
-			t.Error(i, err)
-		}
-	}
-	if err := l.Allow("b"); err != nil {
-		t.Error(err)
-	}
-	if err := NewLimiter(Limit{}).Allow("a"); err != nil {
-		t.Error("no limit:", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
@@ -56,10 +57,10 @@ func ConfigFrom(r *env.Reader) Config {
 		KeyRotation: KeyRotationFrom(r),
 		BadLogins:   r.Int("PARLEY_LIMIT_BAD_LOGINS", 5, 0, "Wrong passwords for one account from one network before each further one makes the next wait, 1s doubling up to 30s; 0 is no limit."),
 		Limits: httpapi.Limits{
-			Signup:  webapi.LimitFrom(r, "SIGNUP", webapi.Limit{PerSecond: 1, Burst: 60}, "Accounts that one address makes"),
-			Login:   webapi.LimitFrom(r, "LOGIN", webapi.Limit{PerSecond: 5, Burst: 100}, "Tries to sign in from one address"),
-			Guest:   webapi.LimitFrom(r, "GUEST", webapi.Limit{PerSecond: 2, Burst: 100}, "Guests that come from one address"),
-			Refresh: webapi.LimitFrom(r, "REFRESH", webapi.Limit{PerSecond: 20, Burst: 300}, "Renewals of tokens from one address"),
+			Signup:  limit.From(r, "SIGNUP", limit.Rate{PerSecond: 1, Burst: 60}, "Accounts that one address makes"),
+			Login:   limit.From(r, "LOGIN", limit.Rate{PerSecond: 5, Burst: 100}, "Tries to sign in from one address"),
+			Guest:   limit.From(r, "GUEST", limit.Rate{PerSecond: 2, Burst: 100}, "Guests that come from one address"),
+			Refresh: limit.From(r, "REFRESH", limit.Rate{PerSecond: 20, Burst: 300}, "Renewals of tokens from one address"),
 		},
 		Admin: Credentials{
 			Username: r.String("PARLEY_ADMIN_USER", "", "Name of the first administrator, who is made at a start that finds no administrator."),

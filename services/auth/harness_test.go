@@ -23,6 +23,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/webapi"
@@ -274,7 +275,7 @@ func cookieOf(a answer, name string) *http.Cookie {
 func from(ip string) []string { return []string{"X-Forwarded-For", ip} }
 
 func unlimited(c *Config) {
-	c.Limits.Login, c.Limits.Signup, c.Limits.Guest, c.Limits.Refresh = webapi.Limit{}, webapi.Limit{}, webapi.Limit{}, webapi.Limit{}
+	c.Limits.Login, c.Limits.Signup, c.Limits.Guest, c.Limits.Refresh = limit.Rate{}, limit.Rate{}, limit.Rate{}, limit.Rate{}
 }
 
 func each(t *testing.T, test func(s *server)) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/pkg/limit"
 )
 
 func TestSigningIn(t *testing.T) {
@@ -255,7 +255,7 @@ func TestGuessingIsSlowedDownAndOwnersGetIn(t *testing.T) {
 
 func TestAddressesAreLimited(t *testing.T) {
 	s := lite(t, func(c *Config) {
-		one := webapi.Limit{PerSecond: 0.001, Burst: 2}
+		one := limit.Rate{PerSecond: 0.001, Burst: 2}
 		c.Limits.Signup, c.Limits.Login, c.Limits.Guest, c.Limits.Refresh = one, one, one, one
 	})
 	for path, body := range map[string]obj{

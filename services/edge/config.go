@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/gateway"
@@ -21,7 +22,7 @@ type Config struct {
 	Grace               time.Duration
 	Limits              session.Limits
 	Rates               session.Rates
-	Connects, Polls     webapi.Limit
+	Connects, Polls     limit.Rate
 	Presence            bool
 	Drain               gateway.Drain
 }
@@ -48,12 +49,12 @@ func ConfigFrom(r *env.Reader) Config {
 			AuthWithin:  r.Duration("PARLEY_EDGE_AUTH_WITHIN", 5*time.Second, "How long a socket may take to show a token."),
 		},
 		Rates: session.Rates{
-			Sends:  webapi.LimitFrom(r, "SENDS", webapi.Limit{PerSecond: 10, Burst: 50}, "Sends, edits and deletes of one user on one edge"),
-			Joins:  webapi.LimitFrom(r, "JOINS", webapi.Limit{PerSecond: 20, Burst: 200}, "Joins of one user on one edge"),
-			Frames: webapi.LimitFrom(r, "FRAMES", webapi.Limit{PerSecond: 200, Burst: 2000}, "Frames of any kind of one user on one edge, beyond which its sockets are cut,"),
+			Sends:  limit.From(r, "SENDS", limit.Rate{PerSecond: 10, Burst: 50}, "Sends, edits and deletes of one user on one edge"),
+			Joins:  limit.From(r, "JOINS", limit.Rate{PerSecond: 20, Burst: 200}, "Joins of one user on one edge"),
+			Frames: limit.From(r, "FRAMES", limit.Rate{PerSecond: 200, Burst: 2000}, "Frames of any kind of one user on one edge, beyond which its sockets are cut,"),
 		},
-		Connects: webapi.LimitFrom(r, "CONNECTS", webapi.Limit{PerSecond: 100, Burst: 2000}, "Handshakes of one address (IPv6: one /64) on one edge"),
-		Polls:    webapi.LimitFrom(r, "POLLS", webapi.Limit{PerSecond: 20, Burst: 200}, "Long polls and event streams that one user starts on one edge"),
+		Connects: limit.From(r, "CONNECTS", limit.Rate{PerSecond: 100, Burst: 2000}, "Handshakes of one address (IPv6: one /64) on one edge"),
+		Polls:    limit.From(r, "POLLS", limit.Rate{PerSecond: 20, Burst: 200}, "Long polls and event streams that one user starts on one edge"),
 		Presence: r.Bool("PARLEY_PRESENCE", true, "Whether edges tell who is in a room, and who types."),
 		Drain: gateway.Drain{
 			Delay:  r.Duration("PARLEY_DRAIN_DELAY", 5*time.Second, "From SIGTERM until clients are sent elsewhere: the time that others need to notice that this edge is not ready."),

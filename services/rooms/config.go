@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
@@ -19,8 +20,8 @@ type Config struct {
 	Rules      policy.Rules
 	Seed       bool
 	Grace      time.Duration
-	RoomCreate webapi.Limit
-	Sends      webapi.Limit
+	RoomCreate limit.Rate
+	Sends      limit.Rate
 }
 
 // ConfigFrom reads the configuration of the service from the environment.
@@ -38,8 +39,8 @@ func ConfigFrom(r *env.Reader) Config {
 		},
 		Seed:       r.Bool("PARLEY_ROOMS_SEED", true, "Whether an empty database gets the rooms `general` and `staff` at the first start."),
 		Grace:      r.Duration("PARLEY_GRACE", 30*time.Second, "How long a service that can't reach auth or rooms goes on by what it last heard."),
-		RoomCreate: webapi.LimitFrom(r, "ROOM_CREATE", webapi.Limit{PerSecond: 0.1, Burst: 10}, "Rooms that one user makes"),
-		Sends:      webapi.LimitFrom(r, "SENDS_HTTP", webapi.Limit{PerSecond: 10, Burst: 50}, "Messages that one user sends, edits and deletes by HTTP"),
+		RoomCreate: limit.From(r, "ROOM_CREATE", limit.Rate{PerSecond: 0.1, Burst: 10}, "Rooms that one user makes"),
+		Sends:      limit.From(r, "SENDS_HTTP", limit.Rate{PerSecond: 10, Burst: 50}, "Messages that one user sends, edits and deletes by HTTP"),
 	}
 }
 

@@ -20,7 +20,7 @@ var rank = map[string]int{
 	"pkg/chat": 0,
 
 	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/wire": 1,
-	"pkg/stream": 2, "pkg/token": 2,
+	"pkg/limit": 2, "pkg/stream": 2, "pkg/token": 2,
 
 	"pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3,
 
@@ -34,11 +34,11 @@ var rank = map[string]int{
 	"services/rooms/internal/directory": 7,
 	"services/edge/internal/lanes":      5,
 	"services/edge/internal/hub":        6,
+	"services/edge/internal/session":    7,
 	"services/edge/internal/tailer":     7,
 
 	"services/auth/internal/record":      8,
 	"services/*/internal/storetest":      8,
-	"services/edge/internal/session":     8, // its limits are webapi's
 	"services/edge/internal/roomsclient": 8,
 	"services/edge/internal/presence":    8,
 	"services/edge/internal/gateway":     9,

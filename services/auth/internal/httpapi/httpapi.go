@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
@@ -33,7 +34,7 @@ type Lobby interface {
 
 // Limits are for what one address may do.
 type Limits struct {
-	Signup, Login, Guest, Refresh webapi.Limit
+	Signup, Login, Guest, Refresh limit.Rate
 }
 
 // Deps are what the API stands on.
@@ -58,7 +59,7 @@ type API struct {
 	Deps
 
 	authenticator                 *webapi.Authenticator
-	signup, login, guest, refresh *webapi.Limiter
+	signup, login, guest, refresh *limit.Limiter
 }
 
 // New makes the API.
@@ -66,10 +67,10 @@ func New(d Deps) *API {
 	return &API{
 		Deps:          d,
 		authenticator: &webapi.Authenticator{Verifier: live{d.Verifier, d.Sessions}, Browsers: d.Browsers},
-		signup:        webapi.NewLimiter(d.Limits.Signup),
-		login:         webapi.NewLimiter(d.Limits.Login),
-		guest:         webapi.NewLimiter(d.Limits.Guest),
-		refresh:       webapi.NewLimiter(d.Limits.Refresh),
+		signup:        limit.New(d.Limits.Signup),
+		login:         limit.New(d.Limits.Login),
+		guest:         limit.New(d.Limits.Guest),
+		refresh:       limit.New(d.Limits.Refresh),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/session"
@@ -155,7 +156,7 @@ func (a *API) getMe(c *fiber.Ctx) error {
 }
 
 // limited reads the request's body, unless its address asks too often.
-func (a *API) limited(c *fiber.Ctx, limiter *webapi.Limiter, into any) error {
+func (a *API) limited(c *fiber.Ctx, limiter *limit.Limiter, into any) error {
 	if err := limiter.Allow(webapi.IPKey(webapi.ClientIP(c))); err != nil {
 		return err
 	}

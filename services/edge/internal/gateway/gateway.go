@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/session"
@@ -21,8 +22,8 @@ type Gateway struct {
 	shared   *session.Shared
 	registry *session.Registry
 	auth     *webapi.Authenticator
-	connects *webapi.Limiter // by address
-	polls    *webapi.Limiter // by user
+	connects *limit.Limiter // by address
+	polls    *limit.Limiter // by user
 	log      *slog.Logger
 	drain    Drain
 
@@ -39,7 +40,7 @@ type Options struct {
 	Shared          *session.Shared
 	Registry        *session.Registry
 	Authenticator   *webapi.Authenticator
-	Connects, Polls webapi.Limit
+	Connects, Polls limit.Rate
 	Log             *slog.Logger
 	Drain           Drain
 }
@@ -48,7 +49,7 @@ type Options struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		shared: o.Shared, registry: o.Registry, auth: o.Authenticator, log: o.Log, drain: o.Drain,
-		connects: webapi.NewLimiter(o.Connects), polls: webapi.NewLimiter(o.Polls), draining: make(chan struct{}),
+		connects: limit.New(o.Connects), polls: limit.New(o.Polls), draining: make(chan struct{}),
 	}
 	// The origin is checked before, where a cookie speaks for the caller; "*" leaves it to us. Buffers
 	// are small because idle sockets are many; frames are written past them.

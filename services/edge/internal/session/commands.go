@@ -189,7 +189,7 @@ func (s *Session) history(ctx context.Context, c wire.Command) error {
 	if c.Before < 0 {
 		return chat.Errorf(chat.CodeBadRequest, `"before" can't be negative`)
 	}
-	page, err := s.Rooms.History(ctx, room.ID, c.Before, limit(c.Limit))
+	page, err := s.Rooms.History(ctx, room.ID, c.Before, pageSize(c.Limit))
 	if err == nil {
 		_, err = s.room(c.Room) // it may have been taken out meanwhile
 	}
@@ -227,8 +227,8 @@ const (
 	maxPage     = 100
 )
 
-// limit cuts what the client asks for to what is allowed.
-func limit(asked *int) int {
+// pageSize cuts what the client asks for to what is allowed.
+func pageSize(asked *int) int {
 	if asked == nil {
 		return defaultPage
 	}

@@ -44,7 +44,7 @@ func (s *Session) tryJoin(ctx context.Context, c wire.Command) error {
 		return err
 	}
 	defer s.Hub.Release(room)
-	join := hub.Join{After: c.After, Log: c.Log, Limit: limit(c.Limit)}
+	join := hub.Join{After: c.After, Log: c.Log, Limit: pageSize(c.Limit)}
 	_, err = s.room(c.Room)
 	fresh := err != nil
 	if fresh { // before the answer, which names who is there

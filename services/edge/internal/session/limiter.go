@@ -7,14 +7,14 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/pkg/limit"
 )
 
 // Rates are how often a user may do things, all of the user's sockets on one edge together.
 type Rates struct {
-	Sends  webapi.Limit // sends, edits and deletes
-	Joins  webapi.Limit
-	Frames webapi.Limit // of any kind; who goes on beyond it is flooding and cut
+	Sends  limit.Rate // sends, edits and deletes
+	Joins  limit.Rate
+	Frames limit.Rate // of any kind; who goes on beyond it is flooding and cut
 }
 
 // Limiter holds the users' budgets, each for as long as one of its sockets is open, and then until it
@@ -79,7 +79,7 @@ func (b *budget) recovered() bool {
 	return b.sockets == 0 && full(b.sends) && full(b.joins) && full(b.frames)
 }
 
-func bucket(l webapi.Limit) *rate.Limiter {
+func bucket(l limit.Rate) *rate.Limiter {
 	if l.PerSecond == 0 {
 		return rate.NewLimiter(rate.Inf, 0)
 	}
@@ -94,5 +94,5 @@ func allow(b *rate.Limiter) error {
 		return nil
 	}
 	reservation.Cancel()
-	return webapi.TooMany(max(wait, time.Millisecond))
+	return limit.TooMany(max(wait, time.Millisecond))
 }

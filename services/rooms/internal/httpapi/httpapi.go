@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -29,8 +30,8 @@ type Deps struct {
 	Ledger        *ledger.Ledger
 	Authenticator *webapi.Authenticator
 	Credential    string
-	RoomCreate    webapi.Limit
-	Sends         webapi.Limit
+	RoomCreate    limit.Rate
+	Sends         limit.Rate
 	Now           func() time.Time
 }
 
@@ -40,8 +41,8 @@ type API struct {
 	ledger     *ledger.Ledger
 	auth       *webapi.Authenticator
 	credential string
-	creates    *webapi.Limiter
-	sends      *webapi.Limiter
+	creates    *limit.Limiter
+	sends      *limit.Limiter
 	now        func() time.Time
 }
 
@@ -49,7 +50,7 @@ type API struct {
 func New(d Deps) *API {
 	return &API{
 		directory: d.Directory, ledger: d.Ledger, auth: d.Authenticator, credential: d.Credential,
-		creates: webapi.NewLimiter(d.RoomCreate), sends: webapi.NewLimiter(d.Sends), now: d.Now,
+		creates: limit.New(d.RoomCreate), sends: limit.New(d.Sends), now: d.Now,
 	}
 }
 
@@ -105,8 +106,8 @@ func number(c *fiber.Ctx, name string) (int64, error) {
 	return n, nil
 }
 
-// limit reads how many are asked for, 0 if that is not said. What is not allowed is cut, not refused.
-func limit(c *fiber.Ctx) (int, error) {
+// pageSize reads how many are asked for, 0 if that is not said. What is not allowed is cut, not refused.
+func pageSize(c *fiber.Ctx) (int, error) {
 	text := c.Query("limit")
 	if text == "" {
 		return 0, nil

@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
@@ -61,7 +62,7 @@ type server struct {
 	app *fiber.App
 }
 
-func newServer(t testing.TB, sends webapi.Limit) server {
+func newServer(t testing.TB, sends limit.Rate) server {
 	t.Helper()
 	db, err := database.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "rooms.db"))
 	if err != nil {
@@ -138,7 +139,7 @@ func list(answer map[string]any, field string) (objects []map[string]any) {
 }
 
 func TestRooms(t *testing.T) {
-	s := newServer(t, webapi.Limit{})
+	s := newServer(t, limit.Rate{})
 	made := s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One","allow_guests":true,"private":false,"members":[],"password":"","unknown":1}`)
 	for _, field := range []string{"slug", "name", "description", "staff_only", "allow_guests", "private", "log", "head", "floor", "created_at"} {
 		if _, ok := made[field]; !ok {
@@ -191,7 +192,7 @@ func TestRooms(t *testing.T) {
 }
 
 func TestMessages(t *testing.T) {
-	s := newServer(t, webapi.Limit{})
+	s := newServer(t, limit.Rate{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One","allow_guests":true}`)
 	const messages = "/api/rooms/one/messages"
 	first := s.want(201, "gil", "POST", messages, `{"body":"hi <3","nonce":"n"}`)
@@ -255,7 +256,7 @@ func TestMessages(t *testing.T) {
 // TestNoLeak calls every route as everybody: a room that one may not know of answers to the letter as
 // none does, whatever else is wrong with the call.
 func TestNoLeak(t *testing.T) {
-	s := newServer(t, webapi.Limit{})
+	s := newServer(t, limit.Rate{})
 	s.want(201, "staff", "POST", "/api/rooms", `{"slug":"secret","name":"Secret","staff_only":true}`)
 	s.want(201, "staff", "POST", "/api/rooms/secret/messages", `{"body":"hush","nonce":"n"}`)
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"users","name":"Users"}`)
@@ -302,7 +303,7 @@ func TestNoLeak(t *testing.T) {
 }
 
 func TestSendsAreLimitedPerUser(t *testing.T) {
-	s := newServer(t, webapi.Limit{PerSecond: 0.01, Burst: 2})
+	s := newServer(t, limit.Rate{PerSecond: 0.01, Burst: 2})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	for n, status := range []int{201, 201, 429, 429} {
 		answer := s.want(status, "ada", "POST", "/api/rooms/one/messages", fmt.Sprintf(`{"body":"hi","nonce":"%d"}`, n))
@@ -331,7 +332,7 @@ func post[T any](s server, path string, request any) (answer T) {
 }
 
 func TestInternal(t *testing.T) {
-	s := newServer(t, webapi.Limit{})
+	s := newServer(t, limit.Rate{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	for _, path := range []string{
 		roomsapi.PathAppend, roomsapi.PathAccess, roomsapi.PathTail, roomsapi.PathEntries, roomsapi.PathHistory, roomsapi.PathHeads, lobby.PathEvents,
@@ -398,7 +399,7 @@ func FuzzCalls(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	s := newServer(f, webapi.Limit{})
+	s := newServer(f, limit.Rate{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		s := server{t, s.app} //nolint:govet // the same server, failing this test

@@ -30,7 +30,7 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	most, err := limit(c)
+	most, err := pageSize(c)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (a *API) listRooms(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	most, err := limit(c)
+	most, err := pageSize(c)
 	if err != nil {
 		return err
 	}
