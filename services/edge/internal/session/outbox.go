@@ -17,6 +17,10 @@ const (
 	cutTimeout   = time.Second      // of what goes out after the decision to close
 )
 
+// writeChunk is about how much goes into one write, in bytes: a goodbye can take the place of what
+// waits, but not of what is being written.
+const writeChunk = 64 << 10
+
 // Outbox holds the frames that wait for one socket, in order and bounded in bytes. An outbox that was
 // empty starts its writer; the writer takes all that is there in one writev. Frames are shared
 // between sockets and never changed.
@@ -110,7 +114,11 @@ func (o *Outbox) closeLocked(code wire.CloseCode, discard bool) {
 		}
 		o.waiting = nil
 	}
-	_ = o.conn.SetWriteDeadline(time.Now().Add(cutTimeout))
+	timeout := cutTimeout
+	if code == wire.CloseSlowReader {
+		timeout = writeTimeout // it reads, if slowly: it shall learn why it was cut
+	}
+	_ = o.conn.SetWriteDeadline(time.Now().Add(timeout))
 	o.addLocked(frames{bytes: wire.AppendClose(nil, code)})
 	o.drained.Broadcast()
 }
@@ -143,7 +151,8 @@ func (o *Outbox) End() {
 	if !o.Closing() {
 		o.Abort()
 	}
-	o.writers.Wait() // a goodbye has little time
+	_ = o.conn.SetWriteDeadline(time.Now().Add(cutTimeout)) // nobody reads on: a goodbye has little time
+	o.writers.Wait()
 	o.Abort()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -158,13 +167,12 @@ func (o *Outbox) countLocked(sent int) {
 	o.metrics.outbox.Add(-float64(sent))
 }
 
-// write takes all that waits, writes it, and again, until nothing waits.
+// write takes what waits, a chunk at a time, and writes it, until nothing waits.
 func (o *Outbox) write() {
 	defer o.writers.Done()
 	for {
 		o.mu.Lock()
-		batch := o.waiting
-		o.waiting = nil
+		batch := o.takeLocked()
 		closing := o.closing != 0
 		if len(batch) == 0 {
 			o.writing = false
@@ -223,6 +231,20 @@ func (o *Outbox) Code() wire.CloseCode {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.closing
+}
+
+// takeLocked takes what goes into the next write.
+func (o *Outbox) takeLocked() []frames {
+	n, size := 0, 0
+	for n < len(o.waiting) && (n == 0 || size+len(o.waiting[n].bytes) <= writeChunk) {
+		size += len(o.waiting[n].bytes)
+		n++
+	}
+	batch := o.waiting[:n:n]
+	if o.waiting = o.waiting[n:]; len(o.waiting) == 0 {
+		o.waiting = nil
+	}
+	return batch
 }
 
 // measure observes the oldest of what was written: what is quoted is the worst.

@@ -177,3 +177,18 @@ func TestAGoodbyeIsAnsweredBeforeTheConnectionEnds(t *testing.T) {
 		}
 	}
 }
+
+// Who reads on after it was cut, even much later, learns why, and gets nothing that had to wait.
+func TestALateReaderSeesWhyItIsCut(t *testing.T) {
+	o, client, _ := outbox(t, 256<<10)
+	frame := wire.AppendText(nil, make([]byte, 8<<10))
+	for o.Code() == 0 {
+		o.Add(nil, frame, time.Time{})
+	}
+	time.Sleep(cutTimeout + 500*time.Millisecond)
+	got, err := io.ReadAll(client)
+	if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) || len(got) > 2*writeChunk {
+		t.Error("the last frame is not the goodbye", err, len(got))
+	}
+	o.End()
+}

@@ -41,7 +41,8 @@ func (p *Proxy) Run(ctx context.Context, ready func()) error {
 }
 
 func (p *Proxy) handler() http.Handler {
-	auth, rooms, edges, web := p.to(p.Auth), p.to(p.Rooms), p.to(p.Edges), p.to(p.Web)
+	// A long poll is answered when there is news; everything else soon.
+	auth, rooms, edges, web := p.to(p.Auth, 15*time.Second), p.to(p.Rooms, 3*time.Second), p.to(p.Edges, 0), p.to(p.Web, 3*time.Second)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/ws", path == "/sse", isEvents(path):
@@ -65,11 +66,13 @@ func isEvents(path string) bool {
 	return found && events && !strings.Contains(slug, "/")
 }
 
-func (p *Proxy) to(addresses []string) http.Handler {
+// to passes requests on to one of the addresses, whose answer must begin within patience (0: ever).
+func (p *Proxy) to(addresses []string, patience time.Duration) http.Handler {
 	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     30 * time.Second,
+		ResponseHeaderTimeout: patience,
+		DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       30 * time.Second,
 	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -88,8 +91,9 @@ func (p *Proxy) to(addresses []string) http.Handler {
 	}
 }
 
-// roundRobin sends each request to the next address; one that can't be connected to is passed over,
-// which is safe for any request, since nothing of it was sent.
+// roundRobin sends each request to the next address. One that can't be connected to is passed over,
+// which is safe for any request, since nothing of it was sent; one that does not answer a request that
+// only reads; and an edge that takes no sockets any more.
 type roundRobin struct {
 	transport http.RoundTripper
 	addresses []string
@@ -107,11 +111,22 @@ func (t *roundRobin) RoundTrip(r *http.Request) (*http.Response, error) {
 			try.Body = io.NopCloser(try.Body) // a failed dial closes it, and the next try needs it
 		}
 		response, err := t.transport.RoundTrip(try)
-		var op *net.OpError
-		if err == nil || !errors.As(err, &op) || op.Op != "dial" {
+		last := i == len(t.addresses)-1
+		if err == nil && !last && r.Header.Get("Upgrade") != "" && response.StatusCode == http.StatusServiceUnavailable {
+			_ = response.Body.Close()
+			continue
+		}
+		if err == nil || !mayPassOver(r, err) {
 			return response, err
 		}
 		failures = append(failures, err)
 	}
 	return nil, errors.Join(failures...)
+}
+
+// mayPassOver says whether a request that failed like that may be sent to another address.
+func mayPassOver(r *http.Request, err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return ok && op.Op == "dial" || reads && r.Context().Err() == nil
 }
