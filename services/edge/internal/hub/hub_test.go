@@ -425,3 +425,18 @@ func TestHeldBackMeansNothingGoesOut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatWasReadFromTheLogShowsLaterDeletesToo(t *testing.T) {
+	l := &log{}
+	l.append(600)
+	room := open(t, newHub(l))
+	older := append([]roomsapi.Entry(nil), l.entries[50:300]...) // read a moment ago, and now:
+	deleted := roomsapi.Entry{Seq: 601, Kind: "deleted", Message: 60, Event: json.RawMessage(`{"seq":601}`), State: json.RawMessage(`{"id":60,"deleted":true}`)}
+	room.Deliver([]roomsapi.Entry{deleted})
+	after := chat.Seq(50)
+	var s Snapshot
+	met, err := room.admit(&socket{}, "user", Join{After: &after}, older, func(got Snapshot) { s = got })
+	if err != nil || !met || !s.Recovered || strings.Contains(string(s.Events[9]), "hi") {
+		t.Error(met, err, s.Recovered, "a deleted body went out")
+	}
+}

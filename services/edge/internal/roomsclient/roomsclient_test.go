@@ -154,3 +154,32 @@ func TestWhatIsUnsettledIsSettledBeforeAnythingElseIsSent(t *testing.T) {
 		c.Wait()
 	})
 }
+
+// expiring stores the first try without a word, and refuses the next ones, whose token has ended.
+type expiring struct{ pods }
+
+func (e *expiring) PostOnce(ctx context.Context, pod int, path string, request, answer any) error {
+	if err := e.pods.PostOnce(ctx, pod, path, request, answer); err != nil {
+		return err
+	}
+	if a, ok := answer.(*roomsapi.AppendResponse); ok {
+		a.Outcomes[0] = roomsapi.Outcome{Error: &roomsapi.Error{Code: chat.CodeUnauthenticated}}
+	}
+	return nil
+}
+
+func TestATokenThatEndsBetweenTriesIsNoWordOfTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &expiring{pods{fail: func(call int) (error, bool) {
+			if call == 1 {
+				return unavailable(), true
+			}
+			return nil, true
+		}}}
+		c := New(e, prometheus.NewRegistry())
+		if _, err := appendTo(c, "n"); !chat.Unknown(err) {
+			t.Error("told as not stored, and stored it is:", err, e.stored)
+		}
+		c.Wait()
+	})
+}
