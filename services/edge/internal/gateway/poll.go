@@ -141,7 +141,7 @@ func (f *follower) next(ctx context.Context) ([]json.RawMessage, error) {
 
 func (f *follower) enter(ctx context.Context) error {
 	if !f.slug.Valid() {
-		return chat.Errorf(chat.CodeNotFound, "there is no such room")
+		return hub.ErrGone
 	}
 	room, _, err := session.Enter(ctx, f.gateway.shared, f.caller.Tenant, f.caller.User, f.caller.Token, f.slug)
 	if err != nil {

@@ -189,7 +189,7 @@ func (h *Hub) Fill(ctx context.Context, room *Room) error {
 		page, err := h.log.Entries(ctx, room.ID, before, MaxTailEntries, MaxTailBytes)
 		if err != nil {
 			if chat.CodeOf(err) == chat.CodeNotFound {
-				return errGone
+				return ErrGone
 			}
 			return err
 		}

@@ -19,7 +19,7 @@ type Member interface {
 	// the frames' way is measured.
 	Deliver(room *Room, frames []byte, written time.Time)
 	// TakenOut tells the member that it is not in the room any more: it drops the room's frames that
-	// have not gone out yet. It is handed last ones, nil for none.
+	// have not gone out yet. It is handed last ones.
 	TakenOut(room *Room, frame []byte)
 	User() chat.User
 }
@@ -92,7 +92,7 @@ func (r *Room) hearBell(ctx context.Context, bell Bell) error {
 	r.bellMu.Lock()
 	defer r.bellMu.Unlock()
 	if r.hushed {
-		return errGone
+		return ErrGone
 	}
 	r.hearing = true
 	return bell.Subscribe(ctx, r.Key)
@@ -213,8 +213,8 @@ func (r *Room) Grant(class string, forAll bool, lobby chat.Seq) bool {
 // errAskAgain says that access must be asked for again: an event on the room came in between.
 var errAskAgain = chat.Errorf(chat.CodeUnavailable, "the room's access is changing, try again")
 
-// errGone says that the room is not there any more.
-var errGone = chat.Errorf(chat.CodeNotFound, "there is no such room")
+// ErrGone says that there is no such room, or none any more, or none that one may know of.
+var ErrGone = chat.Errorf(chat.CodeNotFound, "there is no such room")
 
 // admit makes m a member and takes its snapshot at the same instant: the next entry that is
 // delivered to it is the snapshot's Cursor + 1. answer is called in that instant and must hand the
@@ -224,9 +224,9 @@ func (r *Room) admit(m Member, class string, j Join, older []roomsapi.Entry, ans
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
-		return true, errGone
+		return true, ErrGone
 	}
-	if class != "" && !r.access[class] && j.lobby < r.event {
+	if !r.access[class] && j.lobby < r.event {
 		return true, errAskAgain
 	}
 	s := Snapshot{Info: r.infoLocked(), Cursor: r.head}
@@ -285,21 +285,14 @@ func length(events []json.RawMessage) int {
 	return total
 }
 
-// Leave takes m out; its frames of the room that have not gone out yet are dropped.
-func (r *Room) Leave(m Member) {
+// Remove takes m out and says whether it was in: nothing of the room is handed to it afterwards.
+func (r *Room) Remove(m Member) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.members, m)
-	m.TakenOut(r, nil)
-	r.idle = time.Now()
-}
-
-// Remove takes m out without a word, when its socket ends.
-func (r *Room) Remove(m Member) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	_, was := r.members[m]
 	delete(r.members, m)
 	r.idle = time.Now()
+	return was
 }
 
 // update takes in what an event of the lobby says of the room, and takes out whom refused names.

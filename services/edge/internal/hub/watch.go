@@ -46,7 +46,7 @@ func (r *Room) Since(after chat.Seq, class string) (events []json.RawMessage, he
 	defer r.mu.Unlock()
 	switch {
 	case r.gone:
-		return nil, 0, false, errGone
+		return nil, 0, false, ErrGone
 	case !r.access[class]:
 		return nil, 0, false, errAskAgain
 	}

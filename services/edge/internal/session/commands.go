@@ -123,8 +123,8 @@ func (s *Session) leave(c wire.Command) error {
 	room := s.rooms[c.Room]
 	delete(s.rooms, c.Room)
 	s.mu.Unlock()
-	if room != nil {
-		room.Leave(s)
+	if room != nil && room.Remove(s) {
+		s.outbox.Drop(room)
 		s.Presence.Exit(room, s.User(), false)
 	}
 	s.reply(wire.Left{Type: "left", ID: c.ID, Room: c.Room})
@@ -234,8 +234,6 @@ func pageSize(asked *int) int {
 	}
 	return min(max(*asked, 1), maxPage)
 }
-
-func errSlug() error { return chat.Errorf(chat.CodeNotFound, "there is no such room") }
 
 // label keeps to the closed set of types, since strangers may send any.
 func label(kind string) string {

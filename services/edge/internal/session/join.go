@@ -20,7 +20,7 @@ func (s *Session) join(ctx context.Context, c wire.Command) error {
 		return chat.Errorf(chat.CodeBadRequest, `"after" is a cursor: 0 or more`)
 	}
 	if !c.Room.Valid() {
-		return errSlug()
+		return hub.ErrGone
 	}
 	s.mu.Lock()
 	full := s.rooms[c.Room] == nil && len(s.rooms) >= s.Limits.Rooms

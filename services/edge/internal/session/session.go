@@ -144,9 +144,7 @@ func (s *Session) TakenOut(room *hub.Room, frame []byte) {
 	}
 	s.mu.Unlock()
 	s.outbox.Drop(room)
-	if frame != nil {
-		s.outbox.Add(nil, frame, time.Time{})
-	}
+	s.Tell(frame)
 }
 
 // Tell hands over a frame that is not of a room's log.
@@ -192,8 +190,9 @@ func (s *Session) End() {
 	user := s.claims.User
 	s.mu.Unlock()
 	for _, room := range rooms {
-		room.Remove(s)
-		s.Presence.Exit(room, user, lost)
+		if room.Remove(s) {
+			s.Presence.Exit(room, user, lost)
+		}
 	}
 	if s.budget != nil {
 		s.Limiter.giveBack(s.budget)
