@@ -145,7 +145,23 @@ func (b *tab) until(expression string) {
 	}
 }
 
-func (b *tab) click(selector string) { b.t.Helper(); b.do(chromedp.Click(chromedp.CSS(selector))) }
+// click clicks with the mouse. An element that the page takes out between being looked up and being
+// clicked is looked up again, as a person would.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector)))
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), "Could not find node with given id") {
+			b.t.Fatalf("click %s: %v", selector, err)
+		}
+		pause(b.t, 20*time.Millisecond)
+	}
+}
 
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()

@@ -1,6 +1,6 @@
 // The list of rooms at the side: those that are open, and those that the server lists, kept live.
 import { explain } from './api.js';
-import { el, find } from './dom.js';
+import { arrange, el, find, mark } from './dom.js';
 
 const PAGE = 50;
 
@@ -13,6 +13,8 @@ export class Directory {
   #open = new Map();
   /** Asked for, and not there yet. @type {Set<string>} */
   #opening = new Set();
+  /** What stands in the lists. @type {Map<string, HTMLElement>} */
+  #items = new Map();
   #active = '';
   #query = '';
   #next = '';
@@ -140,47 +142,47 @@ export class Directory {
   #render() {
     const open = [...this.#open.values()].map(({ room }) => room).sort(byName);
     const rest = [...this.#listed.values()].filter((room) => !this.#open.has(room.slug)).sort(byName);
-    const focused = document.activeElement?.closest?.('[data-room]')?.getAttribute('data-room');
-    find('#open-rooms').replaceChildren(...open.map((room) => this.#item(room, true)));
-    this.#list.replaceChildren(...rest.map((room) => this.#item(room, false)));
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+    const before = this.#items;
+    this.#items = new Map([...open, ...rest].map(({ slug }) => [slug, before.get(slug) ?? this.#item(slug)]));
+    arrange(find('#open-rooms'), open.map((room) => this.#show(room, true)));
+    arrange(this.#list, rest.map((room) => this.#show(room, false)));
+    if (focused?.isConnected && focused !== document.activeElement) focused.focus(); // who moved to the other list
     find('#open-section').hidden = open.length === 0;
     this.#more.hidden = !this.#next;
-    if (focused) find(`[data-room="${CSS.escape(focused)}"] .room-open`)?.focus();
     const count = this.unreadCount();
     document.title = count ? `(${count}) Parley` : 'Parley';
   }
 
-  /** @param {RoomInfo} room @param {boolean} open */
-  #item(room, open) {
-    const unread = this.#open.get(room.slug)?.unread ?? 0;
-    const marks = [
-      room.staff_only && el('span', { class: 'mark' }, 'staff'),
-      room.allow_guests && el('span', { class: 'mark' }, 'guests'),
-      room.private && el('span', { class: 'mark' }, 'private'),
-    ];
+  /** @param {string} slug */
+  #item(slug) {
     return el(
       'li',
-      { 'data-room': room.slug, class: room.slug === this.#active ? 'active' : undefined, 'data-unread': unread || undefined, 'aria-busy': this.#opening.has(room.slug) && 'true' },
+      { 'data-room': slug },
+      el('button', { type: 'button', class: 'room-open', on: { click: () => this.#deps.open(slug) } }),
       el(
         'button',
-        {
-          type: 'button',
-          class: 'room-open',
-          'aria-current': room.slug === this.#active && 'true',
-          title: room.description || undefined,
-          on: { click: () => this.#deps.open(room.slug) },
-        },
-        el('span', { class: 'room-name' }, room.name),
-        ...marks,
-        unread > 0 && el('span', { class: 'badge' }, unread > 99 ? '99+' : String(unread), el('span', { class: 'unseen' }, ' unread')),
+        { type: 'button', class: 'room-leave icon', title: 'Leave', on: { click: () => this.#deps.leave(slug) } },
+        el('span', { 'aria-hidden': 'true' }, '×'),
       ),
-      open &&
-        el(
-          'button',
-          { type: 'button', class: 'room-leave icon', title: 'Leave', 'aria-label': `Leave ${room.name}`, on: { click: () => this.#deps.leave(room.slug) } },
-          el('span', { 'aria-hidden': 'true' }, '×'),
-        ),
     );
+  }
+
+  /** Brings a room's item up to date. @param {RoomInfo} room @param {boolean} open */
+  #show(room, open) {
+    const item = /** @type {HTMLElement} */ (this.#items.get(room.slug));
+    const unread = this.#open.get(room.slug)?.unread ?? 0;
+    const active = room.slug === this.#active;
+    const [enter, leave] = item.children;
+    mark(item, { class: active && 'active', 'data-unread': unread || undefined, 'aria-busy': this.#opening.has(room.slug) && 'true' });
+    mark(enter, { 'aria-current': active && 'true', title: room.description || undefined });
+    enter.replaceChildren(
+      el('span', { class: 'room-name' }, room.name),
+      ...['staff', 'guests', 'private'].filter((_, i) => [room.staff_only, room.allow_guests, room.private][i]).map((word) => el('span', { class: 'mark' }, word)),
+      ...(unread > 0 ? [el('span', { class: 'badge' }, unread > 99 ? '99+' : String(unread), el('span', { class: 'unseen' }, ' unread'))] : []),
+    );
+    mark(leave, { 'aria-label': `Leave ${room.name}`, hidden: !open });
+    return item;
   }
 }
 

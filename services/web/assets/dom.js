@@ -9,13 +9,42 @@
  */
 export function el(tag, { on = {}, ...attributes } = {}, ...children) {
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
-    node.setAttribute(name, value === true ? '' : String(value));
-  }
+  mark(node, attributes);
   for (const [type, listener] of Object.entries(on)) node.addEventListener(type, listener);
   node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return node;
+}
+
+/** Sets attributes as `el` does; what is undefined, null or false is taken away. @param {Element} node @param {Record<string, any>} attributes */
+export function mark(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) node.removeAttribute(name);
+    else node.setAttribute(name, value === true ? '' : String(value));
+  }
+}
+
+/**
+ * Makes parent hold these children in this order. What is there already stays in place: a button that is
+ * taken out between a mouse's down and up would lose the click.
+ * @param {Element} parent @param {Element[]} children
+ */
+export function arrange(parent, children) {
+  let at = parent.firstElementChild;
+  const kept = new Set(children);
+  for (const child of children) {
+    while (at && !kept.has(at)) {
+      const gone = at;
+      at = at.nextElementSibling;
+      gone.remove();
+    }
+    if (child === at) at = at.nextElementSibling;
+    else parent.insertBefore(child, at);
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextElementSibling;
+    gone.remove();
+  }
 }
 
 /** @param {string} selector @param {ParentNode} [root] @returns {any} */
