@@ -69,7 +69,7 @@ type server struct {
 }
 
 // config is as an operator would have it who set only what is required, with cheap hashes.
-func config(t *testing.T, url string) Config {
+func config(t testing.TB, url string) Config {
 	t.Helper()
 	values := map[string]string{"PARLEY_AUTH_DATABASE": url, "PARLEY_SERVICE_CREDENTIAL": credential}
 	reader := env.New(func(name string) (string, bool) { v, ok := values[name]; return v, ok })

@@ -29,6 +29,8 @@ type store interface {
 type lobbyKeeper interface {
 	// LobbyLog returns the name of the lobby's log.
 	LobbyLog(ctx context.Context) (chat.LogID, error)
+	// RenewLobby gives the lobby's log another name.
+	RenewLobby(ctx context.Context, log chat.LogID) error
 	// PruneLobby forgets events from before a moment, the oldest first.
 	PruneLobby(ctx context.Context, before time.Time) error
 }
@@ -38,7 +40,7 @@ func openStore(ctx context.Context, name string) (s store, db *database.Database
 	if db, err = database.Open(ctx, name); err != nil {
 		return nil, nil, err
 	}
-	log := chat.LogID(webapi.NewID())
+	log := newLog()
 	if db.SQLite != nil {
 		s, err = sqlite.Open(ctx, db.SQLite, log)
 	} else {
@@ -49,4 +51,17 @@ func openStore(ctx context.Context, name string) (s store, db *database.Database
 		return nil, nil, err
 	}
 	return s, db, nil
+}
+
+func newLog() chat.LogID { return chat.LogID(webapi.NewID()) }
+
+// NewLogs gives the lobby's log another name: to be run after a restore from a backup, while the service
+// is stopped, so that nobody takes a lobby that went back in time for the one that they knew.
+func NewLogs(ctx context.Context, c StoreConfig) error {
+	s, db, err := openStore(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return s.RenewLobby(ctx, newLog())
 }

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -86,11 +87,38 @@ func (h *Hasher) Matches(ctx context.Context, password, hash string) (ok, outdat
 		return false, false, err
 	}
 	defer done()
+	if _, err = checkHash(hash); err != nil {
+		return false, false, err
+	}
 	ok, params, err := argon2id.CheckHash(password, hash)
 	if err != nil {
 		return false, false, fmt.Errorf("comparing a password: %w", err)
 	}
 	return ok, *params != *h.params, nil
+}
+
+// Bounds of a hash from the database; the configuration has the same.
+const (
+	maxMemoryKiB  = 4 << 20
+	maxIterations = 100
+	minKeyBytes   = 16
+	maxKeyBytes   = 64
+)
+
+var errHash = errors.New("a password hash in the database can't be one of ours")
+
+// checkHash returns what a hash from the database costs. Without it, one without passes or lanes would
+// be a panic, one of terabytes the end of the process, and one with an empty key any password's.
+func checkHash(hash string) (*argon2id.Params, error) {
+	params, _, _, err := argon2id.DecodeHash(hash)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errHash, err)
+	}
+	if params.Memory > maxMemoryKiB || params.Iterations < 1 || params.Iterations > maxIterations || params.Parallelism < 1 ||
+		params.KeyLength < minKeyBytes || params.KeyLength > maxKeyBytes || params.SaltLength < minKeyBytes || params.SaltLength > maxKeyBytes {
+		return nil, errHash
+	}
+	return params, nil
 }
 
 // begin waits for a turn; done ends it.

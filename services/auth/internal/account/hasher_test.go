@@ -15,7 +15,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-func hasher(t *testing.T, c HashConfig) *Hasher {
+func hasher(t testing.TB, c HashConfig) *Hasher {
 	t.Helper()
 	h, err := NewHasher(c, prometheus.NewRegistry())
 	if err != nil {

@@ -23,7 +23,9 @@ const usage = `usage:
   auth                                              serve
   auth createsuperuser [-password-file FILE] NAME   make a staff account; without a file it asks for the
                                                     password, or reads it from standard input
-  auth rotatekeys                                   have the next signing key take over`
+  auth rotatekeys                                   have the next signing key take over
+  auth newlogs                                      after a restore from a backup, while auth is stopped:
+                                                    give the log of what auth tells the others another name`
 
 // limit bounds how long a command may take.
 const limit = 2 * time.Minute
@@ -37,6 +39,8 @@ func Run(reader *env.Reader, args []string, stdin *os.File, out io.Writer) error
 		return createSuperuser(ctx, reader, args[1:], stdin, out)
 	case "rotatekeys":
 		return rotateKeys(ctx, reader, out)
+	case "newlogs":
+		return newLogs(ctx, reader, out)
 	default:
 		return errors.New(usage)
 	}
@@ -119,5 +123,17 @@ func rotateKeys(ctx context.Context, reader *env.Reader, out io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "the next key signs from %s on\n", at.UTC().Format(time.RFC3339))
+	return err
+}
+
+func newLogs(ctx context.Context, reader *env.Reader, out io.Writer) error {
+	config := auth.StoreConfigFrom(reader)
+	if err := reader.Err(); err != nil {
+		return err
+	}
+	if err := auth.NewLogs(ctx, config); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "renewed the name of the lobby's log")
 	return err
 }

@@ -18,6 +18,14 @@ func (s *Store) LobbyLog(ctx context.Context) (log chat.LogID, err error) {
 	return log, nil
 }
 
+// RenewLobby gives the lobby's log another name.
+func (s *Store) RenewLobby(ctx context.Context, log chat.LogID) error {
+	if _, err := s.db.ExecContext(ctx, `UPDATE auth_lobby SET log = ?1 WHERE tenant = '*'`, log); err != nil {
+		return fmt.Errorf("renewing the lobby's name: %w", err)
+	}
+	return nil
+}
+
 // LobbyPage returns the events after a seq, oldest first, limit at most, with the log's name and
 // head; those from since on, if that is not zero.
 func (s *Store) LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error) {

@@ -179,3 +179,19 @@ func theLobbyHasNoHoles(s suite) {
 		t.Errorf("saw %d of %d", at, writers*each)
 	}
 }
+
+// Another name, and the same events.
+func theLobbyIsRenamed(s suite) {
+	t := s.t
+	end(t, s, "S1", Start)
+	before := must[lobby.Page](t)(s.LobbyPage(t.Context(), 0, time.Time{}, 10))
+	if err := s.RenewLobby(t.Context(), "another"); err != nil {
+		t.Fatal(err)
+	}
+	end(t, s, "S2", Start)
+	after := must[lobby.Page](t)(s.LobbyPage(t.Context(), 0, time.Time{}, 10))
+	log := must[chat.LogID](t)(s.LobbyLog(t.Context()))
+	if before.Log == "another" || after.Log != "another" || log != "another" || seqs(after) != "1 2 " || after.Head != 2 {
+		t.Errorf("%+v, then %+v, called %q", before, after, log)
+	}
+}

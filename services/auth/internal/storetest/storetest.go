@@ -35,6 +35,7 @@ type Lobby interface {
 	LobbyLog(ctx context.Context) (chat.LogID, error)
 	LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
 	PruneLobby(ctx context.Context, before time.Time) error
+	RenewLobby(ctx context.Context, log chat.LogID) error
 }
 
 // Database is an empty database for the test T, its URL given as PARLEY_AUTH_DATABASE is.
@@ -51,14 +52,14 @@ func EachDatabase(t *testing.T, test func(Database)) {
 }
 
 // SQLite returns the path of a database file that is not there yet.
-func SQLite(t *testing.T) string {
+func SQLite(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "auth.db")
 }
 
 // Postgres returns the URL of an empty schema of its own, which goes with the test. A missing server
 // is a failure.
-func Postgres(t *testing.T) string {
+func Postgres(t testing.TB) string {
 	t.Helper()
 	base := os.Getenv("PARLEY_TEST_POSTGRES")
 	if base == "" {
@@ -122,6 +123,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"key changes don't get lost":         keyChangesDontGetLost,
 		"the lobby is paged":                 theLobbyIsPaged,
 		"the lobby has no holes":             theLobbyHasNoHoles,
+		"the lobby is renamed":               theLobbyIsRenamed,
 	} {
 		t.Run(name, func(t *testing.T) { test(suite{t, open(t)}) })
 	}
