@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type Child struct {
 
 	mu      sync.Mutex
 	process *os.Process
+	held    chan struct{} // closed when it may start again; nil: it may
 }
 
 // How soon a child that died is started again: after restartFirst, twice as long each time that it
@@ -80,6 +82,9 @@ func (c *Child) Run(ctx context.Context, ready func()) error {
 			return nil
 		}
 		delay = min(2*delay, restartLast)
+		if c.waitHeld(ctx) != nil {
+			return nil
+		}
 		started = time.Now()
 		if exited, err = c.startAgain(ctx, err); err != nil {
 			return err
@@ -108,6 +113,51 @@ func (c *Child) Signal(signal os.Signal) error {
 		return fmt.Errorf("signal %s: %w", c.Name, err)
 	}
 	return nil
+}
+
+// Once runs the child's program beside it, with its environment and other arguments, to its end.
+func (c *Child) Once(ctx context.Context, args ...string) (output string, err error) {
+	cmd := exec.CommandContext(ctx, c.Path, args...) //nolint:gosec // the programs are our own
+	cmd.Env = c.Env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("%s %s: %w\n%s", filepath.Base(c.Path), strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// Hold keeps the child from being started again, once it has ended, until Release.
+func (c *Child) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		c.held = make(chan struct{})
+	}
+}
+
+// Release takes Hold back.
+func (c *Child) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held != nil {
+		close(c.held)
+		c.held = nil
+	}
+}
+
+func (c *Child) waitHeld(ctx context.Context) error {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held == nil {
+		return nil
+	}
+	select {
+	case <-held:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (c *Child) startAgain(ctx context.Context, death error) (<-chan error, error) {

@@ -73,6 +73,26 @@ func TestChildIsStartedAgainWhenItDies(t *testing.T) {
 	}
 }
 
+func TestChildThatIsHeldStaysDown(t *testing.T) {
+	c, ready, ran, stop := shell(t, "exec sleep 60", nil)
+	<-ready
+	c.Hold()
+	if err := c.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "down", 5*time.Second, func() bool { return c.PID() == 0 })
+	<-time.NewTimer(2 * restartFirst).C
+	if c.PID() != 0 {
+		t.Error("started again while held")
+	}
+	c.Release()
+	eventually(t, "another process", 5*time.Second, func() bool { return c.PID() != 0 })
+	stop()
+	if err := ends(t, ran); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestChildThatDoesNotStopIsKilled(t *testing.T) {
 	_, ready, ran, stop := shell(t, "trap '' TERM; while :; do sleep 0.1; done", nil)
 	<-ready

@@ -30,6 +30,9 @@ type Config struct {
 	Env    []string
 	// Throwaway gives up the database's safety for speed: for data that does not outlive the test.
 	Throwaway bool
+	// Relayed puts a relay between the pieces wherever a network is, and adds a second Redis to fail over
+	// to.
+	Relayed bool
 }
 
 // Cluster is everything that runs. Its parts belong to lifecycle.Run.
@@ -39,6 +42,8 @@ type Cluster struct {
 	// Postgres and Redis are how to look behind the services.
 	Postgres Postgres
 	Redis    Redis
+	// Standby is the second Redis, which follows nobody until it is told to. Only where Relayed.
+	Standby Redis
 
 	config Config
 	dir    *datadir.Dir
@@ -46,6 +51,7 @@ type Cluster struct {
 	taken  map[string]bool
 	secret string // the file with the service credential
 	proxy  *Proxy
+	relays []*Relay
 	groups []group // in the order of starting
 }
 
@@ -73,6 +79,9 @@ func New(ctx context.Context, config Config, dir *datadir.Dir, log *slog.Logger,
 	c.URL = "http://" + listener.Addr().String()
 	c.proxy = &Proxy{Listener: listener, Log: log}
 	if err := c.plan(ctx); err != nil {
+		for _, r := range c.relays {
+			_ = r.listener.Close()
+		}
 		return nil, fmt.Errorf("%w%s", err, closing(listener))
 	}
 	return c, nil
@@ -87,7 +96,10 @@ func closing(c io.Closer) string {
 
 // Parts are everything in the order of starting.
 func (c *Cluster) Parts() []lifecycle.Part {
-	parts := make([]lifecycle.Part, 0, len(c.groups)+1)
+	parts := make([]lifecycle.Part, 0, len(c.relays)+len(c.groups)+1)
+	for _, r := range c.relays {
+		parts = append(parts, lifecycle.Part{Name: "relay " + r.Name, Component: r})
+	}
 	for _, g := range c.groups {
 		parts = append(parts, lifecycle.Part{Name: g.names(), Component: g})
 	}
@@ -105,6 +117,50 @@ func (c *Cluster) Child(name string) *Child {
 		return nil
 	}
 	return children[i]
+}
+
+// Relay finds a relay by its name: "edge>redis", "rooms>redis", "auth>redis", "edge>rooms-1" (one for each
+// pod), "rooms>postgres", "auth>postgres"; nil is none.
+func (c *Cluster) Relay(name string) *Relay {
+	i := slices.IndexFunc(c.relays, func(r *Relay) bool { return r.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.relays[i]
+}
+
+// Edges are the public addresses of the edges, as host:port.
+func (c *Cluster) Edges() []string { return c.proxy.Edges }
+
+// link is the address under which one piece reaches another.
+func (c *Cluster) link(ctx context.Context, name, target string) (string, error) {
+	if !c.config.Relayed {
+		return target, nil
+	}
+	listen, err := freeAddress(ctx, c.taken)
+	if err != nil {
+		return "", err
+	}
+	r, err := newRelay(ctx, name, listen, target)
+	if err != nil {
+		return "", err
+	}
+	c.relays = append(c.relays, r)
+	return listen, nil
+}
+
+// redisFor is PARLEY_REDIS for the pods of a service.
+func (c *Cluster) redisFor(ctx context.Context, service string) (string, error) {
+	address, err := c.link(ctx, service+">redis", c.Redis.Address)
+	return "PARLEY_REDIS=" + Redis{Address: address}.URL(), err
+}
+
+// databaseFor is the URL of a service's database.
+func (c *Cluster) databaseFor(ctx context.Context, service, database string) (string, error) {
+	postgres := c.Postgres
+	var err error
+	postgres.Address, err = c.link(ctx, service+">postgres", postgres.Address)
+	return postgres.URL(database), err
 }
 
 // Table writes what runs where.
@@ -139,7 +195,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 		Folder: c.dir.Path("postgres"), Address: postgresAddress, Password: password, LogFile: c.logFile("postgres"),
 		Throwaway: c.config.Throwaway, Databases: []string{authDatabase, roomsDatabase},
 	}
-	c.Redis = Redis{Folder: c.dir.Path("redis"), Address: redisAddress, LogFile: c.logFile("redis")}
+	c.Redis = Redis{Name: "redis", Folder: c.dir.Path("redis"), Address: redisAddress, LogFile: c.logFile("redis")}
 	postgres, err := c.Postgres.Child(ctx)
 	if err != nil {
 		return err
@@ -149,38 +205,64 @@ func (c *Cluster) plan(ctx context.Context) error {
 		return err
 	}
 	postgres.Told, redis.Told = c.told, c.told
-	c.groups = append(c.groups, group{postgres, redis})
+	stores := group{postgres, redis}
+	if c.config.Relayed {
+		if redisAddress, err = address(); err != nil {
+			return err
+		}
+		c.Standby = Redis{Name: "redis-standby", Folder: c.dir.Path("redis-standby"), Address: redisAddress, LogFile: c.logFile("redis-standby")}
+		if redis, err = c.Standby.Child(); err != nil {
+			return err
+		}
+		redis.Told = c.told
+		stores = append(stores, redis)
+	}
+	c.groups = append(c.groups, stores)
 	return c.planServices(ctx)
 }
 
 // planServices lays out the pods. Each learns only what its part in DESIGN.md needs: edges have no
 // database, and nobody but auth hears of the first administrator.
 func (c *Cluster) planServices(ctx context.Context) error {
-	redis := "PARLEY_REDIS=" + c.Redis.URL()
-	auth, err := c.service(ctx, "auth", "auth", redis, "PARLEY_AUTH_DATABASE="+c.Postgres.URL(authDatabase))
+	authEnv, err := c.storesOf(ctx, "auth", authDatabase)
+	if err != nil {
+		return err
+	}
+	auth, err := c.service(ctx, "auth", "auth", authEnv...)
 	if err != nil {
 		return err
 	}
 	c.groups = append(c.groups, group{auth.Child})
 	c.proxy.Auth = []string{auth.Address}
 	authURL := "PARLEY_AUTH_URL=http://" + auth.internal
+	roomsEnv, err := c.storesOf(ctx, "rooms", roomsDatabase)
+	if err != nil {
+		return err
+	}
 	var (
 		roomsURLs  []string
 		pods, ends group
 	)
 	for i := range c.config.Rooms {
-		var rooms service
-		rooms, err = c.service(ctx, "rooms", fmt.Sprintf("rooms-%d", i+1), redis, authURL, "PARLEY_ROOMS_DATABASE="+c.Postgres.URL(roomsDatabase))
+		name := fmt.Sprintf("rooms-%d", i+1)
+		rooms, err := c.service(ctx, "rooms", name, append(roomsEnv, authURL)...)
+		if err != nil {
+			return err
+		}
+		internal, err := c.link(ctx, "edge>"+name, rooms.internal)
 		if err != nil {
 			return err
 		}
 		pods = append(pods, rooms.Child)
 		c.proxy.Rooms = append(c.proxy.Rooms, rooms.Address)
-		roomsURLs = append(roomsURLs, "http://"+rooms.internal)
+		roomsURLs = append(roomsURLs, "http://"+internal)
+	}
+	redis, err := c.redisFor(ctx, "edge")
+	if err != nil {
+		return err
 	}
 	for i := range c.config.Edges {
-		var edge service
-		edge, err = c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
+		edge, err := c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
 		if err != nil {
 			return err
 		}
@@ -194,6 +276,16 @@ func (c *Cluster) planServices(ctx context.Context) error {
 	c.proxy.Web = []string{web.Address}
 	c.groups = append(c.groups, pods, append(ends, web.Child))
 	return nil
+}
+
+// storesOf is how a service with a database of its own reaches its stores.
+func (c *Cluster) storesOf(ctx context.Context, service, database string) ([]string, error) {
+	redis, err := c.redisFor(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	url, err := c.databaseFor(ctx, service, database)
+	return []string{redis, "PARLEY_" + strings.ToUpper(service) + "_DATABASE=" + url}, err
 }
 
 type service struct {

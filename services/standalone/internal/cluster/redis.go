@@ -1,18 +1,23 @@
 package cluster
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Redis describes a Redis server of our own, which keeps nothing: Parley never needs it to.
 type Redis struct {
+	Name    string // of its process
 	Folder  string // its working folder
 	Address string
 	LogFile string
@@ -20,6 +25,41 @@ type Redis struct {
 
 // URL is how to connect to it.
 func (r Redis) URL() string { return "redis://" + r.Address + "/0" }
+
+// Do runs a command whose answer is a word or a text, such as "FLUSHALL" or "INFO replication".
+func (r Redis) Do(ctx context.Context, command string) (string, error) {
+	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", r.Address)
+	if err != nil {
+		return "", fmt.Errorf("redis %s: %w", command, err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err = io.WriteString(conn, command+"\r\n"); err != nil {
+		return "", fmt.Errorf("redis %s: %w", command, err)
+	}
+	reader := bufio.NewReader(conn)
+	line, err := reader.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("redis %s: %w", command, err)
+	}
+	line = strings.TrimRight(line, "\r\n")
+	switch line[:min(1, len(line))] {
+	case "+":
+		return line[1:], nil
+	case "$":
+		size, err := strconv.Atoi(line[1:])
+		if err != nil || size < 0 {
+			return "", fmt.Errorf("redis %s: answers %q", command, line)
+		}
+		text := make([]byte, size)
+		if _, err := io.ReadFull(reader, text); err != nil {
+			return "", fmt.Errorf("redis %s: %w", command, err)
+		}
+		return string(text), nil
+	default:
+		return "", fmt.Errorf("redis %s: answers %q", command, line)
+	}
+}
 
 // Child returns the server's process.
 func (r Redis) Child() (*Child, error) {
@@ -35,7 +75,7 @@ func (r Redis) Child() (*Child, error) {
 		return nil, fmt.Errorf("redis folder: %w", err)
 	}
 	return &Child{
-		Name: "redis", Address: r.Address, Path: path, LogFile: r.LogFile, Stop: syscall.SIGTERM, Grace: 5 * time.Second,
+		Name: r.Name, Address: r.Address, Path: path, LogFile: r.LogFile, Stop: syscall.SIGTERM, Grace: 5 * time.Second,
 		Args:  []string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", r.Folder},
 		Probe: listens(r.Address),
 	}, nil
