@@ -78,6 +78,9 @@ func (s *Socket) read(l *link) error {
 		if kind != websocket.TextMessage {
 			continue // not of this protocol
 		}
+		if s.options.Heard != nil {
+			s.options.Heard(frame)
+		}
 		if err := s.handle(l, frame); err != nil {
 			return err
 		}

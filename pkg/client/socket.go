@@ -34,6 +34,9 @@ type Options struct {
 	Handler Handler // may be nil
 	// Dial opens connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Heard is shown every frame as it came, before anything is made of it; nil is nobody. Each
+	// connection's come between two calls of Handler.State with false. It must not wait, nor keep the frame.
+	Heard func(frame []byte)
 	// AnswerTimeout is how long a command may go unanswered before it is sent again; 0 is 10 s.
 	AnswerTimeout time.Duration
 }
