@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // its own init serves on the default mux, which nobody listens to
 	"sync/atomic"
 	"time"
 
@@ -73,6 +74,8 @@ type Admin struct {
 	Listener  net.Listener
 	Registry  *prometheus.Registry
 	Readiness *Readiness
+	// Profiles says whether Go's profiles are served too, under /debug/pprof/.
+	Profiles bool
 }
 
 // Run serves until ctx ends.
@@ -87,6 +90,11 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 		_, _ = io.WriteString(w, "ok\n")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
+	if a.Profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(a.Listener) }()

@@ -52,7 +52,7 @@ func Run(reader *env.Reader, errors io.Writer, defaults Defaults, build Build) i
 
 func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaults, build Build) (err error) {
 	logs := observe.LogConfigFrom(reader, defaults.LogFormat)
-	adminListen := AdminListen(reader, defaults.AdminListen)
+	adminListen, profiles := Admin(reader, defaults.AdminListen)
 	p := &Process{Env: reader, Log: observe.NewLogger(out, logs), Registry: observe.NewRegistry(), Readiness: &observe.Readiness{}}
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", adminListen)
@@ -64,7 +64,7 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	admin := &observe.Admin{Listener: listener, Registry: p.Registry, Readiness: p.Readiness}
+	admin := &observe.Admin{Listener: listener, Registry: p.Registry, Readiness: p.Readiness, Profiles: profiles}
 	parts = append([]lifecycle.Part{{Name: "admin", Component: admin}}, parts...)
 
 	// Unready first of all: whoever routes to us needs time to notice.
@@ -77,7 +77,8 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	return err
 }
 
-// AdminListen reads PARLEY_ADMIN_LISTEN.
-func AdminListen(r *env.Reader, fallback string) string {
-	return r.String("PARLEY_ADMIN_LISTEN", fallback, "Where /livez, /readyz and /metrics are served. No Ingress may route to it.")
+// Admin reads PARLEY_ADMIN_LISTEN and PARLEY_PROFILES.
+func Admin(r *env.Reader, fallback string) (listen string, profiles bool) {
+	return r.String("PARLEY_ADMIN_LISTEN", fallback, "Where /livez, /readyz and /metrics are served. No Ingress may route to it."),
+		r.Bool("PARLEY_PROFILES", false, "Serves Go's profiles under /debug/pprof/ there too. They show what is in memory.")
 }

@@ -73,7 +73,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 				t.Error("started on no configuration")
 			}
 			observe.LogConfigFrom(r, defaults.LogFormat)
-			process.AdminListen(r, defaults.AdminListen)
+			process.Admin(r, defaults.AdminListen)
 		}
 	}
 	inCluster := process.Defaults{AdminListen: ":9090", LogFormat: "json"}
