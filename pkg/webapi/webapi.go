@@ -62,6 +62,7 @@ func New(o Options) *fiber.App {
 	app.Use(observed(o, seconds), headers, recovered(o.Log))
 	server := app.Server()
 	server.Handler = knownMethods(server.Handler)
+	server.KeepHijackedConns = true // whoever takes a connection over ends it
 	return app
 }
 

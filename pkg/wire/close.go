@@ -5,9 +5,10 @@ import "encoding/binary"
 // CloseCode says why a server closed a socket. 4000 to 4499 are Parley's own.
 type CloseCode uint16
 
-// The close codes of PROTOCOL.md, and 1000 for a client that left by itself.
+// The close codes of PROTOCOL.md, 1000 for a client that left by itself, and 1002 for what is no WebSocket.
 const (
 	CloseNormal          CloseCode = 1000
+	CloseProtocol        CloseCode = 1002
 	CloseBinary          CloseCode = 1003
 	CloseInvalidUTF8     CloseCode = 1007
 	CloseTooLarge        CloseCode = 1009
@@ -22,6 +23,8 @@ func (c CloseCode) Reason() string {
 	switch c {
 	case CloseNormal:
 		return "bye"
+	case CloseProtocol:
+		return "not the WebSocket protocol"
 	case CloseBinary:
 		return "text frames only"
 	case CloseInvalidUTF8:

@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/gofiber/contrib/websocket"
@@ -13,7 +14,6 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/session"
 )
 
@@ -28,7 +28,8 @@ type Gateway struct {
 	drain    Drain
 
 	upgrade  fiber.Handler
-	draining chan struct{} // closed when the drain begins
+	sockets  sync.WaitGroup // their readers
+	draining chan struct{}  // closed when the drain begins
 }
 
 // Drain says how long the edge takes to stop: Delay for others to notice that it is not ready, then
@@ -51,13 +52,12 @@ func New(o Options) *Gateway {
 		shared: o.Shared, registry: o.Registry, auth: o.Authenticator, log: o.Log, drain: o.Drain,
 		connects: limit.New(o.Connects), polls: limit.New(o.Polls), draining: make(chan struct{}),
 	}
-	// The origin is checked before, where a cookie speaks for the caller; "*" leaves it to us. Buffers
-	// are small because idle sockets are many; frames are written past them.
-	g.upgrade = websocket.New(g.serve, websocket.Config{
-		HandshakeTimeout: 5 * time.Second, Origins: []string{"*"}, ReadBufferSize: 512, WriteBufferSize: 512,
+	// The origin is checked before, where a cookie speaks for the caller; "*" leaves it to us.
+	g.upgrade = websocket.New(g.adopt, websocket.Config{
+		HandshakeTimeout: 5 * time.Second, Origins: []string{"*"}, ReadBufferSize: smallBuffer, WriteBufferSize: smallBuffer,
 		RecoverHandler: func(*websocket.Conn) {
 			if p := recover(); p != nil {
-				g.log.Error("a socket's reader panicked", slog.Any("panic", p))
+				g.log.Error("a handshake panicked", slog.Any("panic", p))
 			}
 		},
 	})
@@ -83,6 +83,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	<-noticed.C
 	close(g.draining)
 	g.registry.Drain(stopping, g.drain.Spread) // polls and streams are answered meanwhile
+	g.sockets.Wait()
 	return nil
 }
 
@@ -97,12 +98,4 @@ func (g *Gateway) isDraining() bool {
 
 func errDraining() error {
 	return &chat.Error{Code: chat.CodeUnavailable, Message: "this part of Parley is stopping, come again", RetryAfter: time.Second}
-}
-
-// closeCode is what a frame that is no text is answered with.
-func closeCode(kind int) wire.CloseCode {
-	if kind == websocket.BinaryMessage {
-		return wire.CloseBinary
-	}
-	return wire.CloseNormal
 }

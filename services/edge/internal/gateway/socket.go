@@ -2,8 +2,12 @@ package gateway
 
 import (
 	"context"
-	"io"
+	"errors"
+	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
+	"time"
 
 	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
@@ -43,43 +47,83 @@ func (g *Gateway) socket(c *fiber.Ctx) error {
 	return g.upgrade(c)
 }
 
-// serve reads one socket until it ends. It alone holds the Conn, which is given to somebody else when
-// serve returns: the session's writer has ended by then.
-func (g *Gateway) serve(conn *websocket.Conn) {
+// adopt takes the connection over as its handshake ends. What upgraded it (the request and its buffers, the
+// library's socket) goes back to where it came from: an idle socket shall cost no more than itself.
+func (g *Gateway) adopt(conn *websocket.Conn) {
+	caller, _ := conn.Locals(callerLocal).(webapi.Caller)
+	early, err := readAhead(conn.NetConn())
+	own := unwrapped(conn.NetConn())
+	if err != nil {
+		_ = own.Close()
+		return
+	}
+	g.sockets.Go(func() { g.serve(own, early, caller) })
+}
+
+// serve reads one socket until it ends.
+func (g *Gateway) serve(conn net.Conn, early []byte, caller webapi.Caller) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.log.Error("a socket's reader panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		}
+	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := session.New(g.shared, unwrapped(conn.NetConn()))
+	s := session.New(g.shared, conn)
 	g.registry.Add(s)
 	defer g.registry.Remove(s)
 	defer s.End()
 
-	conn.SetPingHandler(func(payload string) error { s.Pinged([]byte(payload)); return nil })
-	conn.SetPongHandler(func(string) error { s.Heard(); return nil })
-	conn.SetCloseHandler(func(int, string) error { s.Close(wire.CloseNormal); return nil })
-	if caller, ok := conn.Locals(callerLocal).(webapi.Caller); ok {
+	if caller.Token != "" {
 		s.Greet(ctx, caller.Claims, caller.Token)
 	}
 	if g.isDraining() { // the drain may have looked before the session was there
 		s.Close(wire.CloseDrained)
 	}
+	m := messages{conn: conn, early: early, limit: g.shared.Limits.Frame}
 	for {
-		kind, reader, err := conn.NextReader()
-		if err != nil {
-			return
-		}
-		if kind != websocket.TextMessage {
-			s.Close(closeCode(kind))
-			continue // the client's last frames are read and forgotten, until it has seen the goodbye
-		}
-		frame, err := io.ReadAll(io.LimitReader(reader, int64(g.shared.Limits.Frame)+1))
-		if err != nil {
-			return
-		}
-		if len(frame) > g.shared.Limits.Frame {
+		kind, payload, err := m.next()
+		switch {
+		case errors.Is(err, errTooLarge):
 			s.Close(wire.CloseTooLarge)
-			continue
+			continue // the client's last frames are read and forgotten, until it has seen the goodbye
+		case errors.Is(err, errProtocol):
+			s.Close(wire.CloseProtocol)
+			return
+		case err != nil:
+			return
 		}
-		s.Handle(ctx, frame)
+		switch kind {
+		case text:
+			s.Handle(ctx, payload)
+		case ping:
+			s.Pinged(payload)
+		case pong:
+			s.Heard()
+		case closing:
+			s.Close(wire.CloseNormal)
+			return
+		case binaryData, continuation:
+			s.Close(wire.CloseBinary)
+		}
+	}
+}
+
+// readAhead is what the client sent right behind its handshake, which was read with it.
+func readAhead(conn net.Conn) (early []byte, err error) {
+	if err := conn.SetReadDeadline(time.Unix(1, 0)); err != nil { // of what is there: nothing is waited for
+		return nil, err
+	}
+	var page [smallBuffer]byte
+	for {
+		n, err := conn.Read(page[:])
+		early = append(early, page[:n]...)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return early, conn.SetReadDeadline(time.Time{})
+		case err != nil:
+			return nil, err
+		}
 	}
 }
 

@@ -87,7 +87,8 @@ func (r *Registry) beat(now time.Time, second int, ping []byte) {
 }
 
 // Drain tells the sessions, in batches over the first half of spread, to reconnect elsewhere within
-// the other half, closes whom that leaves, and returns when all have ended or ctx does.
+// the other half, closes whom that leaves, and returns when all have ended; those that have not when ctx
+// does are cut.
 func (r *Registry) Drain(ctx context.Context, spread time.Duration) {
 	all := r.All()
 	const batches = 10
@@ -108,6 +109,9 @@ func (r *Registry) Drain(ctx context.Context, spread time.Duration) {
 		s.Close(wire.CloseDrained)
 	}
 	r.waitEmpty(ctx)
+	for _, s := range r.All() {
+		s.outbox.Abort()
+	}
 }
 
 func (r *Registry) waitEmpty(ctx context.Context) {

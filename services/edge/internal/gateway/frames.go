@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// kind is what a client's message is: the opcodes of RFC 6455.
+type kind byte
+
+const (
+	continuation kind = 0x0
+	text         kind = 0x1
+	binaryData   kind = 0x2
+	closing      kind = 0x8
+	ping         kind = 0x9
+	pong         kind = 0xa
+)
+
+// Sizes of reading, in bytes. A socket that is silent holds no more than its smallBuffer.
+const (
+	smallBuffer = 512
+	pageBytes   = 4 << 10 // a message grows by this as it comes, whatever length it claims to have
+	maxControl  = 125
+)
+
+var (
+	errTooLarge = errors.New("message too large")
+	// errProtocol says that what came is no WebSocket frame of a client: the connection is of no use any more.
+	errProtocol = errors.New("not the WebSocket protocol")
+)
+
+// messages reads the messages of one client: frames that are masked, whole or in fragments, with control
+// frames in between. It holds next to nothing while none comes, since idle sockets are many.
+type messages struct {
+	conn  net.Conn
+	early []byte // came before conn's next byte
+	limit int    // bytes of a message; longer ones are passed over and are errTooLarge
+
+	buffer   [smallBuffer]byte
+	from, to int // what of buffer has been read and not been taken
+
+	fragments []byte // of the message that has begun
+	begun     kind   // continuation: none has
+	tooLarge  bool   // it was: the rest of it is passed over
+}
+
+type header struct {
+	kind   kind
+	final  bool
+	mask   [4]byte
+	length int64
+}
+
+// next returns the next message or control frame. Its payload is good until next is called again.
+func (m *messages) next() (kind, []byte, error) {
+	for {
+		h, err := m.header()
+		if err != nil {
+			return 0, nil, err
+		}
+		if h.kind >= closing {
+			payload, err := m.payload(nil, h)
+			return h.kind, payload, err
+		}
+		if h.kind != continuation {
+			m.begun = h.kind
+		}
+		if int64(len(m.fragments))+h.length > int64(m.limit) {
+			m.tooLarge, m.fragments = true, nil
+		}
+		var payload []byte
+		if m.tooLarge {
+			err = m.discard(h.length)
+		} else {
+			payload, err = m.payload(m.fragments, h)
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		if !h.final {
+			if len(m.fragments) == 0 {
+				payload = append([]byte(nil), payload...) // it may lie in the buffer
+			}
+			m.fragments = payload
+			continue
+		}
+		begun, tooLarge := m.begun, m.tooLarge
+		m.begun, m.fragments, m.tooLarge = continuation, nil, false
+		if tooLarge {
+			return begun, nil, errTooLarge
+		}
+		return begun, payload, nil
+	}
+}
+
+// header reads what stands before a frame's payload and checks it against what a client may send.
+func (m *messages) header() (h header, err error) {
+	start, err := m.take(2)
+	if err != nil {
+		return h, err
+	}
+	h.kind, h.final = kind(start[0]&0x0f), start[0]&0x80 != 0
+	reserved, masked, length := start[0]&0x70, start[1]&0x80 != 0, start[1]&0x7f
+	switch length {
+	default:
+		h.length = int64(length)
+	case 126:
+		long, err := m.take(2)
+		if err != nil {
+			return h, err
+		}
+		h.length = int64(binary.BigEndian.Uint16(long))
+	case 127:
+		long, err := m.take(8)
+		if err != nil {
+			return h, err
+		}
+		if h.length = int64(binary.BigEndian.Uint64(long)); h.length < 0 { //nolint:gosec // the sign is what is looked at
+			return h, fmt.Errorf("%w: a length beyond 2^63", errProtocol)
+		}
+	}
+	switch {
+	case reserved != 0:
+		return h, fmt.Errorf("%w: reserved bits", errProtocol)
+	case !masked:
+		return h, fmt.Errorf("%w: an unmasked frame", errProtocol)
+	}
+	switch h.kind {
+	case continuation:
+		if m.begun == continuation {
+			return h, fmt.Errorf("%w: a continuation of nothing", errProtocol)
+		}
+	case text, binaryData:
+		if m.begun != continuation {
+			return h, fmt.Errorf("%w: a message within a message", errProtocol)
+		}
+	case closing, ping, pong:
+		if !h.final || h.length > maxControl {
+			return h, fmt.Errorf("%w: a control frame in fragments, or longer than %d bytes", errProtocol, maxControl)
+		}
+	default:
+		return h, fmt.Errorf("%w: opcode %d", errProtocol, h.kind)
+	}
+	mask, err := m.take(len(h.mask))
+	copy(h.mask[:], mask)
+	return h, err
+}
+
+// payload reads a frame's payload and appends it to before. Where there is none before and all of it fits
+// into the buffer, it stays there.
+func (m *messages) payload(before []byte, h header) ([]byte, error) {
+	if len(before) == 0 && h.length <= smallBuffer {
+		payload, err := m.take(int(h.length))
+		unmask(payload, h.mask)
+		return payload, err
+	}
+	start, length := len(before), int(h.length)
+	for read := 0; read < length; {
+		before = append(before, make([]byte, min(length-read, pageBytes))...)
+		for start+read < len(before) {
+			n := copy(before[start+read:], m.buffer[m.from:m.to])
+			m.from += n
+			if n == 0 {
+				var err error
+				if n, err = m.read(before[start+read:]); err != nil {
+					return nil, err
+				}
+			}
+			read += n
+		}
+	}
+	unmask(before[start:], h.mask)
+	return before, nil
+}
+
+// take returns the next n bytes, smallBuffer at most, good until take is called again.
+func (m *messages) take(n int) ([]byte, error) {
+	if m.to-m.from < n && len(m.buffer)-m.from < n {
+		m.to = copy(m.buffer[:], m.buffer[m.from:m.to])
+		m.from = 0
+	}
+	for m.to-m.from < n {
+		if m.from == m.to {
+			m.from, m.to = 0, 0
+		}
+		read, err := m.read(m.buffer[m.to:])
+		if err != nil {
+			return nil, err
+		}
+		m.to += read
+	}
+	m.from += n
+	return m.buffer[m.from-n : m.from], nil
+}
+
+func (m *messages) read(p []byte) (int, error) {
+	if len(m.early) == 0 {
+		return m.conn.Read(p)
+	}
+	n := copy(p, m.early)
+	if m.early = m.early[n:]; len(m.early) == 0 {
+		m.early = nil
+	}
+	return n, nil
+}
+
+// discard passes over n bytes.
+func (m *messages) discard(n int64) error {
+	for n > 0 {
+		taken, err := m.take(int(min(n, smallBuffer)))
+		if err != nil {
+			return err
+		}
+		n -= int64(len(taken))
+	}
+	return nil
+}
+
+func unmask(payload []byte, mask [4]byte) {
+	word := binary.LittleEndian.Uint32(mask[:])
+	wide := uint64(word)<<32 | uint64(word)
+	for ; len(payload) >= 8; payload = payload[8:] {
+		binary.LittleEndian.PutUint64(payload, binary.LittleEndian.Uint64(payload)^wide)
+	}
+	for i := range payload {
+		payload[i] ^= mask[i%4]
+	}
+}
