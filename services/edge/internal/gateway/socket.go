@@ -57,56 +57,78 @@ func (g *Gateway) adopt(conn *websocket.Conn) {
 		_ = own.Close()
 		return
 	}
-	g.sockets.Go(func() { g.serve(own, early, caller) })
+	g.sockets.Add(1)
+	go g.serve(own, early, caller)
 }
 
-// serve reads one socket until it ends.
-func (g *Gateway) serve(conn net.Conn, early []byte, caller webapi.Caller) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("a socket's reader panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s := session.New(g.shared, conn)
-	g.registry.Add(s)
-	defer g.registry.Remove(s)
-	defer s.End()
+// reader is a socket that is being read.
+type reader struct {
+	*Gateway
 
+	session  *session.Session
+	messages messages
+}
+
+// serve makes the connection a session and reads it until it ends.
+func (g *Gateway) serve(conn net.Conn, early []byte, caller webapi.Caller) {
+	r := &reader{g, session.New(g.shared, conn), messages{conn: conn, early: early, limit: g.shared.Limits.Frame}}
+	g.registry.Add(r.session)
+	defer r.caught()
 	if caller.Token != "" {
-		s.Greet(ctx, caller.Claims, caller.Token)
+		r.session.Greet(context.Background(), caller.Claims, caller.Token)
 	}
 	if g.isDraining() { // the drain may have looked before the session was there
-		s.Close(wire.CloseDrained)
+		r.session.Close(wire.CloseDrained)
 	}
-	m := messages{conn: conn, early: early, limit: g.shared.Limits.Frame}
+	go r.read()
+}
+
+// read waits for the client's next command and has it carried out. A goroutine that has carried one out has
+// grown its stack, which an idle socket would keep: the next one is waited for by another.
+func (r *reader) read() {
+	defer r.caught()
 	for {
-		kind, payload, err := m.next()
+		kind, payload, err := r.messages.next()
 		switch {
 		case errors.Is(err, errTooLarge):
-			s.Close(wire.CloseTooLarge)
+			r.session.Close(wire.CloseTooLarge)
 			continue // the client's last frames are read and forgotten, until it has seen the goodbye
 		case errors.Is(err, errProtocol):
-			s.Close(wire.CloseProtocol)
-			return
-		case err != nil:
+			r.session.Close(wire.CloseProtocol)
+		case kind == closing:
+			r.session.Close(wire.CloseNormal)
+		}
+		if err != nil || kind == closing {
+			r.end()
 			return
 		}
 		switch kind {
 		case text:
-			s.Handle(ctx, payload)
-		case ping:
-			s.Pinged(payload)
-		case pong:
-			s.Heard()
-		case closing:
-			s.Close(wire.CloseNormal)
+			r.session.Handle(context.Background(), payload)
+			go r.read()
 			return
-		case binaryData, continuation:
-			s.Close(wire.CloseBinary)
+		case ping:
+			r.session.Pinged(payload)
+		case pong:
+			r.session.Heard()
+		case binaryData, continuation, closing:
+			r.session.Close(wire.CloseBinary)
 		}
 	}
+}
+
+// caught ends a socket whose reader panicked, and no other.
+func (r *reader) caught() {
+	if p := recover(); p != nil {
+		r.log.Error("a socket's reader panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		r.end()
+	}
+}
+
+func (r *reader) end() {
+	r.session.End()
+	r.registry.Remove(r.session)
+	r.sockets.Done()
 }
 
 // readAhead is what the client sent right behind its handshake, which was read with it.
