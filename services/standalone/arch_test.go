@@ -49,6 +49,12 @@ var rank = map[string]int{
 	"services/standalone/internal/datadir":    8,
 	"services/standalone/internal/firstadmin": 9,
 	"services/standalone/internal/cluster":    10,
+	"services/standalone/internal/contract":   8,
+
+	"services/standalone/internal/procs":       8,
+	"services/standalone/internal/bench/load":  8,
+	"services/standalone/internal/bench/floor": 8,
+	"services/standalone/internal/bench":       11,
 
 	"services/*": 10, "services/auth/internal/command": 11, "services/*/cmd/*": 12, "services/standalone": 12,
 }
@@ -65,6 +71,10 @@ var drivers = map[string][]string{
 	"github.com/alicebob/miniredis/v2":     {"pkg/redistest", "services/standalone"},
 	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/cluster"},
 	"modernc.org/sqlite":                   {"pkg/database", "services/*/internal/sqlite"},
+
+	// The documents of the API are checked, never served.
+	"github.com/santhosh-tekuri/jsonschema/v6": {"services/standalone/internal/contract"},
+	"go.yaml.in/yaml/v3":                       {"services/standalone/internal/contract"},
 
 	// Everybody counts, on the registry handed in; only observe owns one and serves it.
 	"github.com/prometheus/client_golang/prometheus/collectors": {"pkg/observe"},
