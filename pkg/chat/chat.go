@@ -147,7 +147,7 @@ func CheckNonce(nonce string) error {
 // What names the thing in the error, such as "room name".
 func CheckName(what, name string, limit int) error {
 	switch {
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || isBidiControl(r) }):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || isBidiControl(r) }):
 		return Errorf(CodeBadRequest, "a %s holds no control characters", what)
 	case !strings.ContainsFunc(name, visible):
 		return Errorf(CodeBadRequest, "a %s is needed", what)

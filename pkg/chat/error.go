@@ -34,6 +34,15 @@ type Error struct {
 // Error returns the message with its code.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
+// longestWait bounds what another process may have us wait.
+const longestWait = time.Hour
+
+// Wait is how long a retry_after_ms of the wire asks to be left alone: not less than nothing, and an
+// hour at most.
+func Wait(ms int64) time.Duration {
+	return time.Duration(min(max(ms, 0), longestWait.Milliseconds())) * time.Millisecond
+}
+
 // Errorf makes an Error with a message for people.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/wire"
@@ -89,5 +88,5 @@ func refusal(status string, content []byte) error {
 }
 
 func asError(e wire.Error) *chat.Error {
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: time.Duration(e.RetryAfterMS) * time.Millisecond, Details: e.Details}
+	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.Wait(e.RetryAfterMS), Details: e.Details}
 }

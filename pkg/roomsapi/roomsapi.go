@@ -6,7 +6,6 @@ package roomsapi
 
 import (
 	"encoding/json"
-	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
 )
@@ -188,5 +187,8 @@ func (e *Error) Err() error {
 	if e == nil {
 		return nil
 	}
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: time.Duration(e.RetryAfterMS) * time.Millisecond, Details: e.Details}
+	if e.Code == "" {
+		return chat.Errorf(chat.CodeInternal, "an error without a code")
+	}
+	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.Wait(e.RetryAfterMS), Details: e.Details}
 }

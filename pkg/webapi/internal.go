@@ -124,7 +124,7 @@ func failure(url string, status int, content []byte) error {
 	}
 	return &chat.Error{
 		Code: f.Error.Code, Message: f.Error.Message, Details: f.Error.Details,
-		RetryAfter: time.Duration(f.Error.RetryAfterMS) * time.Millisecond,
+		RetryAfter: chat.Wait(f.Error.RetryAfterMS),
 	}
 }
 
