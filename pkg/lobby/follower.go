@@ -226,22 +226,29 @@ func (f *Follower) readStream(ctx context.Context) error {
 		return err
 	}
 	for _, s := range streams {
-		var events []Event
-		for _, m := range s.Messages {
-			var event Event
-			text, _ := m.Values[fieldEvent].(string)
-			seq, err := strconv.ParseInt(strings.TrimSuffix(m.ID, "-0"), 10, 64)
-			if err != nil || json.Unmarshal([]byte(text), &event) != nil || event.Seq != chat.Seq(seq) {
-				break // not understood: the range brings it
-			}
-			events = append(events, event)
-		}
+		events := decodeRun(s.Messages)
 		if hole := f.apply(ctx, log, events); hole || len(events) < len(s.Messages) {
 			f.askNow()
 			return errors.New("a hole in the lobby's stream") //nolint:err113 // only makes the reader pause
 		}
 	}
 	return nil
+}
+
+// decodeRun decodes events up to the first that is not understood: the range brings that one.
+func decodeRun(messages []redis.XMessage) []Event {
+	events := make([]Event, 0, len(messages))
+	for _, m := range messages {
+		var event Event
+		text, _ := m.Values[fieldEvent].(string)
+		id, ok := strings.CutSuffix(m.ID, "-0")
+		seq, err := strconv.ParseInt(id, 10, 64)
+		if !ok || err != nil || seq < 1 || seq > chat.MaxSeq || json.Unmarshal([]byte(text), &event) != nil || event.Seq != chat.Seq(seq) {
+			break
+		}
+		events = append(events, event)
+	}
+	return events
 }
 
 func (f *Follower) askNow() {

@@ -6,6 +6,8 @@
 package lobby
 
 import (
+	"time"
+
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
@@ -56,4 +58,19 @@ type EventsRequest struct {
 	After    chat.Seq `json:"after"`
 	Limit    int      `json:"limit"`
 	MaxAgeMS int64    `json:"max_age_ms,omitempty"`
+}
+
+// longestAge bounds MaxAgeMS: more is the same as all.
+const longestAge = 365 * 24 * time.Hour
+
+// Since checks r and returns from when on events are asked for, zero for no matter how old:
+// chat.CodeBadRequest for what no follower asks.
+func (r EventsRequest) Since(now time.Time) (since time.Time, err error) {
+	if r.After < 0 || r.After > chat.MaxSeq || r.Limit < 0 || r.MaxAgeMS < 0 {
+		return since, chat.Errorf(chat.CodeBadRequest, "a part of a lobby has no negative bounds")
+	}
+	if r.MaxAgeMS > 0 && r.After == 0 {
+		since = now.Add(-time.Duration(min(r.MaxAgeMS, longestAge.Milliseconds())) * time.Millisecond)
+	}
+	return since, nil
 }

@@ -233,7 +233,7 @@ func (b *Bells) handle(message any) {
 		}
 		if kind := m.Payload[0]; kind < '0' || kind > '9' {
 			b.hearer.Signalled(s.room, kind, m.Payload[1:])
-		} else if seq, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
+		} else if seq, err := strconv.ParseInt(m.Payload, 10, 64); err == nil && seq <= chat.MaxSeq {
 			b.hearer.Rang(s.room, chat.Seq(seq))
 		}
 	}

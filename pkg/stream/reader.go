@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,14 +79,14 @@ func decodeRun(messages []redis.XMessage) []roomsapi.Entry {
 func decode(id string, values map[string]any) (roomsapi.Entry, bool) {
 	seq, ok := strings.CutSuffix(id, "-0")
 	n, err := strconv.ParseInt(seq, 10, 64)
-	if !ok || err != nil || n < 1 {
+	if !ok || err != nil || n < 1 || n > chat.MaxSeq {
 		return roomsapi.Entry{}, false
 	}
 	e := roomsapi.Entry{Seq: chat.Seq(n)}
 	e.Kind, _ = values[fieldKind].(string)
 	if text, ok := values[fieldMessage].(string); ok {
 		about, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
+		if err != nil || about < 0 || about > chat.MaxSeq {
 			return e, false
 		}
 		e.Message = chat.Seq(about)
@@ -97,9 +98,15 @@ func decode(id string, values map[string]any) (roomsapi.Entry, bool) {
 	e.Event = json.RawMessage(event)
 	if state, ok := values[fieldState].(string); ok {
 		e.State = json.RawMessage(state)
-		if !json.Valid(e.State) {
+		if !isFrame(e.State) {
 			return e, false
 		}
 	}
-	return e, json.Valid(e.Event)
+	return e, isFrame(e.Event)
+}
+
+// isFrame says whether raw can go out as it is: a JSON object, in one line, since an event stream's data
+// ends with the line.
+func isFrame(raw json.RawMessage) bool {
+	return len(raw) > 0 && raw[0] == '{' && bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 && json.Valid(raw)
 }

@@ -151,12 +151,9 @@ func (a *API) postLobby(c *fiber.Ctx) error {
 	if err := webapi.Decode(c, &in); err != nil {
 		return err
 	}
-	if in.After < 0 || in.Limit < 0 || in.MaxAgeMS < 0 {
-		return chat.Errorf(chat.CodeBadRequest, "after, limit and max_age_ms are not negative")
-	}
-	var since time.Time
-	if in.MaxAgeMS > 0 {
-		since = a.Now().Add(-time.Duration(in.MaxAgeMS) * time.Millisecond)
+	since, err := in.Since(a.Now())
+	if err != nil {
+		return err
 	}
 	page, err := a.Lobby.LobbyPage(c.UserContext(), in.After, since, min(in.Limit, maxEvents))
 	if err != nil {

@@ -58,12 +58,9 @@ func audience(u *chat.User) Audience {
 
 // Lobby returns a part of the rooms' lobby.
 func (d *Directory) Lobby(ctx context.Context, req lobby.EventsRequest, now time.Time) (lobby.Page, error) {
-	if req.After < 0 || req.After > chat.MaxSeq || req.Limit < 0 || req.MaxAgeMS < 0 {
-		return lobby.Page{}, chat.Errorf(chat.CodeBadRequest, "a part of a lobby has no negative bounds")
-	}
-	var since time.Time
-	if req.MaxAgeMS > 0 && req.After == 0 {
-		since = now.Add(-time.Duration(min(req.MaxAgeMS, int64(365*24*time.Hour/time.Millisecond))) * time.Millisecond)
+	since, err := req.Since(now)
+	if err != nil {
+		return lobby.Page{}, err
 	}
 	return d.store.Lobby(ctx, req.After, since, min(req.Limit, maxEvents))
 }
