@@ -15,11 +15,14 @@ import (
 // tests use too: keep to keys of your own there.
 func Each(t *testing.T, test func(t *testing.T, client *redis.Client)) {
 	t.Helper()
-	t.Run("embedded", func(t *testing.T) {
-		server := miniredis.RunT(t)
-		test(t, open(t, "redis://"+server.Addr()))
-	})
+	t.Run("embedded", func(t *testing.T) { test(t, Embedded(t)) })
 	t.Run("real", func(t *testing.T) { test(t, Real(t)) })
+}
+
+// Embedded returns a client of an embedded Redis of its own.
+func Embedded(t testing.TB) *redis.Client {
+	t.Helper()
+	return open(t, "redis://"+miniredis.RunT(t).Addr())
 }
 
 // Real returns a client of the real Redis.
@@ -32,7 +35,7 @@ func Real(t *testing.T) *redis.Client {
 	return open(t, url)
 }
 
-func open(t *testing.T, url string) *redis.Client {
+func open(t testing.TB, url string) *redis.Client {
 	t.Helper()
 	client, err := stream.Open(url)
 	if err != nil {

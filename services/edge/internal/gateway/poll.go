@@ -102,7 +102,7 @@ func waiting(text string) (time.Duration, error) {
 	if err != nil || n < 0 {
 		return 0, chat.Errorf(chat.CodeBadRequest, `"wait" is a number of seconds`)
 	}
-	return min(time.Duration(n)*time.Second, maxWait), nil
+	return time.Duration(min(n, int(maxWait.Seconds()))) * time.Second, nil
 }
 
 // next returns the events after the follower's cursor and moves it, none if there are none yet. The

@@ -212,18 +212,24 @@ func (s *eventStream) comment(text string) { s.write(": " + text + "\n\n") }
 
 // cursors tells the browser what to come back with, once a second at most.
 func (s *eventStream) cursors(now bool) {
+	id := eventID(s.followers)
+	if id == s.told || !now && time.Since(s.toldAt) < cursorsEvery {
+		return
+	}
+	s.told, s.toldAt = id, time.Now()
+	s.write("id: " + s.told + "\n\n")
+}
+
+// eventID is the cursors of rooms as roomsAsked reads them in Last-Event-ID.
+func eventID(followers []*follower) string {
 	var id strings.Builder
-	for i, f := range s.followers {
+	for i, f := range followers {
 		if i > 0 {
 			id.WriteByte(',')
 		}
 		fmt.Fprintf(&id, "%s:%d", f.slug, f.after)
 	}
-	if id.String() == s.told || !now && time.Since(s.toldAt) < cursorsEvery {
-		return
-	}
-	s.told, s.toldAt = id.String(), time.Now()
-	s.write("id: " + s.told + "\n\n")
+	return id.String()
 }
 
 func (s *eventStream) write(text string) {

@@ -81,6 +81,9 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	if err == nil && tail.Log != room.Key.Log {
 		err = chat.Errorf(chat.CodeUnavailable, "the room's log has just been renewed, try again")
 	}
+	if n := len(tail.Entries); err == nil && n > 0 && !contiguous(tail.Entries, tail.Head-chat.Seq(n)) {
+		err = errHole()
+	}
 	var latest roomsapi.History
 	if err == nil {
 		// Up to the tail's head: what is newer is delivered.
@@ -106,6 +109,21 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	room.mu.Unlock()
 	close(room.opened)
 	h.opened(room) // bells may have rung since the tail was read
+}
+
+// contiguous says whether entries go on after a seq without a hole: the proof that nothing is missing is
+// not taken on trust.
+func contiguous(entries []roomsapi.Entry, after chat.Seq) bool {
+	for i := range entries {
+		if after++; entries[i].Seq != after {
+			return false
+		}
+	}
+	return true
+}
+
+func errHole() error {
+	return chat.Errorf(chat.CodeUnavailable, "the room's log is changing, try again")
 }
 
 // loaded makes the newest messages of a page of history, which has the newest first.
@@ -170,8 +188,8 @@ func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older [
 	if err != nil {
 		return nil, err
 	}
-	if len(page.Entries) == 0 || page.Entries[0].Seq != after+1 || page.Log != room.Key.Log {
-		return nil, chat.Errorf(chat.CodeUnavailable, "the room's log is changing, try again")
+	if len(page.Entries) == 0 || page.Log != room.Key.Log || !contiguous(page.Entries, after) {
+		return nil, errHole()
 	}
 	room.raiseFloor(page.Floor)
 	return append(older, page.Entries...), nil

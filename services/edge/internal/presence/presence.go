@@ -204,7 +204,7 @@ func (p *Presence) Signalled(key stream.Room, kind byte, payload string) {
 		}
 	case stream.SignalTyping:
 		var user chat.Author
-		if room := p.rooms.ByKey(key); room != nil && json.Unmarshal([]byte(payload), &user) == nil {
+		if room := p.rooms.ByKey(key); room != nil && json.Unmarshal([]byte(payload), &user) == nil && user.ID != "" {
 			p.tellTyping(room, user)
 		}
 	}

@@ -168,9 +168,9 @@ func (r *Registry) read(ctx context.Context, rooms []stream.Room) ([]state, erro
 		}
 		states[i].users = map[chat.UserID]chat.User{}
 		for field, content := range all.Val() {
-			edge, _, _ := strings.Cut(field, "/")
+			edge, id, _ := strings.Cut(field, "/")
 			var user chat.User
-			if !alive[edge] || json.Unmarshal([]byte(content), &user) != nil {
+			if !alive[edge] || json.Unmarshal([]byte(content), &user) != nil || id == "" || string(user.ID) != id {
 				dead.HDel(ctx, room.Key("members"), field)
 				continue
 			}

@@ -96,6 +96,9 @@ func answer(answers []roomsapi.Outcome, n int, err error) roomsapi.Outcome {
 	if err != nil {
 		return roomsapi.Outcome{Error: roomsapi.FromError(err)}
 	}
+	if answers[n].Error == nil && answers[n].Seq < 1 { // it tells neither that it is stored nor that it is not
+		return roomsapi.Outcome{Error: roomsapi.FromError(errShort)}
+	}
 	return answers[n]
 }
 

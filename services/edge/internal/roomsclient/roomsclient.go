@@ -67,7 +67,7 @@ func (c *Client) Append(a roomsapi.Append, done func(chat.Seq, error)) {
 	})
 }
 
-var errShort = chat.Errorf(chat.CodeUnavailable, "the rooms service answered for fewer entries than were sent")
+var errShort = chat.Errorf(chat.CodeUnavailable, "the rooms service answered something else than was asked")
 
 // Access asks what the bearer of token may do in a room. CodeNotFound is a room that it may not know of.
 func (c *Client) Access(ctx context.Context, token string, slug chat.Slug) (roomsapi.Access, error) {
@@ -75,7 +75,7 @@ func (c *Client) Access(ctx context.Context, token string, slug chat.Slug) (room
 	if err == nil {
 		err = access.Error.Err()
 	}
-	if err == nil && access.Room == nil {
+	if err == nil && (access.Room == nil || access.ID < 1 || access.Room.Slug != slug || access.Room.Log == "") {
 		err = errShort
 	}
 	return access, err
