@@ -74,30 +74,6 @@ func TestNamesAreTakenExactly(t *testing.T) {
 	}
 }
 
-func FuzzDecodeCommand(f *testing.F) {
-	f.Add([]byte(`{"type":"send","id":4,"room":"general","body":"hi","nonce":"n"}`))
-	f.Add([]byte(`{"type":"join","after":12,"log":"x"}`))
-	f.Add([]byte(`{"body":"\ud83d\ude00\\"}`))
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		c, err := DecodeCommand(frame)
-		if err != nil {
-			if chat.CodeOf(err) != chat.CodeBadRequest {
-				t.Fatal(err)
-			}
-			return
-		}
-		// What was understood comes back as it was sent.
-		again, err := json.Marshal(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := DecodeCommand(again)
-		if err != nil || d.Body != c.Body || d.Room != c.Room || d.Nonce != c.Nonce {
-			t.Fatalf("%q -> %q: %v", frame, again, err)
-		}
-	})
-}
-
 func TestJoinedShowsEmptyListsButNotAbsentOnes(t *testing.T) {
 	got, _ := json.Marshal(Joined{Type: "joined", Messages: []json.RawMessage{}})
 	if !bytes.Contains(got, []byte(`"messages":[]`)) || bytes.Contains(got, []byte(`"events"`)) || bytes.Contains(got, []byte(`member`)) {

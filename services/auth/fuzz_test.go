@@ -81,6 +81,7 @@ func FuzzCalls(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, text, cursor string) {
 		query := "?q=" + url.QueryEscape(text) + "&limit=" + url.QueryEscape(text) + "&cursor=" + url.QueryEscape(cursor)
 		for _, c := range []struct{ who, method, path string }{
+			{"", "POST", "/api/auth/signup"},
 			{"", "POST", "/api/auth/login"},
 			{"", "POST", "/api/auth/guest"},
 			{"", "POST", "/api/auth/refresh"},

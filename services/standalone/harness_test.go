@@ -36,7 +36,7 @@ type server struct {
 }
 
 // serve starts a server on the folder data, with variables on top of what the tests want anyway.
-func serve(t *testing.T, data string, variables ...string) *server {
+func serve(t testing.TB, data string, variables ...string) *server {
 	t.Helper()
 	s, err := tryServe(t, data, variables...)
 	if err != nil {
@@ -45,7 +45,7 @@ func serve(t *testing.T, data string, variables ...string) *server {
 	return s
 }
 
-func tryServe(t *testing.T, data string, variables ...string) (*server, error) {
+func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
 	t.Helper()
 	values := map[string]string{
 		"PARLEY_LISTEN": "127.0.0.1:0", "PARLEY_DATA": data, "PARLEY_ADMIN_USER": adminName, "PARLEY_ADMIN_PASSWORD": adminPassword,
@@ -95,7 +95,7 @@ func tryServe(t *testing.T, data string, variables ...string) (*server, error) {
 }
 
 // people are one of each kind, by what they are; "" is nobody's token.
-func (s *server) people(t *testing.T) map[string]client.SignIn {
+func (s *server) people(t testing.TB) map[string]client.SignIn {
 	t.Helper()
 	staff, err := s.api.Login(t.Context(), adminName, adminPassword)
 	if err != nil {
@@ -131,7 +131,7 @@ func (a answer) code() string {
 }
 
 // call makes a raw HTTP call; body may be empty. Headers are "Name: value".
-func (s *server) call(t *testing.T, method, path, token, body string, headers ...string) answer {
+func (s *server) call(t testing.TB, method, path, token, body string, headers ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {

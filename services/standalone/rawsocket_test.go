@@ -19,12 +19,12 @@ import (
 
 // rawSocket speaks to the server without any manners.
 type rawSocket struct {
-	t    *testing.T
+	t    testing.TB
 	conn *websocket.Conn
 }
 
 // dialRaw opens a socket with headers as "Name: value"; a refusal is the status.
-func dialRaw(t *testing.T, s *server, headers ...string) (*rawSocket, int) {
+func dialRaw(t testing.TB, s *server, headers ...string) (*rawSocket, int) {
 	t.Helper()
 	header := http.Header{}
 	for _, h := range headers {
@@ -50,7 +50,7 @@ func dialRaw(t *testing.T, s *server, headers ...string) (*rawSocket, int) {
 	return &rawSocket{t, conn}, 0
 }
 
-func signedIn(t *testing.T, s *server, token string) *rawSocket {
+func signedIn(t testing.TB, s *server, token string) *rawSocket {
 	t.Helper()
 	socket, refused := dialRaw(t, s, "Authorization: Bearer "+token)
 	if refused != 0 {

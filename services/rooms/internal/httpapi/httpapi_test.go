@@ -27,6 +27,7 @@ import (
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
+	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
 const credential = "0123456789abcdef0123456789abcdef"
@@ -73,6 +74,11 @@ func newServer(t testing.TB, sends limit.Rate) server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newServerOn(t, store, sends)
+}
+
+func newServerOn(t testing.TB, store storetest.Store, sends limit.Rate) server {
+	t.Helper()
 	rules, log, reg := policy.Rules{UsersCreate: true, StaffDelete: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
 	d := directory.New(directory.Deps{Store: store, Ledger: l, Rules: rules, Log: log, Registry: reg})
@@ -389,38 +395,4 @@ func TestInternal(t *testing.T) {
 	if empty := post[roomsapi.AppendResponse](s, roomsapi.PathAppend, roomsapi.AppendRequest{}); len(empty.Outcomes) != 0 {
 		t.Error(empty)
 	}
-}
-
-// FuzzCalls sends anything to every route, as a stranger and as an edge: no answer but in form.
-func FuzzCalls(f *testing.F) {
-	for _, seed := range []string{
-		`{"slug":"a","name":"A"}`, `{"name":null,"staff_only":true}`, `{"body":"x","nonce":"n","reply_to":1}`, `{"entries":[{"token":"ada","room":1,"kind":"send","nonce":"a","body":"b"}]}`,
-		`{"questions":[{"token":"ada","slug":"one"}]}`, `{"room":1,"after":-1,"limit":-5,"bytes":-1}`, `{"after":0,"limit":1,"max_age_ms":9223372036854775807}`, `{"room":1e400}`, "\x00", `{"body":"\ud800"}`,
-	} {
-		f.Add(seed)
-	}
-	s := newServer(f, limit.Rate{})
-	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		s := server{t, s.app} //nolint:govet // the same server, failing this test
-		for _, c := range []struct{ who, method, path string }{
-			{"ada", "POST", "/api/rooms"},
-			{"ada", "PATCH", "/api/rooms/one"},
-			{"ada", "POST", "/api/rooms/one/messages"},
-			{"ada", "PATCH", "/api/rooms/one/messages/1"},
-			{"ada", "DELETE", "/api/rooms/one/messages/1"},
-			{credential, "POST", roomsapi.PathAppend},
-			{credential, "POST", roomsapi.PathAccess},
-			{credential, "POST", roomsapi.PathTail},
-			{credential, "POST", roomsapi.PathEntries},
-			{credential, "POST", roomsapi.PathHistory},
-			{credential, "POST", roomsapi.PathHeads},
-			{credential, "POST", lobby.PathEvents},
-		} {
-			status, text := s.call(c.who, c.method, c.path, body)
-			if status >= 500 || !json.Valid([]byte(text)) {
-				t.Errorf("%s %s: %d %s", c.method, c.path, status, text)
-			}
-		}
-	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
 type silent struct{}
@@ -34,7 +35,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func benchmarkAppend(b *testing.B, lanes, rooms, batch int) {
-	store := open(b, freshDatabase(b)+"&pool_max_conns=16")
+	store := open(b, storetest.Postgres(b)+"&pool_max_conns=16")
 	log := slog.New(slog.DiscardHandler)
 	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Log: log, Registry: prometheus.NewRegistry(), Now: time.Now})
 	d := directory.New(directory.Deps{Store: store, Ledger: l, Log: log, Registry: prometheus.NewRegistry()})

@@ -19,6 +19,7 @@ import (
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
 // breaker is a proxy before PostgreSQL that breaks a connection at a chosen moment.
@@ -117,7 +118,7 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	where := freshDatabase(t)
+	where := storetest.Postgres(t)
 	breaker, through := newBreaker(t, where)
 	good, directories := newLedger(t, where)
 	broken, _ := newLedger(t, through)

@@ -2,16 +2,12 @@ package postgres
 
 import (
 	"context"
-	"net/url"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
@@ -19,7 +15,7 @@ import (
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		t.Helper()
-		where := freshDatabase(t)
+		where := storetest.Postgres(t)
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, where) },
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },
@@ -30,24 +26,6 @@ func TestContract(t *testing.T) {
 			},
 		}
 	})
-}
-
-// freshDatabase makes a database of its own on the test server, and returns its URL.
-func freshDatabase(t testing.TB) string {
-	t.Helper()
-	server := os.Getenv("PARLEY_TEST_POSTGRES")
-	if server == "" {
-		t.Fatal("PARLEY_TEST_POSTGRES names no PostgreSQL to test with; make test starts one")
-	}
-	name := "rooms_" + strings.ToLower(webapi.NewID())
-	execute(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { execute(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + name
-	return u.String()
 }
 
 func execute(t testing.TB, where, text string) {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"testing"
+	"unicode/utf8"
+)
+
+// A message is decoded by the edge, from a frame, and by rooms, from a request: whatever is sent, both
+// take it as the same message or refuse it for the same reason. So with the cursors that both read.
+func FuzzBothTransports(f *testing.F) {
+	s := serve(f, f.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_FRAMES=0", "PARLEY_LIMIT_POLLS=0")
+	token := s.people(f)["user"].AccessToken
+	socket := signedIn(f, s, token)
+	socket.write(`{"type":"join","id":1,"room":"general"}`)
+	socket.answer(1)
+	command := 1
+	f.Fuzz(func(t *testing.T, body, nonce, replyTo, after string) {
+		socket.t = t
+		path := "/api/rooms/general/"
+		messages := s.call(t, "GET", path+"messages?after="+url.QueryEscape(after), token, "")
+		events := s.call(t, "GET", path+"events?wait=0&after="+url.QueryEscape(after), token, "")
+		if (messages.status == 400) != (events.status == 400) {
+			t.Errorf("after %q: rooms says %d %s, the edge %d %s", after, messages.status, messages.body, events.status, events.body)
+		}
+		for _, value := range []string{body, nonce, replyTo} {
+			if !json.Valid([]byte(value)) || !utf8.ValidString(value) {
+				return // another target's business
+			}
+		}
+		fields := fmt.Sprintf(`"body":%s,"nonce":%s,"reply_to":%s`, body, nonce, replyTo)
+		byHTTP := s.call(t, "POST", path+"messages", token, "{"+fields+"}")
+		command++
+		socket.write(fmt.Sprintf(`{"type":"send","id":%d,"room":"general",%s}`, command, fields))
+		bySocket := socket.answer(command)
+		if byHTTP.status != 201 {
+			if bySocket["code"] != byHTTP.code() {
+				t.Errorf("%s: rooms says %d %s, the edge %v", fields, byHTTP.status, byHTTP.body, bySocket)
+			}
+			return
+		}
+		var message struct {
+			ID   float64 `json:"id"`
+			Body string  `json:"body"`
+		}
+		var sent string
+		if err := json.Unmarshal([]byte(byHTTP.body), &message); err != nil {
+			t.Fatal(err)
+		}
+		if bySocket["type"] != "sent" || bySocket["message"] != message.ID {
+			t.Errorf("%s: rooms made message %v of it, the edge says %v", fields, message.ID, bySocket)
+		}
+		if err := json.Unmarshal([]byte(body), &sent); err != nil || sent != message.Body {
+			t.Errorf("%s came back as %q", fields, message.Body)
+		}
+	})
+}
