@@ -12,9 +12,12 @@ LINT     := $(CACHE)/golangci-lint-$(LINT_VERSION)
 GOBUILD  := CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/
 FUZZTIME ?= 5s
 TESTFLAGS ?=
+RUNS     ?= 3
+SCENARIO ?=
+JSON     ?= data/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +60,15 @@ fuzz: ## Run every fuzz target for a few seconds (FUZZTIME=5s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' $(MODULES) | sed 's/:func /\t/' | sort -u | \
 	while IFS=$$'\t' read -r file name; do \
 	  echo "fuzz $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done
+
+bench: build ## Measure on this machine, beside the floor (SCENARIO=idle,acked RUNS=3 JSON=data/bench.json)
+	@echo "build bench"; cd services/standalone && $(GOBUILD) ./cmd/bench
+	@mkdir -p $(dir $(JSON))
+	@$(CURDIR)/bin/bench -runs $(RUNS) -scenario '$(SCENARIO)' -json $(JSON)
+
+bench-compare: ## What changed between two reports of make bench (A=old.json B=new.json)
+	@cd services/standalone && $(GOBUILD) ./cmd/bench
+	@$(CURDIR)/bin/bench compare $(A) $(B)
 
 docs: ## Write docs/configuration.md anew from what the programs read
 	@go test ./services/standalone -run Configuration -count=1 -update

@@ -1,0 +1,250 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/services/standalone/internal/bench/floor"
+	"github.com/parley-chat/parley/services/standalone/internal/bench/load"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
+	"github.com/parley-chat/parley/services/standalone/internal/datadir"
+)
+
+// stage is what scenarios play on: a cluster of 1 auth, 2 rooms pods, 2 edges, PostgreSQL and Redis,
+// and the floor.
+type stage struct {
+	cluster *cluster.Cluster
+	floor   *cluster.Child
+	admin   string // an access token
+	guests  []string
+	rooms   int // how many there are: 0 to rooms-1
+}
+
+// admin is who makes the rooms.
+const adminName = "bench"
+
+// unlimited lifts the limits per user and address: all that comes, comes from one address.
+func unlimited() []string {
+	var lifted []string
+	for name := range strings.FieldsSeq("SIGNUP LOGIN GUEST REFRESH BAD_LOGINS SENDS SENDS_HTTP JOINS FRAMES CONNECTS POLLS ROOM_CREATE") {
+		lifted = append(lifted, "PARLEY_LIMIT_"+name+"=0")
+	}
+	return append(lifted, "PARLEY_TOKEN_LIFETIME=1h")
+}
+
+// onStage starts everything in a temporary folder, plays, and stops it.
+func onStage(ctx context.Context, program string, errOut io.Writer, play func(context.Context, *stage) error) (err error) {
+	folder, err := os.MkdirTemp("", "parley-bench-")
+	if err != nil {
+		return fmt.Errorf("temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	dir, err := datadir.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	password := rand.Text()
+	env := append(unlimited(), "PARLEY_ADMIN_USER="+adminName, "PARLEY_ADMIN_PASSWORD="+password)
+	config := cluster.Config{Listen: "127.0.0.1:0", Bin: filepath.Dir(program), Rooms: 2, Edges: 2, Env: env}
+	c, err := cluster.New(ctx, config, dir, slog.New(slog.NewTextHandler(errOut, nil)), func(string) {})
+	if err != nil {
+		return err
+	}
+	s := &stage{cluster: c}
+	if s.floor, err = floorServer(ctx, program, dir.Path("log", "floor.log")); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	return lifecycle.Run(ctx, func() {}, append(c.Parts(), lifecycle.Part{Name: "floor", Component: s.floor}, lifecycle.Part{
+		Name: "bench", Component: &player{stop: stop, play: func(ctx context.Context) error {
+			login, err := s.auth().Login(ctx, adminName, password)
+			if err != nil {
+				return fmt.Errorf("sign in: %w", err)
+			}
+			s.admin = login.AccessToken
+			return play(ctx, s)
+		}},
+	})...)
+}
+
+// player is a part that ends all others when it is done.
+type player struct {
+	stop context.CancelFunc
+	play func(context.Context) error
+}
+
+// Run implements lifecycle.Component.
+func (p *player) Run(ctx context.Context, ready func()) error {
+	ready()
+	err := p.play(ctx)
+	p.stop()
+	<-ctx.Done()
+	return err
+}
+
+// floorServer plans the floor as a process of its own.
+func floorServer(ctx context.Context, program, log string) (*cluster.Child, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("an address for the floor: %w", err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return nil, fmt.Errorf("an address for the floor: %w", err)
+	}
+	return &cluster.Child{
+		Name: "floor", Address: address, Path: program, Args: []string{"floor", address}, LogFile: log,
+		Stop: syscall.SIGTERM, Grace: 5 * time.Second,
+		Probe: func(ctx context.Context) error {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
+	}, nil
+}
+
+// atOnce is how many calls are under way while the stage is set.
+const atOnce = 16
+
+func (s *stage) auth() *client.HTTP {
+	return client.NewHTTP("http://"+s.cluster.Child("auth").Address, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}})
+}
+
+// tokens are the access tokens of n different guests.
+func (s *stage) tokens(ctx context.Context, n int) ([]string, error) {
+	missing := n - len(s.guests)
+	if missing <= 0 {
+		return s.guests[:n], nil
+	}
+	made := make([]string, missing)
+	http := s.auth()
+	err := each(missing, func(i int) error {
+		guest, err := http.Guest(ctx, fmt.Sprintf("guest %d", len(s.guests)+i))
+		made[i] = guest.AccessToken
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make guests: %w", err)
+	}
+	s.guests = append(s.guests, made...)
+	return s.guests, nil
+}
+
+// needRooms makes rooms until there are n.
+func (s *stage) needRooms(ctx context.Context, n int) error {
+	http := client.NewHTTP("http://"+s.cluster.Child("rooms-1").Address, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}})
+	err := each(n-s.rooms, func(i int) error {
+		slug := load.Room(s.rooms + i).Slug() //nolint:gosec // some thousands
+		_, err := http.CreateRoom(ctx, s.admin, client.NewRoom{Slug: chat.Slug(slug), Name: slug, AllowGuests: true})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make rooms: %w", err)
+	}
+	s.rooms = max(s.rooms, n)
+	return nil
+}
+
+// each calls do with 0 to n-1, some at once, and returns the first error.
+func each(n int, do func(i int) error) error {
+	var (
+		working sync.WaitGroup
+		next    atomic.Int64
+		failed  atomic.Pointer[error]
+	)
+	for range atOnce {
+		working.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if err := do(i); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	working.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// target is a server that the load is put on.
+type target struct {
+	addresses []string
+	children  []*cluster.Child // all of whose time counts
+	tokens    func(ctx context.Context, n int) ([]string, error)
+}
+
+// parley is Parley with so many of its edges in use. The time of all its processes counts.
+func (s *stage) parley(edges int) target {
+	t := target{children: s.cluster.Children(), tokens: s.tokens}
+	for i := range edges {
+		t.addresses = append(t.addresses, s.edge(i).Address)
+	}
+	return t
+}
+
+func (s *stage) edge(i int) *cluster.Child { return s.cluster.Child(fmt.Sprintf("edge-%d", i+1)) }
+
+// bare is the floor.
+func (s *stage) bare() target {
+	return target{addresses: []string{s.floor.Address}, children: []*cluster.Child{s.floor}, tokens: func(_ context.Context, n int) ([]string, error) {
+		tokens := make([]string, n)
+		for i := range tokens {
+			tokens[i] = floor.Token()
+		}
+		return tokens, nil
+	}}
+}
+
+// restart starts a child anew and waits until it serves.
+func restart(ctx context.Context, child *cluster.Child) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	before := child.PID()
+	if err := child.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	for {
+		if pid := child.PID(); pid != 0 && pid != before && child.Probe(ctx) == nil {
+			return nil
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("restart %s: %w", child.Name, err)
+		}
+	}
+}
+
+// pause waits, or returns why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,97 @@
+//go:build linux
+
+package procs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStatIsReadPastAnOddName(t *testing.T) {
+	line := "42 (a) b (c) S 7 42 42 0 -1 4194560 100 0 0 0 150 50 30 20 20 0 9 0 12345 1000000 256 18446744073709551615 1 1\n"
+	s, err := parseStat(42, []byte(line))
+	want := stat{pid: 42, parent: 7, threads: 9, resident: 256 * int64(os.Getpagesize()), ticks: 200, collected: 50}
+	if err != nil || s != want {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, bad := range []string{"", "42 (a", "42 (a) S 1 2", strings.Replace(line, " 7 ", " x ", 1)} {
+		if s, err := parseStat(42, []byte(bad)); err == nil {
+			t.Errorf("%q: %+v", bad, s)
+		}
+	}
+}
+
+func TestOwnUsageGrows(t *testing.T) {
+	before, err := Of(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe, other, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = pipe.Close(), other.Close() }()
+	memory := make([]byte, 32<<20)
+	for began := time.Now(); time.Since(began) < 30*time.Millisecond; {
+		for i := 0; i < len(memory); i += 4096 {
+			memory[i]++
+		}
+	}
+	after, err := Of(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used := after.CPU - before.CPU; used < 5*time.Millisecond || used > 5*time.Second {
+		t.Error("CPU", used)
+	}
+	if after.Descriptors < before.Descriptors+2 || after.Resident < before.Resident+30<<20 || after.Threads < 1 {
+		t.Errorf("%+v after %+v", after, before)
+	}
+}
+
+func TestATreeCountsItsChildren(t *testing.T) {
+	// The shell stays, its child burns; a child that has ended counts too.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'; echo; sh -c 'read x'; true`)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	var tree, alone Usage
+	for range 100 { // until the second child runs
+		if tree, err = Tree(cmd.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		if alone, err = Of(cmd.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		if tree.Threads > alone.Threads {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if tree.Threads != 2 || tree.Resident <= alone.Resident || alone.CPU < tick {
+		t.Errorf("tree %+v, its root %+v", tree, alone)
+	}
+	_ = in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Tree(cmd.Process.Pid); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("an ended process:", err)
+	}
+}
