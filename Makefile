@@ -10,7 +10,7 @@ CACHE    := $(CURDIR)/.cache
 LINT_VERSION := v2.15.0
 LINT     := $(CACHE)/golangci-lint-$(LINT_VERSION)
 GOBUILD  := CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/
-FUZZTIME ?= 5s
+FUZZTIME ?= 2s
 TESTFLAGS ?=
 RUNS     ?= 3
 SCENARIO ?=
@@ -56,10 +56,8 @@ tidy: ## Bring every go.mod and go.sum in order
 	@go work sync
 	@for module in $(MODULES); do echo "tidy $$module"; (cd $$module && GOWORK=off go mod tidy); done
 
-fuzz: ## Run every fuzz target for a few seconds (FUZZTIME=5s)
-	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' $(MODULES) | sed 's/:func /\t/' | sort -u | \
-	while IFS=$$'\t' read -r file name; do \
-	  echo "fuzz $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done
+fuzz: install build ## Run every fuzz target for a moment (FUZZTIME=2s), on real servers started for it
+	@FUZZTIME=$(FUZZTIME) $(CURDIR)/bin/cluster with-servers -- .ci/fuzz
 
 bench: build ## Measure on this machine, beside the floor (SCENARIO=idle,acked RUNS=3 JSON=data/bench.json)
 	@echo "build bench"; cd services/standalone && $(GOBUILD) ./cmd/bench
