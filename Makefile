@@ -17,7 +17,7 @@ SCENARIO ?=
 JSON     ?= data/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ tidy: ## Bring every go.mod and go.sum in order
 
 fuzz: install build ## Run every fuzz target for a moment (FUZZTIME=2s), on real servers started for it
 	@FUZZTIME=$(FUZZTIME) $(CURDIR)/bin/cluster with-servers -- .ci/fuzz
+
+faults: build ## Kill, cut, empty and restore all there is while clients talk: nothing may get lost (SEED= MESSAGES= FAULTS= URL= JSON=)
+	@echo "build faults"; cd services/standalone && $(GOBUILD) ./cmd/faults
+	@$(CURDIR)/bin/faults $(if $(SEED),-seed $(SEED)) $(if $(MESSAGES),-messages $(MESSAGES)) $(if $(FAULTS),-faults $(FAULTS)) \
+	  $(if $(URL),-url '$(URL)') $(if $(filter command line,$(origin JSON)),-json '$(JSON)')
 
 bench: build ## Measure on this machine, beside the floor (SCENARIO=idle,acked RUNS=3 JSON=data/bench.json)
 	@echo "build bench"; cd services/standalone && $(GOBUILD) ./cmd/bench

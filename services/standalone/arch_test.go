@@ -48,7 +48,9 @@ var rank = map[string]int{
 
 	"services/standalone/internal/datadir":    8,
 	"services/standalone/internal/firstadmin": 9,
+	"services/standalone/internal/talk":       9,
 	"services/standalone/internal/cluster":    10,
+	"services/standalone/internal/faults":     11,
 	"services/standalone/internal/contract":   8,
 
 	"services/standalone/internal/procs":       8,
@@ -69,7 +71,7 @@ var drivers = map[string][]string{
 	"github.com/fasthttp/websocket":        {"services/edge/internal/gateway", "pkg/client"},
 	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence"},
 	"github.com/alicebob/miniredis/v2":     {"pkg/redistest", "services/standalone"},
-	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/cluster"},
+	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/cluster", "services/standalone/internal/faults"},
 	"modernc.org/sqlite":                   {"pkg/database", "services/*/internal/sqlite"},
 
 	// The documents of the API are checked, never served.

@@ -15,6 +15,10 @@ func (p Postgres) Backup(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
+	program, err := beside(bin, "pg_basebackup")
+	if err != nil {
+		return err
+	}
 	sys, err := p.account()
 	if err != nil {
 		return err
@@ -27,9 +31,9 @@ func (p Postgres) Backup(ctx context.Context, folder string) error {
 			return fmt.Errorf("backup folder: %w", err)
 		}
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "pg_basebackup"), "-D", folder, "-d", p.URL("postgres"), //nolint:gosec // our own arguments
+	cmd := exec.CommandContext(ctx, program, "-D", folder, "-d", p.URL("postgres"), //nolint:gosec // our own arguments
 		"--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest")
-	cmd.SysProcAttr, cmd.Env = attached(sys), []string{"LC_ALL=C", "PATH=" + bin + ":/usr/bin:/bin"}
+	cmd.SysProcAttr, cmd.Env = attached(sys), []string{"LC_ALL=C", "PATH=" + filepath.Dir(program) + ":/usr/bin:/bin"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pg_basebackup: %w\n%s", err, out)
 	}

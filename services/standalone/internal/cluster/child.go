@@ -19,6 +19,7 @@ import (
 type Child struct {
 	Name    string
 	Address string   // what it serves on, for the table
+	Admin   string   // a service's admin listener, host:port
 	Path    string   // of the program
 	Args    []string // without the program's name
 	Env     []string

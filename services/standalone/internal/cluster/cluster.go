@@ -55,10 +55,10 @@ type Cluster struct {
 	groups []group // in the order of starting
 }
 
-// The databases of the services.
+// The databases of the services. RoomsDatabase is where the logs are, for whoever looks behind the services.
 const (
 	authDatabase  = "parley_auth"
-	roomsDatabase = "parley_rooms"
+	RoomsDatabase = "parley_rooms"
 )
 
 // New picks addresses, makes what is missing in dir and opens the proxy's port; nothing runs yet.
@@ -193,7 +193,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 	}
 	c.Postgres = Postgres{
 		Folder: c.dir.Path("postgres"), Address: postgresAddress, Password: password, LogFile: c.logFile("postgres"),
-		Throwaway: c.config.Throwaway, Databases: []string{authDatabase, roomsDatabase},
+		Throwaway: c.config.Throwaway, Databases: []string{authDatabase, RoomsDatabase},
 	}
 	c.Redis = Redis{Name: "redis", Folder: c.dir.Path("redis"), Address: redisAddress, LogFile: c.logFile("redis")}
 	postgres, err := c.Postgres.Child(ctx)
@@ -235,7 +235,7 @@ func (c *Cluster) planServices(ctx context.Context) error {
 	c.groups = append(c.groups, group{auth.Child})
 	c.proxy.Auth = []string{auth.Address}
 	authURL := "PARLEY_AUTH_URL=http://" + auth.internal
-	roomsEnv, err := c.storesOf(ctx, "rooms", roomsDatabase)
+	roomsEnv, err := c.storesOf(ctx, "rooms", RoomsDatabase)
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func (c *Cluster) service(ctx context.Context, program, name string, env ...stri
 		return service{}, fmt.Errorf("the program of %s is missing (make build makes it): %w", name, err)
 	}
 	child := &Child{
-		Name: name, Address: addresses[0], Path: path, LogFile: c.logFile(name), Told: c.told,
+		Name: name, Address: addresses[0], Admin: addresses[2], Path: path, LogFile: c.logFile(name), Told: c.told,
 		Stop: syscall.SIGTERM, Grace: 20 * time.Second, Probe: ready(addresses[2]),
 		// The last of a name counts: the operator's PARLEY_… come first, then what is ours to say.
 		Env: slices.Concat(quickDrain(), c.config.Env, []string{

@@ -178,11 +178,33 @@ func postgresBin() (string, error) {
 	if path, err := exec.LookPath("postgres"); err == nil {
 		return filepath.Dir(path), nil
 	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if err != nil || len(found) == 0 {
-		return "", errors.New("PostgreSQL is not installed: there is no postgres on PATH nor in /usr/lib/postgresql (Debian: apt-get install postgresql)")
+	path, err := newestOfDebian("postgres")
+	return filepath.Dir(path), err
+}
+
+// beside finds another program of the server's: where its others are, on PATH, or with Debian's newest.
+func beside(bin, name string) (string, error) {
+	path := filepath.Join(bin, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
 	}
-	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(version(a), version(b)) })), nil
+	if path, err := newestOfDebian(name); err == nil {
+		return path, nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("PostgreSQL is installed without %s: %w", name, err)
+	}
+	return path, nil
+}
+
+// newestOfDebian finds a program of the newest PostgreSQL that Debian's packages have put there.
+func newestOfDebian(name string) (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if err != nil || len(found) == 0 {
+		return "", errors.New("PostgreSQL is not installed: there is no " + name + " on PATH nor in /usr/lib/postgresql (Debian: apt-get install postgresql)")
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(version(a), version(b)) }), nil
 }
 
 // version is the number in /usr/lib/postgresql/15/bin/postgres.
