@@ -123,7 +123,7 @@ func (s *server) stream(t *testing.T, token, query, lastID string) *eventStream 
 	if lastID != "" {
 		request.Header.Set("Last-Event-ID", lastID)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := s.http.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

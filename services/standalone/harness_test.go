@@ -21,18 +21,26 @@ import (
 	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/process"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/standalone/internal/contract"
+	"github.com/parley-chat/parley/services/web"
 )
+
+// apiDocs is docs/openapi.yaml and docs/asyncapi.yaml: whatever these tests hear of a server is held
+// against them.
+var apiDocs = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load("../../docs") })
 
 // The first administrator of the servers that tests start.
 const adminName, adminPassword = "root", "correct horse battery"
 
 // server is a standalone server in the test's process.
 type server struct {
-	url  string
-	api  *client.HTTP
-	app  *fiber.App
-	out  *bytes.Buffer
-	stop func() // waits until it has stopped; may be called again
+	url     string
+	api     *client.HTTP
+	http    *http.Client // of call
+	traffic *contract.Traffic
+	app     *fiber.App
+	out     *bytes.Buffer
+	stop    func() // waits until it has stopped; may be called again
 }
 
 // serve starts a server on the folder data, with variables on top of what the tests want anyway.
@@ -84,14 +92,48 @@ func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
 		ran <- nil
 		return nil, err
 	}
-	url := "http://" + s.address.String()
-	started := &server{url: url, api: client.NewHTTP(url, &http.Client{Timeout: 20 * time.Second}), out: &out, stop: stop}
+	started := &server{url: "http://" + s.address.String(), app: appOf(parts), out: &out, stop: stop}
+	started.watch(t)
+	return started, nil
+}
+
+// appOf is the app that everybody may call.
+func appOf(parts []lifecycle.Part) *fiber.App {
 	for _, part := range parts {
 		if listener, ok := part.Component.(*webapi.Server); ok && part.Name == "standalone" {
-			started.app = listener.App
+			return listener.App
 		}
 	}
-	return started, nil
+	return nil
+}
+
+// watch makes the clients of s, whose traffic is held against the documents.
+func (s *server) watch(t testing.TB) {
+	t.Helper()
+	documents, err := apiDocs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.traffic = documents.Watch(func(err error) { t.Error("against the documents:", err) })
+	transport := s.traffic.Transport(http.DefaultTransport, isPage(t))
+	s.http = &http.Client{Transport: transport}
+	s.api = client.NewHTTP(s.url, &http.Client{Timeout: 20 * time.Second, Transport: transport})
+}
+
+// isPage tells the paths of the web page's files, which the documents say nothing of.
+func isPage(t testing.TB) func(path string) bool {
+	t.Helper()
+	pages, err := web.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := fiber.New()
+	pages.Routes(app)
+	known := map[string]bool{}
+	for _, route := range app.GetRoutes() {
+		known[route.Path] = true
+	}
+	return func(path string) bool { return known[path] }
 }
 
 // people are one of each kind, by what they are; "" is nobody's token.
@@ -147,7 +189,7 @@ func (s *server) call(t testing.TB, method, path, token, body string, headers ..
 		name, value, _ := strings.Cut(h, ": ")
 		request.Header.Set(name, value)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := s.http.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

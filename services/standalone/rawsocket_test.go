@@ -15,12 +15,14 @@ import (
 
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/standalone/internal/contract"
 )
 
 // rawSocket speaks to the server without any manners.
 type rawSocket struct {
-	t    testing.TB
-	conn *websocket.Conn
+	t       testing.TB
+	conn    *websocket.Conn
+	watched *contract.Socket
 }
 
 // dialRaw opens a socket with headers as "Name: value"; a refusal is the status.
@@ -43,11 +45,17 @@ func dialRaw(t testing.TB, s *server, headers ...string) (*rawSocket, int) {
 		if response == nil {
 			t.Fatal(err)
 		}
-		_ = response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
+		if err := s.traffic.Answer(http.MethodGet, "/ws", response); err != nil {
+			t.Fatal(err)
+		}
 		return nil, response.StatusCode
 	}
+	if err := s.traffic.Answer(http.MethodGet, "/ws", response); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &rawSocket{t, conn}, 0
+	return &rawSocket{t, conn, s.traffic.Socket()}, 0
 }
 
 func signedIn(t testing.TB, s *server, token string) *rawSocket {
@@ -64,6 +72,7 @@ func signedIn(t testing.TB, s *server, token string) *rawSocket {
 
 func (r *rawSocket) write(frame string) {
 	r.t.Helper()
+	r.watched.Wrote([]byte(frame))
 	if err := r.conn.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
 		r.t.Fatal(err)
 	}
@@ -75,11 +84,15 @@ func (r *rawSocket) read() map[string]any {
 	_ = r.conn.SetReadDeadline(time.Now().Add(15 * time.Second))
 	_, frame, err := r.conn.ReadMessage()
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+		if closed.Code != websocket.CloseAbnormalClosure { // which nobody sends
+			r.watched.Closed(closed.Code)
+		}
 		return map[string]any{"closed": closed.Code}
 	}
 	if err != nil {
 		return map[string]any{"broken": err.Error()}
 	}
+	r.watched.Read(frame)
 	var got map[string]any
 	if err := json.Unmarshal(frame, &got); err != nil {
 		r.t.Fatalf("%q: %v", frame, err)

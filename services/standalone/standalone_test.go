@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -153,7 +152,8 @@ func TestTheProgramRunsUntilCtrlC(t *testing.T) {
 	if url == "" || shown == nil {
 		t.Fatalf("it said %q; its log: %s", said, log.String())
 	}
-	s := &server{url: url, api: client.NewHTTP(url, http.DefaultClient)}
+	s := &server{url: url}
+	s.watch(t)
 	admin, err := s.api.Login(ctx, shown[1], shown[2])
 	if err != nil {
 		t.Fatal(err)

@@ -107,7 +107,7 @@ func (c *Contract) headers(compiler *jsonschema.Compiler, p place, everywhere bo
 			continue
 		}
 		required, _ := described["required"].(bool)
-		headers[name] = &header{required, at.at("schema")}
+		headers[http.CanonicalHeaderKey(name)] = &header{required, at.at("schema")}
 		if err := c.compile(compiler, at.at("schema")); err != nil {
 			return nil, err
 		}
