@@ -66,7 +66,7 @@ func New(c Config, d Deps) (*Service, error) {
 
 	shared := &session.Shared{
 		Hub: rooms, Rooms: client, Verifier: tokens, Presence: people,
-		Limiter: session.NewLimiter(c.Rates), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Log: d.Log,
+		Limiter: session.NewLimiter(c.Rates), Writers: session.NewWriters(), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Log: d.Log,
 	}
 	registry := session.NewRegistry(c.Limits.Heartbeat)
 	told := &session.Lobby{Hub: rooms, Registry: registry, Revocations: tokens.Revocations, Log: d.Log}
@@ -88,6 +88,7 @@ func New(c Config, d Deps) (*Service, error) {
 			{Name: "tailer", Component: tail},
 			{Name: "presence", Component: people},
 			{Name: "contact", Component: newContact(c.Grace, rooms, tail, ofAuth, ofRooms, d)},
+			{Name: "writers", Component: shared.Writers},
 			{Name: "calls of rooms", Component: waiter{client}},
 			{Name: "sessions", Component: registry},
 		},

@@ -36,7 +36,7 @@ func FuzzLobby(f *testing.F) {
 		revocations, registry := token.NewRevocations(time.Now), NewRegistry(time.Minute)
 		claims := token.Claims{Tenant: "default", User: chat.User{ID: "g", Kind: chat.KindGuest}, Session: "s", Generation: 1, Expires: time.Now().Add(time.Hour)}
 		shared := &Shared{
-			Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Verifier: &anyToken{claims, revocations},
+			Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Writers: NewWriters(), Verifier: &anyToken{claims, revocations},
 			Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: time.Minute}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
 		}
 		told := &Lobby{Hub: shared.Hub, Registry: registry, Revocations: revocations, Log: log}

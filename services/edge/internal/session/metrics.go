@@ -1,6 +1,8 @@
 package session
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -12,7 +14,8 @@ type Metrics struct {
 	commands    *prometheus.CounterVec
 	acks        *prometheus.HistogramVec
 	delivery    prometheus.Histogram
-	outbox      prometheus.Gauge
+	waiting     atomic.Int64 // bytes, in all outboxes
+	outbox      prometheus.GaugeFunc
 	cuts        prometheus.Counter
 }
 
@@ -20,13 +23,15 @@ type Metrics struct {
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := promauto.With(registry)
 	times := prometheus.ExponentialBuckets(0.0005, 2, 15)
-	return &Metrics{
+	all := &Metrics{
 		connections: m.NewGauge(prometheus.GaugeOpts{Name: "parley_edge_connections", Help: "Open sockets."}),
 		closed:      m.NewCounterVec(prometheus.CounterOpts{Name: "parley_edge_closed_total", Help: "Sockets that ended, by close code; 1000: by the client or the network."}, []string{"code"}),
 		commands:    m.NewCounterVec(prometheus.CounterOpts{Name: "parley_edge_commands_total", Help: "Frames of clients, by type and result."}, []string{"type", "result"}),
 		acks:        m.NewHistogramVec(prometheus.HistogramOpts{Name: "parley_edge_ack_seconds", Help: "From a send, edit or delete to its answer.", Buckets: times}, []string{"type"}),
 		delivery:    m.NewHistogram(prometheus.HistogramOpts{Name: "parley_edge_delivery_seconds", Help: "From an entry's append to the end of the write to a socket.", Buckets: times}),
-		outbox:      m.NewGauge(prometheus.GaugeOpts{Name: "parley_edge_outbox_bytes", Help: "Bytes that wait for sockets, all together."}),
 		cuts:        m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_slow_reader_cuts_total", Help: "Sockets cut because they read too slowly (4408)."}),
 	}
+	all.outbox = m.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_edge_outbox_bytes", Help: "Bytes that wait for sockets, all together."},
+		func() float64 { return float64(all.waiting.Load()) })
+	return all
 }

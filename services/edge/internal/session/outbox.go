@@ -1,8 +1,10 @@
 package session
 
 import (
+	"bytes"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,21 +24,34 @@ const (
 const writeChunk = 64 << 10
 
 // Outbox holds the frames that wait for one socket, in order and bounded in bytes. An outbox that was
-// empty starts its writer; the writer takes all that is there in one writev. Frames are shared
+// empty becomes due at its writer, which writes all that is there at once. One whose socket does not
+// take it has a goroutine that waits for the socket, until nothing waits any more. Frames are shared
 // between sockets and never changed.
 type Outbox struct {
 	conn    net.Conn
+	raw     syscall.RawConn // nil: conn is written to by goroutines only
+	writers *Writers
+	writer  *writer
 	limit   int
 	metrics *Metrics
 
 	mu      sync.Mutex
 	waiting []frames
-	bytes   int // waiting or being written
-	writing bool
+	spare   *[]frames // where waiting began, to be given back
+	bytes   int       // waiting or being written
+	state   state
 	closing wire.CloseCode // 0: open
-	drained sync.Cond      // signalled when bytes fall or the outbox closes
-	writers sync.WaitGroup
+	changed sync.Cond      // signalled when bytes fall, the state is idle again, or the outbox closes
 }
+
+// state is who writes.
+type state byte
+
+const (
+	idle    state = iota // nobody: nothing waits
+	due                  // the writer will, or does
+	blocked              // a goroutine that waits for the socket
+)
 
 // frames are whole frames; room is nil for those that are not of a room.
 type frames struct {
@@ -46,9 +61,9 @@ type frames struct {
 }
 
 // NewOutbox makes an outbox that writes to conn and holds limit bytes.
-func NewOutbox(conn net.Conn, limit int, m *Metrics) *Outbox {
-	o := &Outbox{conn: conn, limit: limit, metrics: m}
-	o.drained.L = &o.mu
+func NewOutbox(conn net.Conn, limit int, w *Writers, m *Metrics) *Outbox {
+	o := &Outbox{conn: conn, raw: rawOf(conn), writers: w, writer: w.assign(), limit: limit, metrics: m}
+	o.changed.L = &o.mu
 	return o
 }
 
@@ -68,13 +83,21 @@ func (o *Outbox) Add(room *hub.Room, content []byte, since time.Time) {
 }
 
 func (o *Outbox) addLocked(f frames) {
+	if o.waiting == nil {
+		o.spare = o.writers.spare.Get().(*[]frames) //nolint:forcetypeassert,errcheck // it holds nothing else
+		o.waiting = (*o.spare)[:0]
+	}
 	o.waiting = append(o.waiting, f)
 	o.bytes += len(f.bytes)
-	o.metrics.outbox.Add(float64(len(f.bytes)))
-	if !o.writing {
-		o.writing = true
-		o.writers.Add(1)
-		go o.write()
+	o.metrics.waiting.Add(int64(len(f.bytes)))
+	switch {
+	case o.state != idle:
+	case o.raw == nil:
+		o.state = blocked
+		go o.wait(nil)
+	default:
+		o.state = due
+		o.writer.add(o)
 	}
 }
 
@@ -120,7 +143,7 @@ func (o *Outbox) closeLocked(code wire.CloseCode, discard bool) {
 	}
 	_ = o.conn.SetWriteDeadline(time.Now().Add(timeout))
 	o.addLocked(frames{bytes: wire.AppendClose(nil, code)})
-	o.drained.Broadcast()
+	o.changed.Broadcast()
 }
 
 // Abort ends the connection without a word, when the other side is gone.
@@ -130,7 +153,7 @@ func (o *Outbox) Abort() {
 		o.closing = wire.CloseNormal
 	}
 	o.mu.Unlock()
-	o.drained.Broadcast()
+	o.changed.Broadcast()
 	_ = o.conn.Close()
 }
 
@@ -140,71 +163,138 @@ func (o *Outbox) Wait() (open bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.bytes > o.limit/2 && o.closing == 0 {
-		o.drained.Wait()
+		o.changed.Wait()
 	}
 	return o.closing == 0
 }
 
-// End ends the connection, after the goodbye if one has been decided, and returns when the writer has
-// ended. The connection may not be touched afterwards.
+// End ends the connection, after the goodbye if one has been decided, and returns when nobody writes any
+// more. The connection may not be touched afterwards.
 func (o *Outbox) End() {
 	if !o.Closing() {
 		o.Abort()
 	}
 	_ = o.conn.SetWriteDeadline(time.Now().Add(cutTimeout)) // nobody reads on: a goodbye has little time
-	o.writers.Wait()
-	o.Abort()
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, f := range o.waiting {
-		o.countLocked(len(f.bytes))
+	for o.state != idle {
+		o.changed.Wait()
 	}
-	o.waiting = nil
+	o.mu.Unlock()
+	o.Abort()
 }
 
 func (o *Outbox) countLocked(sent int) {
 	o.bytes -= sent
-	o.metrics.outbox.Add(-float64(sent))
+	o.metrics.waiting.Add(-int64(sent))
 }
 
-// write takes what waits, a chunk at a time, and writes it, until nothing waits.
-func (o *Outbox) write() {
-	defer o.writers.Done()
+// take takes what goes into the next write, a chunk of it; nothing is left to do where there is none.
+func (o *Outbox) take() (batch taken, more bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) == 0 {
+		if o.closing != 0 {
+			o.hangUp()
+		} else if o.state == blocked {
+			_ = o.conn.SetWriteDeadline(time.Time{})
+		}
+		o.writers.giveBack(o.spare)
+		o.spare, o.waiting, o.state = nil, nil, idle
+		o.changed.Broadcast()
+		return taken{}, false
+	}
+	n := 0
+	for n < len(o.waiting) && (n == 0 || batch.size+len(o.waiting[n].bytes) <= writeChunk) {
+		batch.size += len(o.waiting[n].bytes)
+		n++
+	}
+	batch.frames = o.waiting[:n:n]
+	if n < len(o.waiting) {
+		o.waiting = o.waiting[n:]
+		return batch, true
+	}
+	batch.spare, o.spare, o.waiting = o.spare, nil, nil
+	return batch, true
+}
+
+// taken is what goes into one write.
+type taken struct {
+	frames []frames
+	size   int
+	spare  *[]frames // to be given back with it
+}
+
+// wrote says that a batch is out of our hands.
+func (o *Outbox) wrote(batch taken, err error) {
+	if err == nil {
+		measure(o.metrics.delivery, batch.frames)
+	}
+	clear(batch.frames)
+	o.mu.Lock()
+	o.countLocked(batch.size)
+	o.mu.Unlock()
+	o.changed.Broadcast()
+	o.writers.giveBack(batch.spare)
+	if err != nil {
+		o.Abort() // wakes the reader, which ends the session
+	}
+}
+
+// flush writes what waits, as far as the socket takes it. Its writer calls it.
+func (o *Outbox) flush(d *direct) {
 	for {
-		o.mu.Lock()
-		batch := o.takeLocked()
-		closing := o.closing != 0
-		if len(batch) == 0 {
-			o.writing = false
-			o.mu.Unlock()
-			if closing {
-				o.hangUp()
-			}
+		batch, more := o.take()
+		if !more {
 			return
 		}
-		if !closing {
-			_ = o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		d.buffer = d.buffer[:0]
+		for i := range batch.frames {
+			d.buffer = append(d.buffer, batch.frames[i].bytes...)
 		}
-		o.mu.Unlock()
-
-		buffers := make(net.Buffers, len(batch))
-		size := 0
-		for i := range batch {
-			buffers[i] = batch[i].bytes
-			size += len(batch[i].bytes)
+		n, err := d.write(o.raw)
+		if err == nil && n < len(d.buffer) {
+			o.mu.Lock()
+			o.state = blocked
+			o.mu.Unlock()
+			go o.wait(&rest{bytes: bytes.Clone(d.buffer[n:]), of: batch})
+			return
 		}
-		_, err := buffers.WriteTo(o.conn)
-		if err == nil {
-			measure(o.metrics.delivery, batch)
-		}
-		o.mu.Lock()
-		o.countLocked(size)
-		o.mu.Unlock()
-		o.drained.Broadcast()
-		if err != nil {
-			o.Abort() // wakes the reader, which ends the session
-		}
+		o.wrote(batch, err)
 	}
+}
+
+// rest is what a socket did not take of a batch.
+type rest struct {
+	bytes []byte
+	of    taken
+}
+
+// wait writes what waits, the rest of something first, and waits for the socket to take it.
+func (o *Outbox) wait(before *rest) {
+	if before != nil {
+		o.wrote(before.of, o.write(net.Buffers{before.bytes}))
+	}
+	for {
+		batch, more := o.take()
+		if !more {
+			return
+		}
+		buffers := make(net.Buffers, len(batch.frames))
+		for i := range batch.frames {
+			buffers[i] = batch.frames[i].bytes
+		}
+		o.wrote(batch, o.write(buffers))
+	}
+}
+
+func (o *Outbox) write(buffers net.Buffers) error {
+	o.mu.Lock()
+	if o.closing == 0 { // else there is another deadline
+		_ = o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
+	o.mu.Unlock()
+	_, err := buffers.WriteTo(o.conn)
+	return err
 }
 
 // hangUp ends the connection after the goodbye. It closes our side only and leaves the reader a moment
@@ -231,20 +321,6 @@ func (o *Outbox) Code() wire.CloseCode {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.closing
-}
-
-// takeLocked takes what goes into the next write.
-func (o *Outbox) takeLocked() []frames {
-	n, size := 0, 0
-	for n < len(o.waiting) && (n == 0 || size+len(o.waiting[n].bytes) <= writeChunk) {
-		size += len(o.waiting[n].bytes)
-		n++
-	}
-	batch := o.waiting[:n:n]
-	if o.waiting = o.waiting[n:]; len(o.waiting) == 0 {
-		o.waiting = nil
-	}
-	return batch
 }
 
 // measure observes the oldest of what was written: what is quoted is the worst.

@@ -21,7 +21,7 @@ func outbox(t *testing.T, limit int) (*Outbox, net.Conn, *Metrics) {
 	server, client := net.Pipe()
 	t.Cleanup(func() { _, _ = server.Close(), client.Close() })
 	m := NewMetrics(prometheus.NewRegistry())
-	return NewOutbox(server, limit, m), client, m
+	return NewOutbox(server, limit, NewWriters(), m), client, m
 }
 
 func TestFramesGoOutInOrder(t *testing.T) {
@@ -143,7 +143,7 @@ func TestCommandsWaitWhileTheOutboxIsOverHalf(t *testing.T) {
 func TestOutboxFromManySides(_ *testing.T) {
 	for range 50 {
 		server, client := net.Pipe()
-		o := NewOutbox(server, 1<<12, NewMetrics(prometheus.NewRegistry()))
+		o := NewOutbox(server, 1<<12, NewWriters(), NewMetrics(prometheus.NewRegistry()))
 		go func() { _, _ = io.Copy(io.Discard, client) }()
 		var sides sync.WaitGroup
 		for range 4 {

@@ -27,7 +27,7 @@ func TestASessionRevokedDuringTheHandshakeIsClosed(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	claims := token.Claims{User: chat.User{ID: "u"}, Session: "s", Expires: time.Now().Add(time.Hour)} // verified: good
 	shared := &Shared{
-		Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Verifier: &anyToken{claims, revocations},
+		Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Writers: NewWriters(), Verifier: &anyToken{claims, revocations},
 		Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: time.Minute}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
 	}
 	told := &Lobby{Hub: shared.Hub, Registry: registry, Revocations: revocations, Log: log}
@@ -77,7 +77,7 @@ func TestWhoIsStaffNoMoreDoesNotStayByRenewing(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	later := token.Claims{User: chat.User{ID: "u"}, Session: "s", Generation: 2, Expires: time.Now().Add(time.Hour)}
 	shared := &Shared{
-		Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Verifier: &anyToken{later, revocations},
+		Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Writers: NewWriters(), Verifier: &anyToken{later, revocations},
 		Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: time.Minute}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
 	}
 	told := &Lobby{Hub: shared.Hub, Registry: registry, Revocations: revocations, Log: log}

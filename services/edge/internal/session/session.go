@@ -62,6 +62,7 @@ type Shared struct {
 	Verifier Verifier
 	Presence Presence
 	Limiter  *Limiter
+	Writers  *Writers
 	Limits   Limits
 	Metrics  *Metrics
 	Log      *slog.Logger
@@ -89,7 +90,7 @@ type Session struct {
 func New(shared *Shared, conn net.Conn) *Session {
 	s := &Session{
 		Shared: shared, id: rand.Text(), opened: time.Now(), rooms: map[chat.Slug]*hub.Room{},
-		outbox: NewOutbox(conn, shared.Limits.OutboxBytes, shared.Metrics),
+		outbox: NewOutbox(conn, shared.Limits.OutboxBytes, shared.Writers, shared.Metrics),
 	}
 	s.heard.Store(s.opened.UnixNano())
 	s.Metrics.connections.Inc()

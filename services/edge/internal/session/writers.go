@@ -1,0 +1,149 @@
+package session
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// When writers gather. A write costs some 5 µs and a frame in it a fraction of one: who can't keep up
+// writes less often and more at a time.
+const (
+	// busyFor is how long there must have been more to write at the end of each round.
+	busyFor = 10 * time.Millisecond
+	// gatherFor is how long a busy writer then waits between two rounds.
+	gatherFor = 8 * time.Millisecond
+	// calm is a round so short, although it was waited for, that nothing needs to be gathered any more.
+	calm = gatherFor / 8
+)
+
+// Writers write what waits in the outboxes, without ever waiting for a socket. There is one for each core,
+// with its share of the sockets: one that gets its first frame is due, and a writer's round takes all
+// that are. Idle, a frame goes out at once. Under load a round takes longer, and what comes meanwhile
+// goes out with the next, many frames in one write.
+type Writers struct {
+	writers []*writer
+	next    atomic.Uint32
+	spare   sync.Pool // of *[]frames, for outboxes in which something waits
+}
+
+// NewWriters makes the writers; Run does the work.
+func NewWriters() *Writers {
+	w := &Writers{writers: make([]*writer, runtime.GOMAXPROCS(0))}
+	for i := range w.writers {
+		w.writers[i] = newWriter()
+	}
+	w.spare.New = func() any { return new(make([]frames, 0, spareFrames)) }
+	return w
+}
+
+// spareFrames is how many frames may wait in an outbox before it allocates.
+const spareFrames = 16
+
+// giveBack takes back what frames waited in; nil is nothing.
+func (w *Writers) giveBack(spare *[]frames) {
+	if spare != nil {
+		clear((*spare)[:spareFrames])
+		w.spare.Put(spare)
+	}
+}
+
+// Run writes until ctx ends. Sessions must have ended before.
+func (w *Writers) Run(ctx context.Context, ready func()) error {
+	var running sync.WaitGroup
+	for _, one := range w.writers {
+		running.Go(func() { one.run(ctx) })
+	}
+	ready()
+	running.Wait()
+	return nil
+}
+
+// assign gives an outbox its writer.
+func (w *Writers) assign() *writer { return w.writers[int(w.next.Add(1))%len(w.writers)] }
+
+type writer struct {
+	wake chan struct{}
+	mu   sync.Mutex // after an Outbox's
+	due  []*Outbox
+
+	direct *direct   // of run alone, as is
+	round  []*Outbox // taken in turns with due
+}
+
+func newWriter() *writer {
+	return &writer{wake: make(chan struct{}, 1), direct: newDirect()}
+}
+
+// add makes an outbox due.
+func (w *writer) add(o *Outbox) {
+	w.mu.Lock()
+	w.due = append(w.due, o)
+	first := len(w.due) == 1
+	w.mu.Unlock()
+	if !first {
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *writer) run(ctx context.Context) {
+	pause := time.NewTimer(time.Hour)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		}
+		for p := (pace{since: time.Now()}); ; {
+			began := time.Now()
+			if !w.writeDue() {
+				break
+			}
+			if !p.gathers(began, time.Now()) {
+				continue
+			}
+			pause.Reset(gatherFor)
+			select {
+			case <-ctx.Done():
+				return
+			case <-pause.C:
+			}
+		}
+	}
+}
+
+// pace decides when frames gather.
+type pace struct {
+	since time.Time // there has always been something to do
+	busy  bool      // too long
+}
+
+// gathers says, after a round, whether the next one waits.
+func (p *pace) gathers(began, ended time.Time) bool {
+	switch {
+	case p.busy && ended.Sub(began) < calm:
+		p.since, p.busy = ended, false
+	case ended.Sub(p.since) > busyFor:
+		p.busy = true
+	}
+	return p.busy
+}
+
+// writeDue is a round; false if nothing was due.
+func (w *writer) writeDue() bool {
+	w.mu.Lock()
+	w.round, w.due = w.due, w.round[:0]
+	w.mu.Unlock()
+	for i, o := range w.round {
+		o.flush(w.direct)
+		w.round[i] = nil
+	}
+	return len(w.round) > 0
+}

@@ -1,0 +1,200 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/hub"
+)
+
+// sockets makes outboxes of real connections whose writers run.
+func sockets(t *testing.T, limit int) (connect func() (*Outbox, net.Conn), m *Metrics) {
+	t.Helper()
+	m = NewMetrics(prometheus.NewRegistry())
+	writers := NewWriters()
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = writers.Run(ctx, func() {}) })
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		_ = listener.Close()
+	})
+	return func() (*Outbox, net.Conn) {
+		t.Helper()
+		client, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = server.Close(), client.Close() })
+		return NewOutbox(server, limit, writers, m), client
+	}, m
+}
+
+// numbered is a frame of a size that names its place.
+func numbered(n, size int) []byte {
+	return wire.AppendText(nil, append(binary.BigEndian.AppendUint64(nil, uint64(n)), make([]byte, size)...))
+}
+
+// Frames of all sizes come in order, to one who reads at once and to one who reads little by little, so
+// that writes are cut short.
+func TestFramesReachRealSocketsInOrder(t *testing.T) {
+	connect, m := sockets(t, 64<<20)
+	var readers sync.WaitGroup
+	for _, pause := range []time.Duration{0, 200 * time.Microsecond} {
+		o, client := connect()
+		var want []byte
+		for n := range 4000 {
+			want = append(want, numbered(n, n%7*1000)...)
+		}
+		readers.Go(func() {
+			var got []byte
+			page := make([]byte, 64<<10)
+			for len(got) < len(want) {
+				n, err := client.Read(page)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got = append(got, page[:n]...)
+				time.Sleep(pause)
+			}
+			if !bytes.Equal(got, want) {
+				t.Error("other bytes came, or in another order")
+			}
+			o.End()
+		})
+		for n := range 4000 {
+			o.Add(nil, numbered(n, n%7*1000), time.Now())
+		}
+	}
+	readers.Wait()
+	if left := testutil.ToFloat64(m.outbox); left != 0 {
+		t.Error("bytes are still counted:", left)
+	}
+}
+
+// Sockets that take nothing delay no other, although they share its writer.
+func TestAStalledSocketDelaysNoOther(t *testing.T) {
+	connect, m := sockets(t, 1<<20)
+	stalled := make([]*Outbox, 8)
+	for i := range stalled {
+		stalled[i], _ = connect()
+		for stalled[i].Code() == 0 {
+			stalled[i].Add(nil, numbered(0, 8<<10), time.Time{})
+		}
+	}
+	if cuts := testutil.ToFloat64(m.cuts); cuts != 8 {
+		t.Error("cut:", cuts)
+	}
+	for range 4 { // of each writer
+		o, client := connect()
+		o.Add(nil, numbered(1, 0), time.Time{})
+		_ = client.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.ReadFull(client, make([]byte, len(numbered(1, 0)))); err != nil {
+			t.Error("a socket beside stalled ones:", err)
+		}
+		o.End()
+	}
+	for _, o := range stalled {
+		o.End()
+	}
+	if left := testutil.ToFloat64(m.outbox); left != 0 {
+		t.Error("bytes are still counted:", left)
+	}
+}
+
+// A socket that could not take all for a while and then can is written to directly again, without the
+// deadline of then.
+func TestASocketRecovers(t *testing.T) {
+	connect, _ := sockets(t, 64<<20)
+	o, client := connect()
+	const size = 8 << 20
+	for range size >> 13 {
+		o.Add(nil, make([]byte, 8<<10), time.Time{})
+	}
+	if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	for { // until the goroutine has seen that nothing waits
+		o.mu.Lock()
+		state := o.state
+		o.mu.Unlock()
+		if state == idle {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	o.Add(nil, []byte("again"), time.Time{})
+	again := make([]byte, 5)
+	if _, err := io.ReadFull(client, again); err != nil || string(again) != "again" {
+		t.Errorf("%q, %v", again, err)
+	}
+	o.End()
+}
+
+func TestAGoodbyeEndsARealSocket(t *testing.T) {
+	connect, m := sockets(t, 1<<20)
+	for range 200 {
+		o, client := connect()
+		var sides sync.WaitGroup
+		sides.Go(func() { o.Add(nil, numbered(1, 100), time.Now()) })
+		sides.Go(func() { o.Drop(&hub.Room{}) })
+		sides.Go(func() { o.Close(wire.CloseDrained) })
+		all, err := io.ReadAll(client)
+		if err != nil || !bytes.HasSuffix(all, wire.AppendClose(nil, wire.CloseDrained)) {
+			t.Fatal("the last frame is not the goodbye", err, len(all))
+		}
+		sides.Wait()
+		o.End()
+	}
+	if left := testutil.ToFloat64(m.outbox); left != 0 {
+		t.Error("bytes are still counted:", left)
+	}
+}
+
+// Rounds follow each other at once until there has been too much to do for a while; then frames gather
+// between them until there is little.
+func TestWritersGatherOnlyUnderLoad(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := pace{since: now}
+	round := func(took time.Duration) bool {
+		began := now
+		now = now.Add(took)
+		return p.gathers(began, now)
+	}
+	for range 2 {
+		for busy := time.Duration(0); busy < busyFor; busy += 2 * time.Millisecond {
+			if round(2 * time.Millisecond) {
+				t.Fatal("gathers after", busy)
+			}
+		}
+		for range 5 {
+			if !round(2 * time.Millisecond) {
+				t.Fatal("does not gather")
+			}
+			now = now.Add(gatherFor)
+		}
+		if round(calm / 2) {
+			t.Fatal("gathers although there is little to do")
+		}
+	}
+}
