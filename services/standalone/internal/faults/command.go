@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -59,17 +60,21 @@ func (c *Command) run(ctx context.Context) (report *Report, jsonFile string, err
 	flags.IntVar(&o.Faults, "faults", 102, "faults that there must be at least; of every kind the same number")
 	flags.Float64Var(&o.Scale, "scale", 1, "multiplies how long faults last")
 	flags.IntVar(&o.Clients, "clients", 0, "who talk; 0: 120, and 60 with -url")
-	flags.IntVar(&o.Rooms, "rooms", 12, "that they talk in")
+	flags.IntVar(&o.Rooms, "rooms", 0, "that they talk in; 0: 12, and 6 with -url")
 	flags.Float64Var(&o.Rate, "rate", 0, "messages, edits and deletes a second, of all clients together; 0: 300, and 30 with -url")
 	flags.StringVar(&at.URL, "url", "", "a Parley that runs already, such as https://chat.example.org: its rooms are made by PARLEY_ADMIN_USER, and only the clients' own sockets are cut")
 	flags.StringVar(&jsonFile, "json", "", "a file that takes the report as JSON")
 	if err = flags.Parse(c.Args); err != nil || flags.NArg() > 0 {
-		return nil, "", errors.Join(err, fmt.Errorf("usage: faults [flags]; faults -help lists them"))
+		return nil, "", errors.Join(err, errors.New("usage: faults [flags]; faults -help lists them"))
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64() >> 1 //nolint:gosec // any will do
 	}
-	o.Clients, o.Rate = or(o.Clients, or(map[bool]int{true: 60}[at.URL != ""], 120)), or(o.Rate, or(map[bool]float64{true: 30}[at.URL != ""], 300))
+	usual := Options{Clients: 120, Rooms: 12, Rate: 300}
+	if at.URL != "" { // within the limits that a Parley has by default
+		usual = Options{Clients: 60, Rooms: 6, Rate: 30}
+	}
+	o.Clients, o.Rooms, o.Rate = cmp.Or(o.Clients, usual.Clients), cmp.Or(o.Rooms, usual.Rooms), cmp.Or(o.Rate, usual.Rate)
 	if at.URL != "" {
 		report, err = RunElsewhere(ctx, o, at)
 		return report, jsonFile, err
@@ -84,12 +89,4 @@ func (c *Command) run(ctx context.Context) (report *Report, jsonFile string, err
 		_, _ = fmt.Fprintln(c.ErrOut, "data and logs of the run stay in", o.Folder)
 	}
 	return report, jsonFile, err
-}
-
-func or[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }

@@ -61,7 +61,7 @@ func startProbes(ctx context.Context, people *people, m *meter, rooms []chat.Slu
 		running.Go(func() { _ = p.socket.Run(connected) })
 		for from, room := range rooms {
 			limit, cancel := context.WithTimeout(connected, time.Minute)
-			err := p.socket.Join(limit, room, client.JoinOptions{Limit: 1}, &listener{probe: p, from: from})
+			err := p.socket.Join(limit, room, client.JoinOptions{Limit: 50}, &listener{probe: p, from: from})
 			cancel()
 			if err != nil {
 				stop()

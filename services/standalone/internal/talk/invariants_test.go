@@ -189,6 +189,8 @@ func TestTheEarHearsWhatTheClientMends(t *testing.T) {
 		"a double":     {[]string{joined, `{"type":"message","room":"r","seq":6}`, `{"type":"message","room":"r","seq":6}`}, WireOrder},
 		"a replay":     {[]string{`{"type":"joined","id":1,"room":{"slug":"r"},"cursor":5,"recovered":true,"events":[{"seq":4},{"seq":5}]}`}, ""},
 		"not up to it": {[]string{`{"type":"joined","id":1,"room":{"slug":"r"},"cursor":5,"recovered":true,"events":[{"seq":3},{"seq":4}]}`}, WireOrder},
+		"not from it":  {[]string{`{"type":"joined","id":1,"room":{"slug":"q"},"cursor":9,"recovered":true,"events":[{"seq":8},{"seq":9}]}`}, Recovered},
+		"from it":      {[]string{`{"type":"joined","id":1,"room":{"slug":"q"},"cursor":9,"recovered":true,"events":[{"seq":7},{"seq":8},{"seq":9}]}`}, ""},
 		"a holed one":  {[]string{`{"type":"joined","id":1,"room":{"slug":"r"},"cursor":5,"recovered":true,"events":[{"seq":3},{"seq":5}]}`}, WireOrder},
 		"never joined": {[]string{`{"type":"message","room":"r","seq":6}`}, NothingAfterLeft},
 		"after left":   {[]string{joined, `{"type":"left","id":2,"room":"r"}`, `{"type":"message","room":"r","seq":6}`}, NothingAfterLeft},
@@ -201,7 +203,7 @@ func TestTheEarHearsWhatTheClientMends(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			talk := &Talk{}
-			e := &ear{talker: &talker{talk: talk, who: "ada"}, rooms: map[chat.Slug]*heard{}}
+			e := &ear{talker: &talker{talk: talk, who: "ada", views: map[chat.Slug]*view{"q": {segment: &Segment{Start: 6}}}}, rooms: map[chat.Slug]*heard{}}
 			for _, frame := range c.frames {
 				e.hear([]byte(frame))
 			}

@@ -179,6 +179,9 @@ func (e *ear) hear(frame []byte) {
 	switch {
 	case f.Type == "joined":
 		next := f.Cursor + 1 - chat.Seq(len(f.Events))
+		if have, known := e.talker.cursorOf(slug); f.Recovered && known && next > have+1 {
+			e.complain(Recovered, slug, have, fmt.Sprintf("resumed from %d and was told that nothing was missed up to %d, with what came after %d", have, f.Cursor, next-1))
+		}
 		for _, event := range f.Events {
 			if event.Seq != next {
 				e.complain(WireOrder, slug, event.Seq, fmt.Sprintf("a replay up to %d has %d where %d was next", f.Cursor, event.Seq, next))

@@ -288,6 +288,16 @@ func (c *talker) join(ctx context.Context, room chat.Slug, after *client.Cursor)
 	}
 }
 
+// cursorOf is how far the client has applied a room that it is in or comes back to.
+func (c *talker) cursorOf(room chat.Slug) (chat.Seq, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.views[room]; v != nil && !v.closed && v.segment != nil {
+		return v.segment.cursor(), true
+	}
+	return 0, false
+}
+
 func (c *talker) logOf(room chat.Slug) chat.LogID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
