@@ -11,13 +11,14 @@ LINT_VERSION := v2.15.0
 LINT     := $(CACHE)/golangci-lint-$(LINT_VERSION)
 GOBUILD  := CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/
 FUZZTIME ?= 2s
+MINUTES  ?= 60
 TESTFLAGS ?=
 RUNS     ?= 3
 SCENARIO ?=
 JSON     ?= data/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,11 @@ fmt: $(LINT) ## Format all Go code
 tidy: ## Bring every go.mod and go.sum in order
 	@go work sync
 	@for module in $(MODULES); do echo "tidy $$module"; (cd $$module && GOWORK=off go mod tidy); done
+
+soak: build ## An hour of people coming and going: does anything grow that should not? (MINUTES=60)
+	@echo "build soak"; cd services/standalone && $(GOBUILD) ./cmd/soak
+	@mkdir -p data
+	@$(CURDIR)/bin/soak -minutes $(MINUTES) -json data/soak.json
 
 fuzz: install build ## Run every fuzz target for a moment (FUZZTIME=2s), on real servers started for it
 	@FUZZTIME=$(FUZZTIME) $(CURDIR)/bin/cluster with-servers -- .ci/fuzz

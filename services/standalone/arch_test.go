@@ -51,6 +51,7 @@ var rank = map[string]int{
 	"services/standalone/internal/talk":       9,
 	"services/standalone/internal/cluster":    10,
 	"services/standalone/internal/faults":     11,
+	"services/standalone/internal/soak":       11,
 	"services/standalone/internal/contract":   8,
 
 	"services/standalone/internal/procs":       8,
@@ -69,9 +70,9 @@ var drivers = map[string][]string{
 	"github.com/gofiber/fiber/v2":          {"pkg/webapi", "services/*", "services/*/internal/httpapi", "services/edge/internal/gateway"},
 	"github.com/gofiber/contrib/websocket": {"services/edge/internal/gateway"},
 	"github.com/fasthttp/websocket":        {"services/edge/internal/gateway", "pkg/client"},
-	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence"},
+	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence", "services/standalone/internal/soak"},
 	"github.com/alicebob/miniredis/v2":     {"pkg/redistest", "services/standalone"},
-	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/cluster", "services/standalone/internal/faults"},
+	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/cluster", "services/standalone/internal/faults", "services/standalone/internal/soak"},
 	"modernc.org/sqlite":                   {"pkg/database", "services/*/internal/sqlite"},
 
 	// The documents of the API are checked, never served.

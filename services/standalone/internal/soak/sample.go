@@ -1,0 +1,141 @@
+package soak
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/parley-chat/parley/pkg/stream"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
+	"github.com/parley-chat/parley/services/standalone/internal/procs"
+)
+
+// Sample is what there was at one moment.
+type Sample struct {
+	Seconds   float64            `json:"seconds"` // since the load began
+	Clients   int                `json:"clients"` // that were there
+	Processes map[string]Process `json:"processes"`
+	Redis     Keyspace           `json:"redis"`
+	// Postgres is the connections of clients to PostgreSQL.
+	Postgres int `json:"postgres_connections"`
+}
+
+// Process is what one service's process held.
+type Process struct {
+	PID        int         `json:"pid"`
+	Resident   int64       `json:"resident_bytes"`
+	Goroutines int         `json:"goroutines"`
+	Files      Descriptors `json:"descriptors"`
+}
+
+// String is a line for people.
+func (s Sample) String() string {
+	var parts []string
+	for _, name := range services() {
+		p := s.Processes[name]
+		parts = append(parts, fmt.Sprintf("%s %s %d go %d fd", name, mib(float64(p.Resident)), p.Goroutines, p.Files.all()))
+	}
+	return fmt.Sprintf("%d clients; %s; redis %s %s; postgres %d", s.Clients, strings.Join(parts, ", "), s.Redis, mib(float64(s.Redis.Memory)), s.Postgres)
+}
+
+// services are the processes that are watched, in the order of reports.
+func services() []string {
+	return []string{"edge-1", "edge-2", "edge-3", "rooms-1", "rooms-2", "auth", "web"}
+}
+
+// sampler looks at a cluster from outside.
+type sampler struct {
+	cluster *cluster.Cluster
+	http    *http.Client
+	redis   redis.UniversalClient
+	close   func()
+}
+
+func newSampler(c *cluster.Cluster) (*sampler, error) {
+	client, err := stream.Open(c.Redis.URL())
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{DisableKeepAlives: true} // no connection of ours among those that are counted
+	return &sampler{
+		cluster: c, http: &http.Client{Transport: transport, Timeout: 10 * time.Second}, redis: client,
+		close: func() { _ = client.Close() },
+	}, nil
+}
+
+func (s *sampler) sample(ctx context.Context, at time.Duration) (Sample, error) {
+	sample := Sample{Seconds: at.Seconds(), Processes: map[string]Process{}}
+	connections, err := readConnections()
+	if err != nil {
+		return sample, err
+	}
+	for _, name := range services() {
+		p, err := s.process(ctx, s.cluster.Child(name), connections)
+		if err != nil {
+			return sample, fmt.Errorf("%s: %w", name, err)
+		}
+		sample.Processes[name] = p
+	}
+	if sample.Redis, err = readKeys(ctx, s.redis); err != nil {
+		return sample, err
+	}
+	sample.Postgres, err = s.postgres(ctx)
+	return sample, err
+}
+
+func (s *sampler) process(ctx context.Context, child *cluster.Child, connections map[string]connection) (p Process, err error) {
+	p.PID = child.PID()
+	usage, err := procs.Of(p.PID)
+	if err != nil {
+		return p, err
+	}
+	p.Resident = usage.Resident
+	if p.Files, err = descriptorsOf(p.PID, connections, portOf(s.cluster.Redis.Address), portOf(s.cluster.Postgres.Address)); err != nil {
+		return p, err
+	}
+	p.Goroutines, err = s.goroutines(ctx, child.Admin)
+	return p, err
+}
+
+// goroutines reads the one number out of a service's metrics.
+func (s *sampler) goroutines(ctx context.Context, admin string) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := s.http.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), "go_goroutines "); ok {
+			return strconv.Atoi(text)
+		}
+	}
+	return 0, errors.Join(errors.New("the metrics tell no go_goroutines"), lines.Err())
+}
+
+func (s *sampler) postgres(ctx context.Context) (n int, err error) {
+	conn, err := pgx.Connect(ctx, s.cluster.Postgres.URL(cluster.RoomsDatabase))
+	if err != nil {
+		return 0, fmt.Errorf("count connections: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count connections: %w", err)
+	}
+	return n, nil
+}
+
+func mib(bytes float64) string { return fmt.Sprintf("%.1f MiB", bytes/(1<<20)) }
