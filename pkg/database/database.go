@@ -27,7 +27,7 @@ func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database URL is malformed") //nolint:err113,perfsprint // pgx's own message may repeat the password
 	}
-	config.AfterConnect = durable
+	config.AfterConnect = prepare
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
@@ -39,12 +39,14 @@ func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// durable sees to it that a commit is on disk before it returns, also where the server's default or the
-// role's says otherwise: what is acked is kept. Stricter settings stay.
-func durable(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+// prepare sees to it that a commit is on disk before it returns, also where the server's default or the
+// role's says otherwise: what is acked is kept. Stricter settings stay. And a process that freezes in a
+// transaction, or whose node is lost, must not keep what it has locked.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
+		CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`)
 	if err != nil {
-		return fmt.Errorf("make commits durable: %w", err)
+		return fmt.Errorf("set a connection up: %w", err)
 	}
 	return nil
 }

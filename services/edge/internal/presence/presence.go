@@ -5,6 +5,7 @@
 package presence
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -179,7 +180,7 @@ func (p *Presence) Members(room *hub.Room) ([]chat.User, *int) {
 		}
 	}
 	users := slices.SortedFunc(maps.Values(all), func(a, b chat.User) int {
-		return strings.Compare(a.Name+"\x00"+string(a.ID), b.Name+"\x00"+string(b.ID))
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.ID), string(b.ID)))
 	})
 	count := len(users)
 	return users, &count

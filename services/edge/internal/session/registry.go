@@ -12,10 +12,17 @@ import (
 // Registry holds the open sessions of an edge and keeps their heartbeats.
 type Registry struct {
 	heartbeat time.Duration
+	turn      []turn // of beat alone, as is
 
 	mu       sync.Mutex
 	sessions map[*Session]int // the second of its heartbeat in which each is pinged
 	empty    chan struct{}    // closed and made anew as the last one leaves
+}
+
+// turn says whether a session is pinged in a second.
+type turn struct {
+	session *Session
+	its     bool
 }
 
 // NewRegistry makes a registry; Run keeps the heartbeats.
@@ -72,18 +79,19 @@ func (r *Registry) Run(ctx context.Context, ready func()) error {
 
 func (r *Registry) beat(now time.Time, second int, ping []byte) {
 	r.mu.Lock()
-	turn := make(map[*Session]bool, len(r.sessions))
+	r.turn = r.turn[:0]
 	for s, at := range r.sessions {
-		turn[s] = at == second
+		r.turn = append(r.turn, turn{s, at == second})
 	}
 	r.mu.Unlock()
-	for s, its := range turn {
-		if its {
-			s.Beat(now, ping)
+	for _, t := range r.turn {
+		if t.its {
+			t.session.Beat(now, ping)
 		} else {
-			s.Beat(now, nil)
+			t.session.Beat(now, nil)
 		}
 	}
+	clear(r.turn)
 }
 
 // Drain tells the sessions, in batches over the first half of spread, to reconnect elsewhere within

@@ -31,8 +31,6 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 
 	load := &pgx.Batch{}
 	load.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-	// A pod that freezes here or whose node is lost must not keep its rooms locked.
-	load.Queue("SET LOCAL idle_in_transaction_session_timeout = '5s'")
 	have := queueNeed(load, need)
 	if err = conn.SendBatch(ctx, load).Close(); err != nil {
 		return fmt.Errorf("lock and load: %w", err)
