@@ -63,7 +63,12 @@ func TestWhatIsLeftBehindIsFound(t *testing.T) {
 	}
 	for what, change := range map[string]func(*Sample){
 		"rooms-2 goroutines":  process(func(p *Process) { p.Goroutines += leftGoroutines + 1 }),
-		"rooms-2 no":          process(func(p *Process) { p.Files.In++ }),
+		"connections between": process(func(p *Process) { p.Files.In += leftBetween + 1 }),
+		"edge-1 no": func(s *Sample) {
+			p := s.Processes["edge-1"]
+			p.Files.In++
+			s.Processes["edge-1"] = p
+		},
 		"rooms-2 no descript": process(func(p *Process) { p.Files.Other++ }),
 		"rooms-2 no desc":     process(func(p *Process) { p.Files.Redis += poolOfRedis }),
 		"no keys of presence": func(s *Sample) { s.Redis.Keys[kindMembers] = 1 },
