@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/services/standalone/internal/bench/floor"
+	"github.com/parley-chat/parley/services/standalone/internal/procs"
 )
 
 // Usage is what the program is called with.
@@ -103,6 +104,14 @@ func scenarios() []scenario {
 		{"fanout-rate", (*bench).fanoutRate},
 		{"fanout-max", (*bench).fanoutMax},
 		{"idle", (*bench).idle},
+		{"acked", (*bench).acked},
+		{"lowload", (*bench).lowload},
+		{"hot", (*bench).hot},
+		{"rooms", (*bench).many},
+		{"resume", (*bench).resume},
+		{"slow", (*bench).slow},
+		{"snapshot", (*bench).snapshot},
+		{"standalone", (*bench).alone},
 	}
 }
 
@@ -133,13 +142,51 @@ func measureAll(ctx context.Context, b *bench, chosen []scenario, runs int) erro
 			b.scenario = s.name
 			began := time.Now()
 			b.log.InfoContext(ctx, "scenario", "name", s.name, "run", run+1)
-			if err := s.run(b, ctx); err != nil {
+			if err := b.watched(ctx, s); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			b.log.InfoContext(ctx, "scenario done", "name", s.name, "run", run+1, "took", time.Since(began).Round(time.Second))
 		}
 	}
 	return nil
+}
+
+// disturbed is the share of a processor that others may take before figures are doubtful.
+const disturbed = 0.1
+
+// watched plays a scenario, and says how busy the machine was meanwhile with what is not of the bench.
+func (b *bench) watched(ctx context.Context, s scenario) error {
+	began := time.Now()
+	before, err := foreign()
+	if err != nil {
+		return err
+	}
+	if err = s.run(b, ctx); err != nil {
+		return err
+	}
+	after, err := foreign()
+	if err != nil {
+		return err
+	}
+	share := max(0, (after-before).Seconds()/time.Since(began).Seconds())
+	b.note("processors busy with others meanwhile", "% of one", 100*share, goal{})
+	if share > disturbed {
+		b.complain("all", fmt.Errorf("others took %.0f %% of a processor", 100*share))
+	}
+	return nil
+}
+
+// foreign is the time that the processors worked for others, this machine's and the host's.
+func foreign() (time.Duration, error) {
+	busy, stolen, err := procs.Machine()
+	if err != nil {
+		return 0, err
+	}
+	ours, err := procs.Tree(os.Getpid())
+	if err != nil {
+		return 0, err
+	}
+	return busy + stolen - ours.CPU, nil
 }
 
 func (b *bench) note(name, unit string, value float64, g goal) {

@@ -22,25 +22,31 @@ const (
 // fanoutRate measures what a delivery costs at a rate that leaves time for each.
 func (b *bench) fanoutRate(ctx context.Context) error {
 	for _, c := range []struct{ members, edges int }{{100, 2}, {1000, 2}, {100, 1}, {1000, 1}} {
-		if err := b.fanoutAtRate(ctx, c.members, c.edges); err != nil {
+		if err := b.stage.needRooms(ctx, fanoutSockets/c.members); err != nil {
+			return err
+		}
+		where := fmt.Sprintf("rooms of %d, %d edge(s)", c.members, c.edges)
+		if err := b.fanoutBeside(ctx, b.stage.parley(c.edges), c.members, where, atMost(1.15)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) fanoutAtRate(ctx context.Context, members, edges int) (err error) {
-	where := fmt.Sprintf("rooms of %d, %d edge(s)", members, edges)
+// fanoutBeside measures a target and the floor in turns, at the same load.
+func (b *bench) fanoutBeside(ctx context.Context, measured target, members int, where string, g goal) (err error) {
 	rooms := fanoutSockets / members
-	if err = b.stage.needRooms(ctx, rooms); err != nil {
-		return err
-	}
 	var crowds [2]*crowd
-	for i, on := range []target{b.stage.parley(edges), b.stage.bare()} {
-		if crowds[i], err = gather(ctx, on, fanoutSockets, rooms); err != nil {
+	for i, on := range []target{measured, b.stage.bare()} {
+		l := evenly(fanoutSockets, rooms, len(on.addresses))
+		l.seat = mostlyLazy(l.seat)
+		if crowds[i], err = gather(ctx, on, l); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, crowds[i].fleet.Close()) }()
+	}
+	if err = b.still(ctx, crowds[0], where); err != nil {
+		return err
 	}
 	var sums [2]*outcome
 	for turn := range fanoutTurns + 1 {
@@ -61,7 +67,7 @@ func (b *bench) fanoutAtRate(ctx context.Context, members, edges int) (err error
 	parley, bare := sums[0], sums[1]
 	b.complain(where, parley.whole())
 	b.complain(where+", floor", bare.whole())
-	b.note("CPU per delivery ÷ floor, "+where, ratio, parley.perDelivery()/bare.perDelivery(), atMost(1.15))
+	b.note("CPU per delivery ÷ floor, "+where, ratio, parley.perDelivery()/bare.perDelivery(), g)
 	b.note("CPU per delivery, "+where, "µs", parley.perDelivery(), goal{})
 	b.note("CPU per delivery, floor, rooms of "+fmt.Sprint(members), "µs", bare.perDelivery(), goal{})
 	for _, name := range slices.Sorted(maps.Keys(parley.cpu)) {
@@ -76,11 +82,42 @@ func (b *bench) fanoutAtRate(ctx context.Context, members, edges int) (err error
 	return nil
 }
 
+// still measures what all processes take while nobody says anything, which is a part of every delivery's cost.
+func (b *bench) still(ctx context.Context, c *crowd, where string) error {
+	before, err := c.sample()
+	if err != nil {
+		return err
+	}
+	if err = pause(ctx, fanoutTurn); err != nil {
+		return err
+	}
+	after, err := c.sample()
+	if err != nil {
+		return err
+	}
+	var sum time.Duration
+	for name, used := range after.cpu {
+		sum += used - before.cpu[name]
+	}
+	b.note("CPU of all processes while nobody sends, "+where, "% of one", 100*sum.Seconds()/(float64(after.at-before.at)/1e9), goal{})
+	return nil
+}
+
+// mostlyLazy times what one socket in ten gets. The others are read a few times a second, so that the
+// generator takes little of the processors.
+func mostlyLazy(of func(int) seat) func(int) seat {
+	return func(i int) seat {
+		s := of(i)
+		s.lazy = i/10%10 != 0 // in whole rounds over the rooms, in so far as there are ten of them
+		return s
+	}
+}
+
 // The search for the highest rate.
 const (
 	saturationStep = 5 * time.Second
 	saturationP99  = 200 * time.Millisecond
-	saturationFrom = 100_000 // deliveries per second
+	saturationFrom = 50_000 // deliveries per second
 	saturationTo   = 16_000_000
 	saturationFine = 3 // halvings of the last doubling
 )
@@ -91,6 +128,9 @@ func (b *bench) fanoutMax(ctx context.Context) error {
 		sockets, members int
 		goal             goal
 	}{{1000, 1000, atLeast(1_000_000)}, {1000, 100, goal{}}, {5000, 1000, goal{}}} {
+		if err := b.stage.needRooms(ctx, c.sockets/c.members); err != nil {
+			return err
+		}
 		where := fmt.Sprintf("%d sockets, rooms of %d, 2 edges", c.sockets, c.members)
 		if err := b.saturate(ctx, b.stage.parley(2), where, c.sockets, c.members, c.goal); err != nil {
 			return err
@@ -99,14 +139,13 @@ func (b *bench) fanoutMax(ctx context.Context) error {
 	return b.saturate(ctx, b.stage.bare(), "1000 sockets, rooms of 1000, floor", 1000, 1000, goal{})
 }
 
-func (b *bench) saturate(ctx context.Context, on target, where string, sockets, members int, g goal) error {
+func (b *bench) saturate(ctx context.Context, on target, where string, sockets, members int, g goal) (err error) {
 	rooms := sockets / members
-	if err := b.stage.needRooms(ctx, rooms); err != nil {
-		return err
-	}
 	best := &outcome{}
-	_, err := climb(saturationFrom, saturationTo, saturationFine, func(rate float64) (bool, error) {
-		o, err := b.saturationStep(ctx, on, sockets, rooms, rate)
+	steps := &steps{on: on, sockets: sockets, rooms: rooms}
+	defer func() { err = errors.Join(err, steps.leave()) }()
+	_, err = climb(saturationFrom, saturationTo, saturationFine, func(rate float64) (bool, error) {
+		o, err := steps.try(ctx, rate)
 		if err != nil {
 			return false, err
 		}
@@ -115,8 +154,9 @@ func (b *bench) saturate(ctx context.Context, on target, where string, sockets, 
 		b.log.InfoContext(ctx, "step", "where", where, "deliveries_per_second", int(rate), "held", held, "p99", p99.Round(time.Millisecond), "whole", o.whole())
 		if held {
 			best = o
+			return true, nil
 		}
-		return held, nil
+		return false, steps.leave()
 	})
 	if err != nil {
 		return err
@@ -133,19 +173,41 @@ func (b *bench) saturate(ctx context.Context, on target, where string, sockets, 
 	return nil
 }
 
-// saturationStep tries one rate on a new crowd: the one before may have been cut.
-func (b *bench) saturationStep(ctx context.Context, on target, sockets, rooms int, rate float64) (o *outcome, err error) {
-	c, err := gather(ctx, on, sockets, rooms)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, c.fleet.Close()) }()
-	return c.send(ctx, dose{perSecond: rate / float64(c.members()), lasting: saturationStep, body: body})
+// steps try rates on a crowd, and on a new one after each that did not hold: it may have been cut.
+type steps struct {
+	on             target
+	sockets, rooms int
+	crowd          *crowd
 }
 
-// climb doubles from a rate on while it holds, then halves the last step so many times. It returns the
-// highest that held, 0 if none did.
-func climb(from, to float64, halvings int, try func(rate float64) (held bool, err error)) (best float64, err error) {
+func (s *steps) try(ctx context.Context, rate float64) (*outcome, error) {
+	if s.crowd == nil {
+		var err error
+		if s.crowd, err = gather(ctx, s.on, evenly(s.sockets, s.rooms, len(s.on.addresses))); err != nil {
+			return nil, err
+		}
+	}
+	return s.crowd.send(ctx, dose{perSecond: rate / float64(s.crowd.members), lasting: saturationStep, body: body})
+}
+
+func (s *steps) leave() error {
+	if s.crowd == nil {
+		return nil
+	}
+	err := s.crowd.fleet.Close()
+	s.crowd = nil
+	return err
+}
+
+// climb doubles from a rate on while it holds, then halves the last step so many times; a rate that does
+// not hold is tried twice. It returns the highest that held, 0 if none did.
+func climb(from, to float64, halvings int, once func(rate float64) (held bool, err error)) (best float64, err error) {
+	try := func(rate float64) (bool, error) {
+		if held, err := once(rate); held || err != nil {
+			return held, err
+		}
+		return once(rate)
+	}
 	over := 0.0
 	for rate := from; rate <= to && over == 0; rate *= 2 {
 		held, err := try(rate)

@@ -44,7 +44,7 @@ func (b *bench) idleOn(ctx context.Context, on target, child *cluster.Child, whe
 	if err != nil {
 		return err
 	}
-	c, err := gather(ctx, on, idleSockets, idleRooms)
+	c, err := gather(ctx, on, evenly(idleSockets, idleRooms, 1))
 	if err != nil {
 		return err
 	}

@@ -17,18 +17,53 @@ import (
 // loops read what comes. Two keep up with a million frames a second.
 const loops = 2
 
-// crowd is sockets in rooms on one target: socket i is in room i modulo rooms, and the members of a room
-// are spread evenly over the target's addresses. Each is a user of its own.
+// layout says who is where.
+type layout struct {
+	sockets int
+	rooms   int // 0 to rooms-1 have members
+	members int // sockets in each room
+	// seat is where socket i goes: to which of the target's addresses, and into which rooms.
+	seat func(i int) seat
+	// pick is who sends message i, and where.
+	pick func(i int) (socket, room int)
+	// prompt reads what comes at once. Otherwise the generator rests a millisecond between rounds, which
+	// spares the processors for the servers, and adds up to that to what is timed.
+	prompt bool
+}
+
+type seat struct {
+	address int
+	rooms   []int
+	untimed bool
+	lazy    bool
+	narrow  bool
+}
+
+// evenly puts socket i into room i modulo rooms, and spreads the members of each over the addresses;
+// rooms take turns to be sent to, and so do their members to send.
+func evenly(sockets, rooms, addresses int) layout {
+	members := sockets / rooms
+	return layout{
+		sockets: sockets, rooms: rooms, members: members,
+		seat: func(i int) seat { return seat{address: i / rooms % addresses, rooms: []int{i % rooms}} },
+		pick: func(i int) (socket, room int) { return i%rooms + i/rooms%members*rooms, i % rooms },
+	}
+}
+
+// crowd is the sockets of a layout on a target, each a user of its own.
 type crowd struct {
+	layout
 	on    target
 	fleet *load.Fleet
 	conns []*load.Conn
-	rooms int
 }
 
-// gather opens the sockets of a crowd.
-func gather(ctx context.Context, on target, sockets, rooms int) (*crowd, error) {
-	tokens, err := on.tokens(ctx, sockets)
+// pace is how long the generator rests between rounds.
+const pace = time.Millisecond
+
+// gather opens the sockets of a crowd, and returns when the news of their coming have been told.
+func gather(ctx context.Context, on target, l layout) (*crowd, error) {
+	tokens, err := on.tokens(ctx, l.sockets)
 	if err != nil {
 		return nil, err
 	}
@@ -36,27 +71,51 @@ func gather(ctx context.Context, on target, sockets, rooms int) (*crowd, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &crowd{on: on, fleet: fleet, rooms: rooms}
-	seats := make([]load.Seat, sockets)
+	c := &crowd{layout: l, on: on, fleet: fleet}
+	seats := make([]load.Seat, l.sockets)
 	for i := range seats {
-		seats[i] = load.Seat{
-			Address: on.addresses[i/rooms%len(on.addresses)], Token: tokens[i],
-			Rooms: []load.Room{load.Room(i % rooms)}, //nolint:gosec // some thousands
+		s := l.seat(i)
+		seats[i] = load.Seat{Address: on.addresses[s.address], Token: tokens[i], Untimed: s.untimed, Lazy: s.lazy, Narrow: s.narrow}
+		for _, room := range s.rooms {
+			seats[i].Rooms = append(seats[i].Rooms, load.Room(room)) //nolint:gosec // some thousands
 		}
 	}
-	if c.conns, err = fleet.Enter(ctx, seats, 200); err != nil {
-		return nil, errors.Join(fmt.Errorf("gather %d sockets in %d rooms: %w", sockets, rooms, err), fleet.Close())
+	if c.conns, err = fleet.Enter(ctx, seats, 200); err == nil {
+		err = c.quiet(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gather %d sockets in %d rooms: %w", l.sockets, l.rooms, err), fleet.Close())
+	}
+	if !l.prompt {
+		fleet.Pace(pace)
 	}
 	return c, nil
 }
 
-// members is how many sockets are in each room.
-func (c *crowd) members() int { return len(c.conns) / c.rooms }
+// Presence comes in rounds of a second; heartbeats never end.
+const (
+	quietFor    = 1500 * time.Millisecond
+	quietWithin = 30 * time.Second
+)
 
-// pick has the rooms take turns, and in each its members.
-func (c *crowd) pick(i int) load.Send {
-	room := i % c.rooms
-	return load.Send{By: c.conns[room+i/c.rooms%c.members()*c.rooms], Room: load.Room(room)} //nolint:gosec // some thousands
+// quiet waits until next to nothing comes any more.
+func (c *crowd) quiet(ctx context.Context) error {
+	for began := c.fleet.Now(); c.fleet.Now()-began < int64(quietWithin); {
+		before := c.fleet.Counts().Reads
+		if err := pause(ctx, quietFor); err != nil {
+			return err
+		}
+		if c.fleet.Counts().Reads-before <= int64(len(c.conns)/5) {
+			break
+		}
+	}
+	return nil
+}
+
+// message says who sends message i.
+func (c *crowd) message(i int) load.Send {
+	socket, room := c.pick(i)
+	return load.Send{By: c.conns[socket], Room: load.Room(room)} //nolint:gosec // some thousands
 }
 
 // sample is the state of things at a moment.
@@ -100,14 +159,17 @@ type outcome struct {
 	own            time.Duration
 }
 
-// perDelivery is the CPU time of a delivery in µs, all processes together.
-func (o *outcome) perDelivery() float64 {
-	var sum time.Duration
+// total is the CPU time of all processes together.
+func (o *outcome) total() (sum time.Duration) {
 	for _, d := range o.cpu {
 		sum += d
 	}
-	return micros(sum, o.delivered)
+	return sum
 }
+
+// perDelivery is the CPU time of a delivery in µs, perMessage that of a message.
+func (o *outcome) perDelivery() float64 { return micros(o.total(), o.delivered) }
+func (o *outcome) perMessage() float64  { return micros(o.total(), int64(o.sent)) }
 
 func micros(d time.Duration, n int64) float64 {
 	return float64(d.Nanoseconds()) / 1000 / float64(max(1, n))
@@ -121,7 +183,7 @@ func (o *outcome) whole() error {
 	return nil
 }
 
-// load is what is sent: messages per second in all rooms together, and for how long.
+// dose is what is sent: messages per second in all rooms together, and for how long.
 type dose struct {
 	perSecond float64
 	lasting   time.Duration
@@ -142,9 +204,9 @@ func (c *crowd) send(ctx context.Context, d dose) (*outcome, error) {
 	}
 	schedule := load.Schedule{From: c.fleet.Now() + int64(20*time.Millisecond), PerSecond: d.perSecond, For: d.lasting, Body: d.body}
 	c.fleet.Measure(schedule.From)
-	o := &outcome{planned: schedule.Count(), sent: c.fleet.Play(ctx, schedule, c.pick)}
+	o := &outcome{planned: schedule.Count(), sent: c.fleet.Play(ctx, schedule, c.message)}
 	expected := func(now load.Counts) int64 {
-		return (int64(o.sent) - (now.Refused - before.counts.Refused)) * int64(c.members())
+		return (int64(o.sent) - (now.Refused - before.counts.Refused)) * int64(c.members)
 	}
 	last, lastAt := int64(-1), c.fleet.Now()
 	for now := c.fleet.Counts(); ; now = c.fleet.Counts() {

@@ -10,20 +10,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/services/standalone/internal/bench/floor"
-	"github.com/parley-chat/parley/services/standalone/internal/bench/load"
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 	"github.com/parley-chat/parley/services/standalone/internal/datadir"
 )
@@ -31,15 +25,12 @@ import (
 // stage is what scenarios play on: a cluster of 1 auth, 2 rooms pods, 2 edges, PostgreSQL and Redis,
 // and the floor.
 type stage struct {
+	site
 	cluster *cluster.Cluster
 	floor   *cluster.Child
-	admin   string // an access token
-	guests  []string
-	rooms   int // how many there are: 0 to rooms-1
+	program string // of the bench
+	folder  string
 }
-
-// admin is who makes the rooms.
-const adminName = "bench"
 
 // unlimited lifts the limits per user and address: all that comes, comes from one address.
 func unlimited() []string {
@@ -69,7 +60,8 @@ func onStage(ctx context.Context, program string, errOut io.Writer, play func(co
 	if err != nil {
 		return err
 	}
-	s := &stage{cluster: c}
+	s := &stage{cluster: c, program: program, folder: folder}
+	s.authURL, s.roomsURL = "http://"+c.Child("auth").Address, "http://"+c.Child("rooms-1").Address
 	if s.floor, err = floorServer(ctx, program, dir.Path("log", "floor.log")); err != nil {
 		return err
 	}
@@ -77,11 +69,9 @@ func onStage(ctx context.Context, program string, errOut io.Writer, play func(co
 	defer stop()
 	return lifecycle.Run(ctx, func() {}, append(c.Parts(), lifecycle.Part{Name: "floor", Component: s.floor}, lifecycle.Part{
 		Name: "bench", Component: &player{stop: stop, play: func(ctx context.Context) error {
-			login, err := s.auth().Login(ctx, adminName, password)
-			if err != nil {
-				return fmt.Errorf("sign in: %w", err)
+			if err := s.signIn(ctx, password); err != nil {
+				return err
 			}
-			s.admin = login.AccessToken
 			return play(ctx, s)
 		}},
 	})...)
@@ -104,90 +94,38 @@ func (p *player) Run(ctx context.Context, ready func()) error {
 
 // floorServer plans the floor as a process of its own.
 func floorServer(ctx context.Context, program, log string) (*cluster.Child, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	address, err := freeAddress(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("an address for the floor: %w", err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return nil, fmt.Errorf("an address for the floor: %w", err)
+		return nil, err
 	}
 	return &cluster.Child{
 		Name: "floor", Address: address, Path: program, Args: []string{"floor", address}, LogFile: log,
 		Stop: syscall.SIGTERM, Grace: 5 * time.Second,
-		Probe: func(ctx context.Context) error {
-			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-			if err != nil {
-				return err
-			}
-			return conn.Close()
-		},
+		Probe: accepts(address),
 	}, nil
 }
 
-// atOnce is how many calls are under way while the stage is set.
-const atOnce = 16
-
-func (s *stage) auth() *client.HTTP {
-	return client.NewHTTP("http://"+s.cluster.Child("auth").Address, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}})
-}
-
-// tokens are the access tokens of n different guests.
-func (s *stage) tokens(ctx context.Context, n int) ([]string, error) {
-	missing := n - len(s.guests)
-	if missing <= 0 {
-		return s.guests[:n], nil
-	}
-	made := make([]string, missing)
-	http := s.auth()
-	err := each(missing, func(i int) error {
-		guest, err := http.Guest(ctx, fmt.Sprintf("guest %d", len(s.guests)+i))
-		made[i] = guest.AccessToken
-		return err
-	})
+// freeAddress is one that nobody listens on.
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("make guests: %w", err)
+		return "", fmt.Errorf("find a free address: %w", err)
 	}
-	s.guests = append(s.guests, made...)
-	return s.guests, nil
+	if err := listener.Close(); err != nil {
+		return "", fmt.Errorf("find a free address: %w", err)
+	}
+	return listener.Addr().String(), nil
 }
 
-// needRooms makes rooms until there are n.
-func (s *stage) needRooms(ctx context.Context, n int) error {
-	http := client.NewHTTP("http://"+s.cluster.Child("rooms-1").Address, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}})
-	err := each(n-s.rooms, func(i int) error {
-		slug := load.Room(s.rooms + i).Slug() //nolint:gosec // some thousands
-		_, err := http.CreateRoom(ctx, s.admin, client.NewRoom{Slug: chat.Slug(slug), Name: slug, AllowGuests: true})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("make rooms: %w", err)
+// accepts is a probe: somebody accepts connections on address.
+func accepts(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	}
-	s.rooms = max(s.rooms, n)
-	return nil
-}
-
-// each calls do with 0 to n-1, some at once, and returns the first error.
-func each(n int, do func(i int) error) error {
-	var (
-		working sync.WaitGroup
-		next    atomic.Int64
-		failed  atomic.Pointer[error]
-	)
-	for range atOnce {
-		working.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
-				if err := do(i); err != nil {
-					failed.CompareAndSwap(nil, &err)
-				}
-			}
-		})
-	}
-	working.Wait()
-	if err := failed.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
 
 // target is a server that the load is put on.
@@ -221,18 +159,23 @@ func (s *stage) bare() target {
 
 // restart starts a child anew and waits until it serves.
 func restart(ctx context.Context, child *cluster.Child) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	before := child.PID()
 	if err := child.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	return served(ctx, child, before)
+}
+
+// served waits until a child serves as another process than before.
+func served(ctx context.Context, child *cluster.Child, before int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	for {
 		if pid := child.PID(); pid != 0 && pid != before && child.Probe(ctx) == nil {
 			return nil
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("restart %s: %w", child.Name, err)
+			return fmt.Errorf("until %s serves again: %w", child.Name, err)
 		}
 	}
 }

@@ -74,6 +74,39 @@ func Tree(pid int) (Usage, error) {
 	return sum, nil
 }
 
+// Machine is the time that all processors together have worked since the start, and what the host took
+// from them for others.
+func Machine() (busy, stolen time.Duration, err error) {
+	content, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, fmt.Errorf("times of the processors: %w", err)
+	}
+	return parseMachine(content)
+}
+
+// parseMachine reads the first line of proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
+func parseMachine(content []byte) (busy, stolen time.Duration, err error) {
+	line, _, _ := bytes.Cut(content, []byte("\n"))
+	fields := bytes.Fields(line)
+	if len(fields) < 9 || string(fields[0]) != "cpu" {
+		return 0, 0, fmt.Errorf("times of the processors are not as known: %q", line)
+	}
+	for i, field := range fields[1:9] {
+		ticks, err := strconv.ParseInt(string(field), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("times of the processors: %w", err)
+		}
+		switch i {
+		case 3, 4:
+		case 7:
+			stolen += time.Duration(ticks) * tick
+		default:
+			busy += time.Duration(ticks) * tick
+		}
+	}
+	return busy, stolen, nil
+}
+
 // children are all processes by the number of their parent.
 func children() (map[int][]stat, error) {
 	names, err := filepath.Glob("/proc/[0-9]*")

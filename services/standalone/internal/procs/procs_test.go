@@ -26,6 +26,21 @@ func TestStatIsReadPastAnOddName(t *testing.T) {
 	}
 }
 
+func TestWhatTheMachineDid(t *testing.T) {
+	busy, stolen, err := parseMachine([]byte("cpu  100 20 30 4000 500 6 7 80 0 0\ncpu0 1 2 3"))
+	if err != nil || busy != 1630*time.Millisecond || stolen != 800*time.Millisecond {
+		t.Error(busy, stolen, err)
+	}
+	for _, bad := range []string{"", "cpu 1 2", "intr 1 2 3 4 5 6 7 8", "cpu 1 2 3 4 5 6 x 8"} {
+		if _, _, err := parseMachine([]byte(bad)); err == nil {
+			t.Errorf("%q", bad)
+		}
+	}
+	if busy, _, err := Machine(); err != nil || busy == 0 {
+		t.Error(busy, err)
+	}
+}
+
 func TestOwnUsageGrows(t *testing.T) {
 	before, err := Of(os.Getpid())
 	if err != nil {

@@ -85,6 +85,9 @@ func (f *Fleet) dial(ctx context.Context, conns []*Conn, atOnce int) error {
 	return nil
 }
 
+// narrow is the receive buffer of a Narrow seat in bytes.
+const narrow = 16 << 10
+
 // connect opens the connection and asks for the upgrade; the loop does the rest.
 func (c *Conn) connect(entered chan<- error) error {
 	address, err := netip.ParseAddrPort(c.seat.Address)
@@ -95,8 +98,11 @@ func (c *Conn) connect(entered chan<- error) error {
 	if err != nil {
 		return fmt.Errorf("socket: %w", err)
 	}
+	if c.seat.Narrow { // before the connection, or it is not heeded
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, narrow)
+	}
 	to := &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}
-	err = errors.Join(
+	err = errors.Join(err,
 		unix.Connect(fd, to), // on loopback it waits only where the server's backlog is full
 		unix.SetNonblock(fd, true),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
@@ -119,6 +125,20 @@ func (c *Conn) connect(entered chan<- error) error {
 		return errors.New("the server does not take the handshake")
 	}
 	return nil
+}
+
+// Deafen stops reading, until Listen: what comes waits in the kernel, and then at the server.
+func (c *Conn) Deafen() error {
+	c.loop.mu.Lock()
+	defer c.loop.mu.Unlock()
+	return unix.EpollCtl(c.loop.epoll, unix.EPOLL_CTL_DEL, c.fd, nil)
+}
+
+// Listen reads again after Deafen.
+func (c *Conn) Listen() error {
+	c.loop.mu.Lock()
+	defer c.loop.mu.Unlock()
+	return c.loop.watch(c)
 }
 
 // hangUp closes the connection without a word.
@@ -216,13 +236,13 @@ func (c *Conn) text(p []byte, now int64) (answered int, err error) {
 			at.next = seq + 1
 		}
 		l.counts.Delivered++
-		if due >= l.from {
+		if due >= l.from && !c.seat.Untimed && !c.seat.Lazy {
 			l.delivery.Observe(now - due)
 		}
 	case bytes.HasPrefix(p, []byte(isSent)):
 		due, _ := digits(p[len(isSent):])
 		l.counts.Acked++
-		if due >= l.from {
+		if due >= l.from && !c.seat.Lazy {
 			l.acks.Observe(now - due)
 		}
 		return 1, nil

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type Seat struct {
 	Address string // of the server, host:port
 	Token   string
 	Rooms   []Room
+	Untimed bool // what it gets is counted, but not timed
+	Lazy    bool // and is read by and by: a read brings several frames
+	Narrow  bool // the kernel takes little for it that it has not read
 }
 
 // Counts are what all sockets have seen since the Fleet was made.
@@ -52,17 +56,21 @@ const noGoodbye = 1006
 // Fleet is many sockets. Methods may not be called at the same time unless they say so.
 type Fleet struct {
 	began   time.Time
-	loops   []*loop
+	loops   []*loop // sockets are spread over these
+	lazy    *loop
 	running sync.WaitGroup
 	conns   []*Conn
 	nonce   string
 	sent    atomic.Int64 // nonces given out
 }
 
-// New starts a Fleet with so many loops. Close ends it.
+// lazily is how long what comes to a lazy socket may lie unread.
+const lazily = 250 * time.Millisecond
+
+// New starts a Fleet with so many loops, and one for the lazy sockets. Close ends it.
 func New(loops int) (*Fleet, error) {
 	f := &Fleet{began: time.Now(), nonce: rand.Text()[:10]}
-	for range loops {
+	for range loops + 1 {
 		l, err := newLoop(f)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
@@ -70,18 +78,27 @@ func New(loops int) (*Fleet, error) {
 		f.loops = append(f.loops, l)
 		f.running.Go(l.run)
 	}
+	f.lazy, f.loops = f.loops[loops], f.loops[:loops]
 	return f, nil
+}
+
+// all are the loops that there are, also where not all could be made.
+func (f *Fleet) all() []*loop {
+	if f.lazy == nil {
+		return f.loops
+	}
+	return append(slices.Clone(f.loops), f.lazy)
 }
 
 // Close ends all sockets and loops.
 func (f *Fleet) Close() error {
 	f.Leave()
 	var errs []error
-	for _, l := range f.loops {
+	for _, l := range f.all() {
 		errs = append(errs, l.stop())
 	}
 	f.running.Wait()
-	for _, l := range f.loops {
+	for _, l := range f.all() {
 		errs = append(errs, l.close())
 	}
 	return errors.Join(errs...)
@@ -95,10 +112,16 @@ func (f *Fleet) Now() int64 { return int64(time.Since(f.began)) + 1 }
 func (f *Fleet) Enter(ctx context.Context, seats []Seat, atOnce int) ([]*Conn, error) {
 	conns := make([]*Conn, len(seats))
 	for i, seat := range seats {
-		conns[i] = newConn(f.loops[(len(f.conns)+i)%len(f.loops)], seat)
+		l := f.loops[(len(f.conns)+i)%len(f.loops)]
+		if seat.Lazy {
+			l = f.lazy
+		}
+		conns[i] = newConn(l, seat)
 	}
 	f.conns = append(f.conns, conns...)
-	return conns, f.dial(ctx, conns, atOnce)
+	err := f.dial(ctx, conns, atOnce)
+	f.lazy.pace.Store(int64(lazily)) // from now on: joining is not to wait
+	return conns, err
 }
 
 // Return opens the sockets again that are closed, as Enter does; each resumes from where it was.
@@ -138,7 +161,7 @@ func (f *Fleet) Open() (n int) {
 // Counts adds up what the loops have seen; it may be called at any time.
 func (f *Fleet) Counts() Counts {
 	sum := Counts{Closed: map[uint16]int64{}}
-	for _, l := range f.loops {
+	for _, l := range f.all() {
 		l.mu.Lock()
 		sum.add(&l.counts)
 		l.mu.Unlock()
@@ -162,9 +185,17 @@ func (c *Counts) add(o *Counts) {
 	}
 }
 
+// Pace lets the loops rest for d after each round, so that thousands of sockets cost fewer wake-ups: what
+// is timed is then up to d too long. 0 reads at once.
+func (f *Fleet) Pace(d time.Duration) {
+	for _, l := range f.loops {
+		l.pace.Store(int64(d))
+	}
+}
+
 // Measure forgets what was timed before and times from now on what is due from then on.
 func (f *Fleet) Measure(from int64) {
-	for _, l := range f.loops {
+	for _, l := range f.all() {
 		l.mu.Lock()
 		l.from = from
 		l.delivery.Reset()
@@ -176,7 +207,7 @@ func (f *Fleet) Measure(from int64) {
 // Times are from when a send was due to when it came: to each socket, and to its sender as acked.
 func (f *Fleet) Times() (delivery, acks *Histogram) {
 	delivery, acks = &Histogram{}, &Histogram{}
-	for _, l := range f.loops {
+	for _, l := range f.all() {
 		l.mu.Lock()
 		delivery.Add(&l.delivery)
 		acks.Add(&l.acks)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,7 @@ type loop struct {
 	epoll int
 	wake  int // an eventfd that ends the loop
 	buf   []byte
+	pace  atomic.Int64
 
 	mu             sync.Mutex
 	conns          map[int32]*Conn // by descriptor
@@ -64,7 +66,7 @@ func (l *loop) forget(c *Conn) {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	events := make([]unix.EpollEvent, 512)
+	events := make([]unix.EpollEvent, 2048)
 	for {
 		n, err := unix.EpollWait(l.epoll, events, -1)
 		if errors.Is(err, unix.EINTR) {
@@ -84,6 +86,10 @@ func (l *loop) run() {
 			}
 		}
 		l.mu.Unlock()
+		if rest := l.pace.Load(); rest > 0 {
+			pause := unix.NsecToTimespec(rest)
+			_ = unix.Nanosleep(&pause, nil)
+		}
 	}
 }
 

@@ -1,0 +1,101 @@
+//go:build linux
+
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
+)
+
+// metric adds up the samples of a child's /metrics whose name ends so and whose labels hold that text.
+func metric(ctx context.Context, child *cluster.Child, suffix, label string) (sum float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+adminOf(child)+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, fmt.Errorf("metrics of %s: %w", child.Name, err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("metrics of %s: %w", child.Name, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return sumMetric(response.Body, suffix, label)
+}
+
+// sumMetric reads the text format of Prometheus.
+func sumMetric(text io.Reader, suffix, label string) (sum float64, err error) {
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		line := lines.Text()
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || line[0] == '#' {
+			continue
+		}
+		name, labels, _ := strings.Cut(line[:at], "{")
+		if !strings.HasSuffix(name, suffix) || !strings.Contains(labels, label) {
+			continue
+		}
+		value, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %q: %w", line, err)
+		}
+		sum += value
+	}
+	if err := lines.Err(); err != nil {
+		return 0, fmt.Errorf("read metrics: %w", err)
+	}
+	return sum, nil
+}
+
+// redisCalls is how often Redis was asked to carry out a command.
+func redisCalls(ctx context.Context, address, command string) (calls int64, err error) {
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return 0, fmt.Errorf("connect to Redis: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err = conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return 0, fmt.Errorf("ask Redis: %w", err)
+	}
+	if _, err = io.WriteString(conn, "INFO commandstats\r\nQUIT\r\n"); err != nil {
+		return 0, fmt.Errorf("ask Redis: %w", err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		return 0, fmt.Errorf("ask Redis: %w", err)
+	}
+	return callsIn(string(answer), command), nil
+}
+
+func callsIn(info, command string) int64 {
+	_, rest, found := strings.Cut(info, "cmdstat_"+command+":calls=")
+	if !found {
+		return 0
+	}
+	number, _, _ := strings.Cut(rest, ",")
+	calls, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return calls
+}
+
+// adminOf is where a child's admin listener is; the last of a name counts.
+func adminOf(child *cluster.Child) (address string) {
+	for _, item := range child.Env {
+		if value, ok := strings.CutPrefix(item, "PARLEY_ADMIN_LISTEN="); ok {
+			address = value
+		}
+	}
+	return address
+}
