@@ -3,6 +3,7 @@ package soak
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,16 +134,13 @@ func (s *stay) history(ctx context.Context) {
 // leave leaves a room and joins any other.
 func (s *stay) leave(ctx context.Context) {
 	s.ask(ctx, "left rooms", func(ctx context.Context, room chat.Slug) error {
-		for i, other := range s.in {
-			if other == room {
-				s.in = append(s.in[:i], s.in[i+1:]...)
-				break
-			}
-		}
+		s.in = slices.DeleteFunc(s.in, func(other chat.Slug) bool { return other == room })
 		return s.socket.Leave(ctx, room)
 	})
 	for _, room := range s.visitor.crowd.rooms.some(s.visitor.random, 1) {
-		s.join(ctx, room)
+		if !slices.Contains(s.in, room) {
+			s.join(ctx, room)
+		}
 	}
 }
 
