@@ -16,9 +16,15 @@ type meter struct {
 	kinds  map[string]*Gap
 	calm   Gap
 	steady bool                 // everybody is at home, and nothing has happened to them
-	sent   map[string]time.Time // what is not delivered everywhere yet
+	sent   map[string]*sending  // by nonce
 	acked  map[int]time.Time    // probe → when the newest that was acked was begun
 	had    map[[2]int]time.Time // from probe, to probe → when the newest that was delivered was begun
+}
+
+// sending is a message on its way.
+type sending struct {
+	begun time.Time
+	had   map[int]bool // by the probe that has it
 }
 
 type window struct {
@@ -36,7 +42,7 @@ type Gap struct {
 }
 
 func newMeter() *meter {
-	return &meter{kinds: map[string]*Gap{}, calm: Gap{Kind: "none"}, sent: map[string]time.Time{}, acked: map[int]time.Time{}, had: map[[2]int]time.Time{}}
+	return &meter{kinds: map[string]*Gap{}, calm: Gap{Kind: "none"}, sent: map[string]*sending{}, acked: map[int]time.Time{}, had: map[[2]int]time.Time{}}
 }
 
 func (m *meter) begin(kind string) {
@@ -57,8 +63,8 @@ func (m *meter) end() Gap {
 	total.Count++
 	total.Ack, total.Delivery = max(total.Ack, gap.Ack), max(total.Delivery, gap.Delivery)
 	m.window = nil
-	for nonce, begun := range m.sent { // what a restore took back never comes
-		if time.Since(begun) > time.Minute {
+	for nonce, sent := range m.sent { // what a restore took back never comes
+		if time.Since(sent.begun) > time.Minute {
 			delete(m.sent, nonce)
 		}
 	}
@@ -103,7 +109,7 @@ func (m *meter) send(nonce string) (begun time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	begun = time.Now()
-	m.sent[nonce] = begun
+	m.sent[nonce] = &sending{begun: begun, had: map[int]bool{}}
 	return begun
 }
 
@@ -117,10 +123,12 @@ func (m *meter) ack(probe int, begun time.Time) {
 func (m *meter) delivered(from, to int, nonce string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	begun, known := m.sent[nonce]
-	if !known {
+	sent := m.sent[nonce]
+	if sent == nil || sent.had[to] { // who begins anew is shown what it had
 		return
 	}
+	sent.had[to] = true
+	begun := sent.begun
 	m.took(begun, func(g *Gap) *time.Duration { return &g.Delivery })
 	if pair := [2]int{from, to}; begun.After(m.had[pair]) {
 		m.had[pair] = begun

@@ -190,7 +190,8 @@ func refused(e *Evidence) (violations []Violation) {
 	return violations
 }
 
-// senders: what one sender sent to a room stands in the log in the order of its sending.
+// senders: what one sender sent to a room stands in the log in the order of its sending. What a restore
+// took back and was sent again counts as what it is, sent later.
 func senders(e *Evidence) (violations []Violation) {
 	type lane struct {
 		who string
@@ -202,12 +203,14 @@ func senders(e *Evidence) (violations []Violation) {
 		if d.Kind != roomsapi.KindSend || d.Again {
 			continue
 		}
-		for _, epoch := range e.Epochs {
-			log := epoch.Logs[d.Room]
-			if log == nil || len(log.indexed().nonces[d.Nonce]) == 0 {
+		from, to := e.span(d)
+		for n := from; n <= to; n++ {
+			log := e.Epochs[n].Logs[d.Room]
+			seq := stored(log, d)
+			if seq == 0 {
 				continue
 			}
-			seq, l := log.indexed().nonces[d.Nonce][0], lane{d.Who, log}
+			l := lane{d.Who, log}
 			if seq < last[l] {
 				violations = append(violations, Violation{SenderOrder, d.Who, d.Room, log.Name, seq, fmt.Sprintf("%s is %d and was sent after %d", d.Nonce, seq, last[l])})
 			}
@@ -215,4 +218,17 @@ func senders(e *Evidence) (violations []Violation) {
 		}
 	}
 	return violations
+}
+
+// stored is where a log has what was sent, 0 if it does not.
+func stored(log *Log, d *Deed) chat.Seq {
+	switch {
+	case log == nil:
+		return 0
+	case d.Acked != 0 && fits(log.At(d.Acked), d):
+		return d.Acked
+	case d.Acked == 0 && len(log.indexed().nonces[d.Nonce]) > 0:
+		return log.indexed().nonces[d.Nonce][0]
+	}
+	return 0
 }

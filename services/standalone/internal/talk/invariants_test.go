@@ -134,8 +134,16 @@ func TestInvariantsAfterARestore(t *testing.T) {
 		"lost though acked afterwards":        {func(e *Evidence, _ *Log, _ *Segment) { e.Deeds[7].Acked = 5 }, AckedKept},
 		"lost before the restore":             {func(e *Evidence, _ *Log, _ *Segment) { e.Epochs[0].Logs["r"].Rows[3].Nonce = "n0" }, AckedKept},
 		"sent again, stored anew":             {func(e *Evidence, log *Log, _ *Segment) { again(e, log, "n4") }, ""},
-		"sent again, stored twice":            {func(e *Evidence, log *Log, _ *Segment) { again(e, log, "n3") }, Once},
-		"resumed across":                      {func(e *Evidence, _ *Log, _ *Segment) { e.Problems = []Violation{{Invariant: Recovered}} }, Recovered},
+		"sent again, after what came later": {func(e *Evidence, log *Log, _ *Segment) {
+			again(e, log, "n3")
+			log.Rows[2].Nonce, log.Rows[2].Author = "n7", "ada"
+			e.Deeds[3].Acked, e.Deeds[3].Answered = 3, at(4) // after the backup was begun
+			later := e.Deeds[7]
+			later.Who, later.Author, later.Nonce, later.Acked = "ada", "ada", "n7", 3
+			e.Deeds = append(e.Deeds[:8:8], later, e.Deeds[8])
+		}, ""},
+		"sent again, stored twice": {func(e *Evidence, log *Log, _ *Segment) { again(e, log, "n3") }, Once},
+		"resumed across":           {func(e *Evidence, _ *Log, _ *Segment) { e.Problems = []Violation{{Invariant: Recovered}} }, Recovered},
 		"stayed with the old": {func(e *Evidence, _ *Log, part *Segment) {
 			e.Sights[0].Segments = e.Sights[0].Segments[:1]
 			part.Open = true
