@@ -40,11 +40,16 @@ const (
 func (t *Tailer) followHeads(ctx context.Context) {
 	ticker := time.NewTicker(headsEvery)
 	defer ticker.Stop()
+	again := time.NewTimer(headsEvery)
+	defer again.Stop()
 	last := time.Now()
 	for failed := false; ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-again.C:
+			t.lookAgain(ctx, again)
+			continue
 		case <-ticker.C:
 		}
 		now := time.Now()
@@ -67,6 +72,7 @@ func (t *Tailer) followHeads(ctx context.Context) {
 		}
 		last = now
 		t.compare(ctx, heads)
+		t.lookAgain(ctx, again)
 	}
 }
 
@@ -83,28 +89,73 @@ func (t *Tailer) tryAgain(ctx context.Context) {
 	}
 }
 
+// young is an entry that the heads told of before it was late: its bell may still ring.
+type young struct {
+	room *hub.Room
+	head chat.Seq
+	late time.Time
+}
+
 // compare fills the rooms whose logs reach further than what was delivered, unless a bell has told of
-// it and the tailer is at work, or may still come.
+// it and the tailer is at work, or may still come: those are looked at again when they are late.
 func (t *Tailer) compare(ctx context.Context, heads []roomsapi.Head) {
-	healthy, deaf := t.bells.Healthy(), false
+	healthy, deaf, now := t.bells.Healthy(), false, time.Now()
 	before := t.told
 	t.told = make(map[chat.RoomID]chat.Seq, len(heads))
+	t.young = t.young[:0]
 	for _, h := range heads {
 		t.told[h.Room] = h.Head
 		room := t.rooms.ByID(h.Room)
 		if room == nil {
 			continue
 		}
-		head, rung, open := room.Ring(0)
+		head, _, open := room.Ring(0)
+		age := time.Duration(h.AgeMS) * time.Millisecond
+		switch {
+		case !open || h.Head <= head:
 		// A busy room's newest entry is never old: what the last answer told of is.
-		late := time.Duration(h.AgeMS)*time.Millisecond >= lateAfter || head < before[h.Room]
-		if !open || h.Head <= head || healthy && !late {
-			continue
+		case healthy && age < lateAfter && head >= before[h.Room]:
+			t.young = append(t.young, young{room, h.Head, now.Add(lateAfter - age)})
+		default:
+			deaf = t.missed(ctx, room, h.Head, healthy) || deaf
 		}
-		deaf = deaf || healthy && rung < h.Head
-		room.Ring(h.Head)
-		t.fill(ctx, room)
 	}
+	t.renew(ctx, deaf)
+}
+
+// lookAgain fills what has not come by now and is late, and sets the timer for what will be.
+func (t *Tailer) lookAgain(ctx context.Context, again *time.Timer) {
+	healthy, deaf, now := t.bells.Healthy(), false, time.Now()
+	next := now.Add(headsEvery)
+	left := t.young[:0]
+	for _, y := range t.young {
+		switch head, _, open := y.room.Ring(0); {
+		case !open || y.head <= head || t.rooms.Held() || t.rooms.ByID(y.room.ID) != y.room:
+		case now.Before(y.late):
+			left = append(left, y)
+			if y.late.Before(next) {
+				next = y.late
+			}
+		default:
+			deaf = t.missed(ctx, y.room, y.head, healthy) || deaf
+		}
+	}
+	clear(t.young[len(left):])
+	t.young = left
+	again.Reset(next.Sub(now))
+	t.renew(ctx, deaf)
+}
+
+// missed fills a room that no bell has brought up to head, and says whether one should have rung.
+func (t *Tailer) missed(ctx context.Context, room *hub.Room, head chat.Seq, healthy bool) (deaf bool) {
+	_, rung, _ := room.Ring(0)
+	room.Ring(head)
+	t.fill(ctx, room)
+	return healthy && rung < head
+}
+
+// renew has the bells' connection renewed if it was deaf, but not all the time.
+func (t *Tailer) renew(ctx context.Context, deaf bool) {
 	if deaf && time.Since(t.renewed) > renewPause {
 		t.renewed = time.Now()
 		t.log.WarnContext(ctx, "entries came of which no bell told; renewing the connection")

@@ -97,3 +97,40 @@ func TestAnOutageLongerThanTheHeadsRememberLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// An entry of which nobody told is there once it is late, whenever the heads are asked for.
+func TestWhatNoBellToldOfComesWhenItIsLate(t *testing.T) {
+	for _, before := range []time.Duration{100, 400, 700, 999} { // milliseconds before the heads are asked for
+		synctest.Test(t, func(t *testing.T) {
+			o := &outage{head: 1}
+			h := hub.New(o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			tail := New(o, h, o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			h.Connect(o, tail.Look)
+			tail.SetBells(o)
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- tail.Run(ctx, func() {}) }()
+			room, err := h.Open(ctx, chat.DefaultTenant, roomsapi.Access{ID: 7, Room: &chat.Room{Slug: "a", Log: "L"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5*time.Second - before*time.Millisecond)
+			o.mu.Lock()
+			o.head, o.at = 2, time.Now()
+			o.mu.Unlock()
+			time.Sleep(lateAfter - 2*time.Millisecond)
+			if room.Head() != 1 {
+				t.Error("filled before its bell could ring")
+			}
+			time.Sleep(4 * time.Millisecond)
+			synctest.Wait()
+			if room.Head() != 2 {
+				t.Errorf("told of at %d ms: not there when it was late", before)
+			}
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

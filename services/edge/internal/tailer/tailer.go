@@ -53,6 +53,7 @@ type Tailer struct {
 
 	renewed time.Time                // of followHeads alone, as is
 	told    map[chat.RoomID]chat.Seq // the heads, by the last answer
+	young   []young                  // what it told of and may still come by itself
 
 	mu      sync.Mutex
 	dirty   map[*hub.Room]struct{} // to be read from the stream
