@@ -73,6 +73,7 @@ func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			next(c)
 			return
 		}
+		setHeaders(&c.Response.Header)
 		c.SetStatusCode(fiber.StatusMethodNotAllowed)
 		c.SetContentType(fiber.MIMEApplicationJSON)
 		c.SetBodyString(`{"error":{"code":"bad_request","message":"Method Not Allowed"}}`)
@@ -122,11 +123,15 @@ func method(c *fiber.Ctx) string {
 
 // headers sets what every answer has, and an id that finds the request in the log.
 func headers(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderXRequestID, NewID())
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	c.Set(fiber.HeaderCacheControl, "no-store") // the web page's files say otherwise
+	setHeaders(&c.Response().Header)
 	return c.Next()
+}
+
+func setHeaders(h *fasthttp.ResponseHeader) {
+	h.Set(fiber.HeaderXRequestID, NewID())
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	h.Set(fiber.HeaderCacheControl, "no-store") // the web page's files say otherwise
 }
 
 // recovered turns a panic of a handler into a blank internal error, with the stack in the log.

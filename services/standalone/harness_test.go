@@ -53,7 +53,8 @@ func serve(t testing.TB, data string, variables ...string) *server {
 	return s
 }
 
-func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
+// assemble puts a server together that nobody has started.
+func assemble(t testing.TB, out, log io.Writer, data string, variables ...string) (*standalone, []lifecycle.Part, error) {
 	t.Helper()
 	values := map[string]string{
 		"PARLEY_LISTEN": "127.0.0.1:0", "PARLEY_DATA": data, "PARLEY_ADMIN_USER": adminName, "PARLEY_ADMIN_PASSWORD": adminPassword,
@@ -62,14 +63,20 @@ func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
 		name, value, _ := strings.Cut(v, "=")
 		values[name] = value
 	}
-	var out, log bytes.Buffer
-	s := &standalone{out: &out, credential: newCredential()}
+	s := &standalone{out: out, credential: newCredential()}
 	p := &process.Process{
 		Env:      env.New(s.lookup(func(name string) (string, bool) { value, ok := values[name]; return value, ok })),
-		Log:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Log:      slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Registry: observe.NewRegistry(), Readiness: &observe.Readiness{},
 	}
 	parts, err := s.build(t.Context(), p)
+	return s, parts, err
+}
+
+func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
+	t.Helper()
+	var out, log bytes.Buffer
+	s, parts, err := assemble(t, &out, &log, data, variables...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +121,12 @@ func (s *server) watch(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.traffic = documents.Watch(func(err error) { t.Error("against the documents:", err) })
+	s.traffic = documents.Watch(func(err error) {
+		if _, fuzzing := t.(*testing.F); fuzzing {
+			panic(err) // a target may not call F's methods
+		}
+		t.Error("against the documents:", err)
+	})
 	transport := s.traffic.Transport(http.DefaultTransport, isPage(t))
 	s.http = &http.Client{Transport: transport}
 	s.api = client.NewHTTP(s.url, &http.Client{Timeout: 20 * time.Second, Transport: transport})

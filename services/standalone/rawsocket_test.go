@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,35 @@ func (r *rawSocket) answer(id int) map[string]any {
 		if got["closed"] != nil || got["broken"] != nil || got["id"] == float64(id) {
 			return got
 		}
+	}
+}
+
+// gets sends a command and fails unless the answer has that type or that code of an error.
+func (r *rawSocket) gets(frame, want string) map[string]any {
+	r.t.Helper()
+	r.write(frame)
+	var head struct {
+		ID int `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(frame), &head); err != nil {
+		r.t.Fatal(frame, err)
+	}
+	got := r.answer(head.ID)
+	if got["type"] != want && got["code"] != want {
+		r.t.Errorf("%s: got %v, want %s", frame, got, want)
+	}
+	return got
+}
+
+// hears reads until events of these types have come, in whatever order.
+func (r *rawSocket) hears(kinds ...string) {
+	r.t.Helper()
+	for len(kinds) > 0 {
+		got := r.read()
+		if got["closed"] != nil || got["broken"] != nil {
+			r.t.Fatalf("got %v, want %v", got, kinds)
+		}
+		kinds = slices.DeleteFunc(kinds, func(kind string) bool { return kind == got["type"] })
 	}
 }
 

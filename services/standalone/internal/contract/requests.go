@@ -141,3 +141,18 @@ func (c *Contract) Queries(o *Operation) []Request {
 	}
 	return all
 }
+
+// Example is the document's example of the operation's body, nil if it has none.
+func (c *Contract) Example(o *Operation) any {
+	example, _ := c.find(o.place.at("requestBody", "content", "application/json", "example"))
+	return example
+}
+
+// Statuses are the statuses that the operation answers with.
+func (o *Operation) Statuses() []string { return slices.Sorted(maps.Keys(o.answers)) }
+
+// At is what stands in a document at a path, nil if nothing does.
+func (c *Contract) At(document string, path ...string) any {
+	content, _ := c.find(place{document, path})
+	return content
+}

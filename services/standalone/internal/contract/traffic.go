@@ -218,6 +218,7 @@ func (s *Socket) placed(f *frame, object map[string]any) error {
 	}
 	id, err := number.Int64()
 	command, sent := s.named[id]
+	delete(s.named, id) // one answer each
 	if err != nil || !sent {
 		return fmt.Errorf("%s answers %s, which was not sent", f.name, number) //nolint:err113 // a finding
 	}

@@ -1,0 +1,408 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/services/standalone/internal/contract"
+)
+
+// noLimitsAtAll lets a test ask as often as it likes.
+var noLimitsAtAll = []string{
+	"PARLEY_LIMIT_SIGNUP=0", "PARLEY_LIMIT_LOGIN=0", "PARLEY_LIMIT_GUEST=0", "PARLEY_LIMIT_REFRESH=0", "PARLEY_LIMIT_BAD_LOGINS=0",
+	"PARLEY_LIMIT_ROOM_CREATE=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_JOINS=0", "PARLEY_LIMIT_POLLS=0",
+	"PARLEY_LIMIT_CONNECTS=0", "PARLEY_LIMIT_FRAMES=0",
+}
+
+// Everything that the documents describe occurs: each answer of each call, each frame in both
+// directions, each code of an error in answer to each command, each close code, each field and each
+// value of an enumeration. That nothing else occurs is checked wherever these tests listen.
+func TestEverythingDocumentedOccurs(t *testing.T) {
+	documents, err := apiDocs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	t.Run("all", func(t *testing.T) {
+		for _, part := range []struct {
+			name string
+			run  func(*testing.T) *contract.Traffic
+		}{
+			{"answers", answersOccur},
+			{"limits", limitsOccur},
+			{"closed doors", closedDoorsOccur},
+			{"starting", unavailableOccurs},
+			{"broken", internalOccurs},
+			{"no contact", lostContactOccurs},
+			{"talk", talkOccurs},
+			{"refusals", refusalsOccur},
+			{"goodbyes", goodbyesOccur},
+			{"slow reader", slowReaderOccurs},
+		} {
+			t.Run(part.name, func(t *testing.T) {
+				t.Parallel()
+				traffic := part.run(t)
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(seen, traffic.Seen())
+			})
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	for _, what := range documents.Unseen(seen) {
+		t.Error("described, but never seen:", what)
+	}
+}
+
+// asker makes calls by the names that they have in openapi.yaml.
+type asker struct {
+	t *testing.T
+	*server
+	operations map[string]*contract.Operation
+	documents  *contract.Contract
+}
+
+func ask(t *testing.T, s *server) asker {
+	t.Helper()
+	documents, err := apiDocs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := asker{t, s, map[string]*contract.Operation{}, documents}
+	for _, o := range documents.Operations() {
+		a.operations[o.ID] = o
+	}
+	return a
+}
+
+// path is an operation's with its parameters filled in from fill, which may end in a query.
+func (a asker) path(o *contract.Operation, fill string) string {
+	path, query, _ := strings.Cut(fill, "?")
+	for value := range strings.FieldsSeq(path) {
+		from, to := strings.Index(o.Path, "{"), strings.Index(o.Path, "}")
+		o = &contract.Operation{Path: o.Path[:from] + value + o.Path[to+1:]}
+	}
+	if query != "" {
+		return o.Path + "?" + query
+	}
+	return o.Path
+}
+
+// gets calls and fails unless it gets what is wanted: "logIn 401" or, with parameters, "room 200 general".
+func (a asker) gets(want, token, body string, headers ...string) answer {
+	a.t.Helper()
+	name, rest, _ := strings.Cut(want, " ")
+	status, fill, _ := strings.Cut(rest, " ")
+	o := a.operations[name]
+	if o == nil {
+		a.t.Fatalf("there is no operation %s", name)
+	}
+	got := a.call(a.t, o.Method, a.path(o, fill), token, body, headers...)
+	if fmt.Sprint(got.status) != status {
+		a.t.Errorf("%s %s: got %d %s", want, body, got.status, got.body)
+	}
+	return got
+}
+
+// announces a body that is too large, and does not send it: the answer would cut it short.
+func (a asker) announces(operation string, bytes int) {
+	a.t.Helper()
+	address := strings.TrimPrefix(a.url, "http://")
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(a.t.Context(), "tcp", address)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	o := a.operations[operation]
+	path := a.path(o, usual(operation))
+	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", o.Method, path, address, bytes)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		a.t.Fatal(operation, err)
+	}
+	if err := a.traffic.Answer(o.Method, path, response); err != nil {
+		a.t.Fatal(operation, err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusRequestEntityTooLarge {
+		a.t.Errorf("%s of %d bytes: %s", operation, bytes, response.Status)
+	}
+}
+
+// with are the operations that may answer with a status, each with parameters that name what there is.
+func (a asker) with(status string) (all []string) {
+	for _, o := range a.documents.Operations() {
+		if slices.Contains(o.Statuses(), status) {
+			all = append(all, o.ID)
+		}
+	}
+	return all
+}
+
+// usual are parameters that name something; "none" in place of the room names nothing.
+func usual(operation string) string {
+	switch operation {
+	case "changeUser", "eraseUser":
+		return "NONE"
+	case "changeRoom", "deleteRoom", "room", "listMessages", "sendMessage":
+		return "general"
+	case "editMessage", "deleteMessage":
+		return "general 1"
+	case "pollEvents":
+		return "general?wait=0"
+	case "streamEvents":
+		return "?room=general&after=0"
+	}
+	return ""
+}
+
+// hasBody says whether an operation takes one.
+func (a asker) hasBody(operation string) bool {
+	return a.documents.Example(a.operations[operation]) != nil
+}
+
+// example is the document's example of an operation's body.
+func (a asker) example(operation string) string {
+	example := a.documents.Example(a.operations[operation])
+	if example == nil {
+		return ""
+	}
+	text, err := json.Marshal(example)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// breaks runs statements on one of the server's databases.
+func breaks(t *testing.T, data, file string, statements ...string) {
+	t.Helper()
+	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(data, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, statement := range statements {
+		if _, err := db.SQLite.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(statement, err)
+		}
+	}
+}
+
+// answersOccur makes every call that goes well, and those that don't for what was asked.
+func answersOccur(t *testing.T) *contract.Traffic {
+	data := t.TempDir()
+	s := serve(t, data, noLimitsAtAll...)
+	a, who := ask(t, s), s.people(t)
+	staff, user, guest := who["staff"].AccessToken, who["user"].AccessToken, who["guest"].AccessToken
+
+	a.gets("signUp 201", "", `{"username":"sam","password":"correct horse staple"}`)
+	a.gets("signUp 409", "", `{"username":"sam","password":"correct horse staple"}`)
+	a.gets("logIn 200", "", `{"username":"sam","password":"correct horse staple"}`)
+	a.gets("logIn 401", "", `{"username":"sam","password":"wrong"}`)
+	a.gets("comeAsGuest 200", "", `{"name":"Gus"}`)
+	a.gets("comeAsGuest 409", "", `{"name":"root"}`)
+	a.gets("refresh 200", "", `{"refresh_token":`+quoted(who["guest"].RefreshToken)+`}`)
+	a.gets("refresh 401", "", "", "Cookie: parley_refresh=forged", "Origin: "+s.url)
+	a.gets("refresh 403", "", "", "Cookie: parley_refresh=forged", "Origin: https://evil.example")
+	a.gets("me 200", guest, "")
+	a.gets("me 200", user, "")
+	a.gets("keys 200", "", "")
+
+	a.gets("createUser 201", staff, `{"username":"uma","password":"correct horse staple","staff":true}`)
+	made := a.gets("createUser 201", staff, `{"username":"una","password":"correct horse staple"}`)
+	a.gets("createUser 409", staff, `{"username":"una","password":"correct horse staple"}`)
+	a.gets("listUsers 200", staff, "")
+	a.gets("listUsers 200 ?limit=1&q=u", staff, "")
+	a.gets("listUsers 400 ?cursor=*", staff, "")
+	a.gets("listUsers 403", user, "")
+	var account struct {
+		User struct {
+			ID string `json:"id"`
+		} `json:"user"`
+	}
+	if err := json.Unmarshal([]byte(made.body), &account); err != nil {
+		t.Fatal(err)
+	}
+	a.gets("changeUser 200 "+account.User.ID, staff, `{"disabled":true}`)
+	a.gets("eraseUser 204 "+account.User.ID, staff, "")
+
+	a.gets("createRoom 201", staff, `{"slug":"side","name":"Side","description":"A room","allow_guests":true}`)
+	a.gets("createRoom 409", staff, `{"slug":"side","name":"Side"}`)
+	a.gets("listRooms 200", "", "")
+	a.gets("listRooms 200 ?limit=1", staff, "")
+	a.gets("listRooms 400 ?cursor=*", staff, "")
+	a.gets("room 200 side", "", "")
+	a.gets("changeRoom 200 side", staff, `{"name":"Aside"}`)
+
+	a.gets("sendMessage 201 general", user, `{"body":"first","nonce":"1"}`)
+	a.gets("sendMessage 409 general", user, `{"body":"other","nonce":"1"}`)
+	a.gets("sendMessage 201 general", guest, `{"body":"second","nonce":"2","reply_to":1}`)
+	a.gets("editMessage 200 general 1", user, `{"body":"first of all","nonce":"3"}`)
+	a.gets("editMessage 409 general 1", user, `{"body":"not the first","nonce":"3"}`)
+	a.gets("deleteMessage 409 general 1", user, `{"nonce":"3"}`)
+	a.gets("deleteMessage 200 general 2", guest, "")
+	a.gets("listMessages 200 general", "", "")
+	a.gets("listMessages 400 general?after=-1", "", "")
+	a.gets("pollEvents 200 general?after=0", "", "")
+	a.gets("pollEvents 400 general?after=-1", "", "")
+	a.gets("pollEvents 409 general?after=999", "", "")
+	a.gets("streamEvents 400", "", "")
+	a.gets("openSocket 426", "", "")
+	signedIn(t, s, user) // 101
+	if _, refused := dialRaw(t, s, "Cookie: parley_session="+user); refused != http.StatusForbidden {
+		t.Error("a cookie without an origin:", refused)
+	}
+	if _, refused := dialRaw(t, s, "Authorization: Bearer forged"); refused != http.StatusUnauthorized {
+		t.Error("a forged token:", refused)
+	}
+
+	for _, operation := range a.with("415") {
+		a.gets(operation+" 415 "+usual(operation), staff, "name=value", "Content-Type: application/x-www-form-urlencoded")
+	}
+	for _, operation := range a.with("413") {
+		a.announces(operation, 129<<10)
+	}
+	for _, operation := range a.with("400") {
+		if a.hasBody(operation) {
+			a.gets(operation+" 400 "+usual(operation), staff, `[]`)
+		}
+	}
+	for _, operation := range a.with("401") {
+		if operation != "logIn" && operation != "refresh" && operation != "openSocket" {
+			a.gets(operation+" 401 "+usual(operation), "forged", a.example(operation))
+		}
+	}
+	for _, operation := range a.with("403") { // by cookie, from nowhere
+		if o := a.operations[operation]; o.Method != http.MethodGet && !slices.Contains([]string{"signUp", "comeAsGuest", "refresh"}, operation) {
+			a.gets(operation+" 403 "+usual(operation), "", a.example(operation), "Cookie: parley_session="+staff)
+		}
+	}
+	for _, operation := range a.with("404") {
+		a.gets(operation+" 404 "+strings.ReplaceAll(usual(operation), "general", "nowhere"), staff, a.example(operation))
+	}
+
+	root := string(who["staff"].User.ID)
+	breaks(t, data, "auth.db", `UPDATE auth_accounts SET staff = 0 WHERE username_key = 'uma'`)
+	a.gets("changeUser 409 "+root, staff, `{"disabled":true}`)
+	a.gets("eraseUser 409 "+root, staff, "")
+	breaks(t, data, "rooms.db", `UPDATE rooms SET floor = 3 WHERE slug = 'general'`) // as retention will
+	a.gets("listMessages 409 general?after=1", "", "")
+
+	a.gets("deleteRoom 204 side", staff, "")
+	a.gets("changePassword 200", user, `{"current":"correct horse staple","new":"staple the correct horse"}`)
+	a.gets("logOut 204", guest, "")
+	return s.traffic
+}
+
+// limitsOccur asks too often.
+func limitsOccur(t *testing.T) *contract.Traffic {
+	var variables []string
+	for _, name := range []string{"SIGNUP", "LOGIN", "GUEST", "REFRESH", "ROOM_CREATE", "SENDS_HTTP", "SENDS", "JOINS", "POLLS", "CONNECTS"} {
+		variables = append(variables, "PARLEY_LIMIT_"+name+"=0.001", "PARLEY_LIMIT_"+name+"_BURST=1")
+	}
+	s := serve(t, t.TempDir(), variables...)
+	a, who := ask(t, s), s.people(t) // which is one login, one signup and one guest
+	staff := who["staff"].AccessToken
+	a.gets("refresh 401", "", `{"refresh_token":"forged"}`)
+	a.gets("createRoom 201", staff, `{"slug":"side","name":"Side"}`)
+	a.gets("sendMessage 201 general", staff, `{"body":"x","nonce":"1"}`)
+	a.gets("pollEvents 200 general", staff, "")
+	socket := signedIn(t, s, staff)
+	if _, refused := dialRaw(t, s, "Authorization: Bearer "+staff); refused != http.StatusTooManyRequests {
+		t.Error("a second handshake:", refused)
+	}
+	for _, operation := range a.with("429") {
+		if operation != "openSocket" {
+			a.gets(operation+" 429 "+usual(operation), staff, a.example(operation))
+		}
+	}
+	socket.gets(`{"type":"join","id":1,"room":"general"}`, "joined")
+	socket.gets(`{"type":"join","id":2,"room":"general"}`, "rate_limited")
+	socket.gets(`{"type":"send","id":3,"room":"general","body":"x","nonce":"2"}`, "sent")
+	socket.gets(`{"type":"send","id":4,"room":"general","body":"x","nonce":"3"}`, "rate_limited")
+	socket.gets(`{"type":"edit","id":5,"room":"general","message":1,"body":"y"}`, "rate_limited")
+	socket.gets(`{"type":"delete","id":6,"room":"general","message":1}`, "rate_limited")
+	return s.traffic
+}
+
+func closedDoorsOccur(t *testing.T) *contract.Traffic {
+	s := serve(t, t.TempDir(), "PARLEY_SIGNUP=false", "PARLEY_GUESTS=false")
+	a := ask(t, s)
+	a.gets("signUp 403", "", a.example("signUp"))
+	a.gets("comeAsGuest 403", "", a.example("comeAsGuest"))
+	return s.traffic
+}
+
+// unavailableOccurs asks a server that has not got ready: nobody has told it the keys yet, with which
+// tokens are signed and checked.
+func unavailableOccurs(t *testing.T) *contract.Traffic {
+	data := t.TempDir()
+	before := serve(t, data)
+	refresh := before.people(t)["user"].RefreshToken
+	before.stop()
+
+	_, parts, err := assemble(t, io.Discard, io.Discard, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{url: "http://parley", app: appOf(parts)}
+	s.watch(t)
+	a := ask(t, s)
+	for _, operation := range a.with("503") {
+		o, body := a.operations[operation], a.example(operation)
+		switch operation {
+		case "logIn":
+			body = `{"username":` + quoted(adminName) + `,"password":` + quoted(adminPassword) + `}`
+		case "refresh":
+			body = `{"refresh_token":` + quoted(refresh) + `}`
+		}
+		request := httptest.NewRequest(o.Method, a.path(o, usual(operation)), strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Authorization", "Bearer "+sign(t, "EdDSA", time.Now().Add(time.Hour)))
+		if operation == "openSocket" {
+			for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw=="} {
+				request.Header.Set(name, value)
+			}
+		}
+		response, err := s.app.Test(request, 10_000)
+		if err != nil {
+			t.Fatal(operation, err)
+		}
+		if err := s.traffic.Answer(o.Method, request.URL.EscapedPath(), response); err != nil {
+			t.Fatal(operation, err)
+		}
+		if response.StatusCode != http.StatusServiceUnavailable {
+			content, _ := io.ReadAll(response.Body)
+			t.Errorf("%s of a server that is not ready: %d %s", operation, response.StatusCode, content)
+		}
+		_ = response.Body.Close()
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	if err := lifecycle.Run(ctx, stop, parts...); err != nil { // which closes what assemble opened
+		t.Error(err)
+	}
+	return s.traffic
+}
