@@ -99,12 +99,10 @@ func (p *Presence) Enter(ctx context.Context, room *hub.Room, user chat.User) {
 	t.room = room
 	l := t.local[user.ID]
 	if l == nil {
-		l = &local{}
+		l = &local{stale: true}
 		t.local[user.ID] = l
 	}
-	if l.sockets == 0 {
-		t.change = true
-	}
+	t.change = t.change || l.stale // who was lost and is back in time is in the registry still
 	l.user, l.stale, l.left, l.lost = user, false, false, time.Time{}
 	l.sockets++
 	p.mu.Unlock()

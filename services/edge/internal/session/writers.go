@@ -13,10 +13,11 @@ import (
 const (
 	// busyFor is how long there must have been more to write at the end of each round.
 	busyFor = 10 * time.Millisecond
-	// gatherFor is how long a busy writer then waits between two rounds.
-	gatherFor = 8 * time.Millisecond
-	// calm is a round so short, although it was waited for, that nothing needs to be gathered any more.
-	calm = gatherFor / 8
+	// A busy writer waits between two rounds, twice as long as a round takes and gatherFor at most: a third of
+	// its processor is for writing, the rest for what there is to write.
+	gatherFor = 24 * time.Millisecond
+	// calm is a round so short that nothing needs to be gathered any more.
+	calm = time.Millisecond
 )
 
 // Writers write what waits in the outboxes, without ever waiting for a socket. There is one for each core,
@@ -106,10 +107,11 @@ func (w *writer) run(ctx context.Context) {
 			if !w.writeDue() {
 				break
 			}
-			if !p.gathers(began, time.Now()) {
+			wait := p.wait(began, time.Now())
+			if wait == 0 {
 				continue
 			}
-			pause.Reset(gatherFor)
+			pause.Reset(wait)
 			select {
 			case <-ctx.Done():
 				return
@@ -125,15 +127,19 @@ type pace struct {
 	busy  bool      // too long
 }
 
-// gathers says, after a round, whether the next one waits.
-func (p *pace) gathers(began, ended time.Time) bool {
+// wait says, after a round, how long the next one waits.
+func (p *pace) wait(began, ended time.Time) time.Duration {
+	took := ended.Sub(began)
 	switch {
-	case p.busy && ended.Sub(began) < calm:
+	case p.busy && took < calm:
 		p.since, p.busy = ended, false
 	case ended.Sub(p.since) > busyFor:
 		p.busy = true
 	}
-	return p.busy
+	if !p.busy {
+		return 0
+	}
+	return min(2*took, gatherFor)
 }
 
 // writeDue is a round; false if nothing was due.

@@ -176,25 +176,29 @@ func TestAGoodbyeEndsARealSocket(t *testing.T) {
 func TestWritersGatherOnlyUnderLoad(t *testing.T) {
 	now := time.Unix(0, 0)
 	p := pace{since: now}
-	round := func(took time.Duration) bool {
+	round := func(took time.Duration) time.Duration {
 		began := now
 		now = now.Add(took)
-		return p.gathers(began, now)
+		wait := p.wait(began, now)
+		now = now.Add(wait)
+		return wait
 	}
 	for range 2 {
 		for busy := time.Duration(0); busy < busyFor; busy += 2 * time.Millisecond {
-			if round(2 * time.Millisecond) {
-				t.Fatal("gathers after", busy)
+			if wait := round(2 * time.Millisecond); wait != 0 {
+				t.Fatal("waits after", busy)
 			}
 		}
 		for range 5 {
-			if !round(2 * time.Millisecond) {
-				t.Fatal("does not gather")
+			if wait := round(2 * time.Millisecond); wait != 4*time.Millisecond {
+				t.Fatal("gathers for", wait)
 			}
-			now = now.Add(gatherFor)
 		}
-		if round(calm / 2) {
-			t.Fatal("gathers although there is little to do")
+		if wait := round(time.Second); wait != gatherFor {
+			t.Fatal("gathers for", wait)
+		}
+		if wait := round(calm / 2); wait != 0 {
+			t.Fatal("waits although there is little to do")
 		}
 	}
 }
