@@ -48,7 +48,7 @@ func FuzzFrames(f *testing.F) {
 		}
 	}))
 	f.Cleanup(sink.Close)
-	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(sink.URL, "http"), nil) //nolint:bodyclose // it is the connection's
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(sink.URL, "http"), nil)
 	if err != nil {
 		f.Fatal(err)
 	}

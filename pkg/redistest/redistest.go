@@ -20,9 +20,9 @@ func Each(t *testing.T, test func(t *testing.T, client *redis.Client)) {
 }
 
 // Embedded returns a client of an embedded Redis of its own.
-func Embedded(t testing.TB) *redis.Client {
-	t.Helper()
-	return open(t, "redis://"+miniredis.RunT(t).Addr())
+func Embedded(tb testing.TB) *redis.Client {
+	tb.Helper()
+	return open(tb, "redis://"+miniredis.RunT(tb).Addr())
 }
 
 // Real returns a client of the real Redis.
@@ -35,15 +35,15 @@ func Real(t *testing.T) *redis.Client {
 	return open(t, url)
 }
 
-func open(t testing.TB, url string) *redis.Client {
-	t.Helper()
+func open(tb testing.TB, url string) *redis.Client {
+	tb.Helper()
 	client, err := stream.Open(url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Close() })
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		t.Fatal(err)
+	tb.Cleanup(func() { _ = client.Close() })
+	if err := client.Ping(tb.Context()).Err(); err != nil {
+		tb.Fatal(err)
 	}
 	return client
 }

@@ -58,14 +58,14 @@ func FuzzRequest(f *testing.F) {
 		}
 		var failure Failure
 		switch response.StatusCode {
-		case 200:
+		case http.StatusOK:
 			var echo, sent struct {
 				Body *string `json:"body"`
 			}
 			if json.Unmarshal(content, &echo) != nil || body != "" && json.Unmarshal([]byte(body), &sent) != nil {
 				t.Fatalf("%q -> %q", body, content)
 			}
-		case 400, 415:
+		case http.StatusBadRequest, http.StatusUnsupportedMediaType:
 			if json.Unmarshal(content, &failure) != nil || failure.Error.Code != chat.CodeBadRequest || failure.Error.Message == "" {
 				t.Fatalf("%q: %d %q", body, response.StatusCode, content)
 			}

@@ -104,7 +104,7 @@ func unframe(t *testing.T, data []byte) (opcode byte, payload, rest []byte) {
 			t.Fatalf("%d bytes are not told in the shortest form", n)
 		}
 	}
-	return data[0] & 0xf, data[at : at+int(n)], data[at+int(n):] //nolint:gosec // a slice's length
+	return data[0] & 0xf, data[at : at+int(n)], data[at+int(n):]
 }
 
 // An event that is read and written again is read as the same.

@@ -44,7 +44,12 @@ func fuzzed(f *testing.F) (app *fiber.App, staff string) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(f.Context()))
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- lifecycle.Run(ctx, func() { close(ready) }, s.Parts()...) }()
-	f.Cleanup(func() { cancel(); <-done })
+	f.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.Error(err)
+		}
+	})
 	<-ready
 	var answer struct {
 		AccessToken string `json:"access_token"`

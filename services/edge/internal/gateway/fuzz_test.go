@@ -17,7 +17,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query, lastEventID, after, wait string) {
 		if seq, err := cursor(after); err == nil {
 			n, bad := strconv.ParseUint(after, 10, 53)
-			if bad != nil && after[0] != '+' && after[0] != '-' || seq < 0 || seq > chat.MaxSeq || bad == nil && chat.Seq(n) != seq { //nolint:gosec // 53 bits
+			if bad != nil && after[0] != '+' && after[0] != '-' || seq < 0 || seq > chat.MaxSeq || bad == nil && chat.Seq(n) != seq {
 				t.Errorf("after %q is %d", after, seq)
 			}
 		} else if chat.CodeOf(err) != chat.CodeBadRequest {

@@ -33,6 +33,7 @@ func (p *pages) next() (page roomsapi.Range, err error) {
 var errNone = chat.Errorf(chat.CodeUnavailable, "no answer")
 
 func (p *pages) Tail(context.Context, chat.RoomID, int, int) (roomsapi.Range, error) { return p.next() }
+
 func (p *pages) Entries(context.Context, chat.RoomID, chat.Seq, int, int) (roomsapi.Range, error) {
 	return p.next()
 }

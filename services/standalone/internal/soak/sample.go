@@ -78,11 +78,9 @@ func (s *sampler) sample(ctx context.Context, at time.Duration) (Sample, error) 
 		return sample, err
 	}
 	for _, name := range services() {
-		p, err := s.process(ctx, s.cluster.Child(name), connections)
-		if err != nil {
+		if sample.Processes[name], err = s.process(ctx, s.cluster.Child(name), connections); err != nil {
 			return sample, fmt.Errorf("%s: %w", name, err)
 		}
-		sample.Processes[name] = p
 	}
 	if sample.Redis, err = readKeys(ctx, s.redis); err != nil {
 		return sample, err
