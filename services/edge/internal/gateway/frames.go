@@ -96,6 +96,9 @@ func (m *messages) next() (kind, []byte, error) {
 	}
 }
 
+// waits says that nothing of the next message has come yet, as far as is known.
+func (m *messages) waits() bool { return m.from == m.to && len(m.early) == 0 }
+
 // header reads what stands before a frame's payload and checks it against what a client may send.
 func (m *messages) header() (h header, err error) {
 	start, err := m.take(2)

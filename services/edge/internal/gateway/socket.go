@@ -105,8 +105,10 @@ func (r *reader) read() {
 		switch kind {
 		case text:
 			r.session.Handle(context.Background(), payload)
-			go r.read()
-			return
+			if r.messages.waits() {
+				go r.read()
+				return
+			}
 		case ping:
 			r.session.Pinged(payload)
 		case pong:

@@ -133,7 +133,7 @@ func loaded(page roomsapi.History) (n newest) {
 			ID chat.Seq `json:"id"`
 		}
 		if json.Unmarshal(message, &named) == nil {
-			n.add(named.ID, message)
+			n.put(kept{id: named.ID, json: message})
 		}
 	}
 	n.more = n.more || page.HasMore

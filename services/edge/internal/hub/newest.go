@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -18,15 +19,19 @@ type newest struct {
 	more     bool // the log holds older ones
 }
 
+// kept is a message, or the event that told of it: it is looked into when somebody joins.
 type kept struct {
-	id   chat.Seq
-	json json.RawMessage
+	id    chat.Seq
+	json  json.RawMessage
+	event bool
 }
 
-// add takes in a message that was just sent.
-func (n *newest) add(id chat.Seq, message json.RawMessage) {
-	n.messages = append(n.messages, kept{id, message})
-	n.bytes += len(message)
+// add takes in a message that was just sent, by its event.
+func (n *newest) add(id chat.Seq, event json.RawMessage) { n.put(kept{id, event, true}) }
+
+func (n *newest) put(message kept) {
+	n.messages = append(n.messages, message)
+	n.bytes += len(message.json)
 	drop := 0
 	for left := len(n.messages); left-drop > 1 && (left-drop > MaxNewest || n.bytes > maxReplayBytes); drop++ {
 		n.bytes -= len(n.messages[drop].json)
@@ -41,7 +46,7 @@ func (n *newest) fold(id chat.Seq, state json.RawMessage) {
 	for i := len(n.messages) - 1; i >= 0 && n.messages[i].id >= id; i-- {
 		if n.messages[i].id == id {
 			n.bytes += len(state) - len(n.messages[i].json)
-			n.messages[i].json = state
+			n.messages[i] = kept{id: id, json: state}
 		}
 	}
 }
@@ -50,8 +55,26 @@ func (n *newest) fold(id chat.Seq, state json.RawMessage) {
 func (n *newest) page(limit int) (messages []json.RawMessage, more bool) {
 	from := max(0, len(n.messages)-limit)
 	messages = make([]json.RawMessage, 0, len(n.messages)-from)
-	for _, m := range n.messages[from:] {
-		messages = append(messages, m.json)
+	for i := from; i < len(n.messages); i++ {
+		if m := &n.messages[i]; m.event {
+			inside := messageOf(m.json)
+			n.bytes += len(inside) - len(m.json)
+			m.json, m.event = inside, false
+		}
+		if message := n.messages[i].json; message != nil {
+			messages = append(messages, message)
+		}
 	}
 	return messages, n.more || from > 0
+}
+
+// messageOf is the message in its event, nil if it holds none.
+func messageOf(event json.RawMessage) json.RawMessage {
+	var inside struct {
+		Message json.RawMessage `json:"message"`
+	}
+	if json.Unmarshal(event, &inside) != nil {
+		return nil
+	}
+	return bytes.Clone(inside.Message) // without the rest of the event in memory
 }

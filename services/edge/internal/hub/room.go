@@ -166,14 +166,11 @@ func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 // take takes in the entry that is next.
 func (r *Room) take(e roomsapi.Entry) {
 	r.tail.add(r.Slug, e)
-	var event struct {
-		Message json.RawMessage `json:"message"`
-	}
 	switch {
 	case len(e.State) > 0:
 		r.newest.fold(e.Message, e.State)
-	case e.Kind == "message" && json.Unmarshal(e.Event, &event) == nil:
-		r.newest.add(e.Message, event.Message)
+	case e.Kind == "message":
+		r.newest.add(e.Message, e.Event)
 	}
 }
 
