@@ -42,9 +42,9 @@ func ends(t *testing.T, ran chan error) error {
 }
 
 // eventually waits until ok holds.
-func eventually(t *testing.T, what string, limit time.Duration, ok func() bool) {
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(5 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
@@ -60,7 +60,7 @@ func TestChildIsStartedAgainWhenItDies(t *testing.T) {
 	if err := c.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "another process", 5*time.Second, func() bool { return c.PID() != 0 && c.PID() != first })
+	eventually(t, "another process", func() bool { return c.PID() != 0 && c.PID() != first })
 	stop()
 	if err := ends(t, ran); err != nil {
 		t.Error(err)
@@ -80,13 +80,13 @@ func TestChildThatIsHeldStaysDown(t *testing.T) {
 	if err := c.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "down", 5*time.Second, func() bool { return c.PID() == 0 })
+	eventually(t, "down", func() bool { return c.PID() == 0 })
 	<-time.NewTimer(2 * restartFirst).C
 	if c.PID() != 0 {
 		t.Error("started again while held")
 	}
 	c.Release()
-	eventually(t, "another process", 5*time.Second, func() bool { return c.PID() != 0 })
+	eventually(t, "another process", func() bool { return c.PID() != 0 })
 	stop()
 	if err := ends(t, ran); err != nil {
 		t.Error(err)
@@ -112,7 +112,7 @@ func TestChildThatNeverServesIsAnErrorWithItsLog(t *testing.T) {
 
 func TestChildIsStoppedWhileItStarts(t *testing.T) {
 	c, _, ran, stop := shell(t, "exec sleep 60", func(context.Context) error { return os.ErrNotExist })
-	eventually(t, "a process", 5*time.Second, func() bool { return c.PID() != 0 })
+	eventually(t, "a process", func() bool { return c.PID() != 0 })
 	stop()
 	if err := ends(t, ran); err != nil && !strings.Contains(err.Error(), "canceled") {
 		t.Error(err)

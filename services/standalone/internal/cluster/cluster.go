@@ -245,12 +245,14 @@ func (c *Cluster) planServices(ctx context.Context) error {
 	)
 	for i := range c.config.Rooms {
 		name := fmt.Sprintf("rooms-%d", i+1)
-		rooms, err := c.service(ctx, "rooms", name, append(roomsEnv, authURL)...)
-		if err != nil {
+		var (
+			rooms    service
+			internal string
+		)
+		if rooms, err = c.service(ctx, "rooms", name, append(roomsEnv, authURL)...); err != nil {
 			return err
 		}
-		internal, err := c.link(ctx, "edge>"+name, rooms.internal)
-		if err != nil {
+		if internal, err = c.link(ctx, "edge>"+name, rooms.internal); err != nil {
 			return err
 		}
 		pods = append(pods, rooms.Child)
@@ -262,7 +264,8 @@ func (c *Cluster) planServices(ctx context.Context) error {
 		return err
 	}
 	for i := range c.config.Edges {
-		edge, err := c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
+		var edge service
+		edge, err = c.service(ctx, "edge", fmt.Sprintf("edge-%d", i+1), redis, authURL, "PARLEY_ROOMS_URL="+strings.Join(roomsURLs, ","))
 		if err != nil {
 			return err
 		}

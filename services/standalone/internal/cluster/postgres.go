@@ -184,15 +184,14 @@ func postgresBin() (string, error) {
 
 // beside finds another program of the server's: where its others are, on PATH, or with Debian's newest.
 func beside(bin, name string) (string, error) {
-	path := filepath.Join(bin, name)
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(filepath.Join(bin, name)); err == nil {
+		return filepath.Join(bin, name), nil
+	}
+	path, err := newestOfDebian(name)
+	if err == nil {
 		return path, nil
 	}
-	if path, err := newestOfDebian(name); err == nil {
-		return path, nil
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
+	if path, err = exec.LookPath(name); err != nil {
 		return "", fmt.Errorf("PostgreSQL is installed without %s: %w", name, err)
 	}
 	return path, nil

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestTheMarkOfADeadServerIsForgotten(t *testing.T) {
@@ -20,7 +19,7 @@ func TestTheMarkOfADeadServerIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = dead.Wait() }() // until then its remains are there
-	eventually(t, "dead, and not collected", 5*time.Second, func() bool {
+	eventually(t, "dead, and not collected", func() bool {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", dead.Process.Pid))
 		return err == nil && strings.Contains(string(status), "State:\tZ")
 	})

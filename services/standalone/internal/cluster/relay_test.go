@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -63,7 +64,7 @@ func TestRelay(t *testing.T) {
 		_ = conn.SetReadDeadline(time.Now().Add(within))
 		b := make([]byte, 1)
 		if _, err := conn.Read(b); err != nil {
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 				return "nothing"
 			}
 			return "end"

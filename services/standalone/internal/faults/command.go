@@ -54,7 +54,7 @@ func (c *Command) run(ctx context.Context) (report *Report, jsonFile string, err
 	}
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.SetOutput(c.ErrOut)
-	o := Options{Out: c.Out, Log: slog.New(slog.DiscardHandler), Bin: filepath.Dir(c.Program), Patience: 90 * time.Second}
+	o := Options{Out: c.Out, Log: slog.New(slog.DiscardHandler), Bin: filepath.Dir(c.Program)}
 	flags.Uint64Var(&o.Seed, "seed", 0, "repeats the faults of a run; 0 takes one at random")
 	flags.Int64Var(&o.Messages, "messages", 100_000, "acked messages that there must be at least")
 	flags.IntVar(&o.Faults, "faults", 102, "faults that there must be at least; of every kind the same number")
@@ -62,6 +62,7 @@ func (c *Command) run(ctx context.Context) (report *Report, jsonFile string, err
 	flags.IntVar(&o.Clients, "clients", 0, "who talk; 0: 120, and 60 with -url")
 	flags.IntVar(&o.Rooms, "rooms", 0, "that they talk in; 0: 12, and 6 with -url")
 	flags.Float64Var(&o.Rate, "rate", 0, "messages, edits and deletes a second, of all clients together; 0: 300, and 30 with -url")
+	flags.DurationVar(&o.Patience, "patience", 90*time.Second, "how long one answer may take, whatever happens")
 	flags.StringVar(&at.URL, "url", "", "a Parley that runs already, such as https://chat.example.org: its rooms are made by PARLEY_ADMIN_USER, and only the clients' own sockets are cut")
 	flags.StringVar(&jsonFile, "json", "", "a file that takes the report as JSON")
 	if err = flags.Parse(c.Args); err != nil || flags.NArg() > 0 {

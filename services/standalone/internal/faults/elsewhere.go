@@ -52,21 +52,8 @@ func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error)
 	}
 	defer stopProbes()
 	line.say("%d guests talk in %d rooms at %s; seed %d", o.Clients, o.Rooms, at.URL, o.Seed)
-	for done := 0; done < o.Faults || t.Progress().Acked < o.Messages; done++ {
-		m.begin("sockets cut")
-		t.Sockets.Cut(3)
-		for _, p := range listening {
-			p.cut()
-		}
-		cut := time.Now()
-		for !m.servedSince(cut, probes) && time.Since(cut) < o.Patience && pause(ctx, 20*time.Millisecond) == nil {
-		}
-		gap := m.end()
-		m.settle()
-		line.say("fault %d: sockets cut: acks %s, deliveries %s; %d acked", done+1, millis(gap.Ack), millis(gap.Delivery), t.Progress().Acked)
-		if err = pause(ctx, time.Second+time.Duration(rand.Int64N(int64(2*time.Second)))); err != nil { //nolint:gosec // any moment will do
-			return nil, err
-		}
+	if err = cutSockets(ctx, o, t, listening, m, line); err != nil {
+		return nil, err
 	}
 	t.Quiet()
 	stopProbes()
@@ -77,11 +64,9 @@ func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error)
 	if err = reached(ctx, t, reader, rooms[:o.Rooms], o.Patience); err != nil {
 		return nil, err
 	}
-	logs := map[chat.Slug]*talk.Log{}
-	for _, room := range rooms[:o.Rooms] {
-		if logs[room], err = reader.Log(ctx, room); err != nil {
-			return nil, err
-		}
+	logs, err := logsOf(ctx, reader, rooms[:o.Rooms])
+	if err != nil {
+		return nil, err
 	}
 	evidence, err := gather(ctx, t, reader, []talk.Epoch{{Logs: logs}}, rooms[:o.Rooms])
 	if err != nil {
@@ -111,4 +96,40 @@ func reached(ctx context.Context, t *talk.Talk, reader *talk.Loader, rooms []cha
 			return err
 		}
 	}
+}
+
+// cutSockets cuts the clients' sockets until there were enough messages and faults.
+func cutSockets(ctx context.Context, o Options, t *talk.Talk, probes []*probe, m *meter, line *lines) error {
+	for done := 0; done < o.Faults || t.Progress().Acked < o.Messages; done++ {
+		m.begin("sockets cut")
+		t.Sockets.Cut(3)
+		for _, p := range probes {
+			p.cut()
+		}
+		cut := time.Now()
+		for !m.servedSince(cut, len(probes)) && time.Since(cut) < o.Patience {
+			if err := pause(ctx, 20*time.Millisecond); err != nil {
+				return err
+			}
+		}
+		gap := m.end()
+		m.settle()
+		line.say("fault %d: sockets cut: acks %s, deliveries %s; %d acked", done+1, millis(gap.Ack), millis(gap.Delivery), t.Progress().Acked)
+		if err := pause(ctx, time.Second+time.Duration(rand.Int64N(int64(2*time.Second)))); err != nil { //nolint:gosec // any moment will do
+			return err
+		}
+	}
+	return nil
+}
+
+func logsOf(ctx context.Context, reader *talk.Loader, rooms []chat.Slug) (map[chat.Slug]*talk.Log, error) {
+	logs := map[chat.Slug]*talk.Log{}
+	for _, room := range rooms {
+		log, err := reader.Log(ctx, room)
+		if err != nil {
+			return nil, err
+		}
+		logs[room] = log
+	}
+	return logs, nil
 }

@@ -98,11 +98,11 @@ func (d *driver) restore(ctx context.Context) error {
 		return err
 	}
 	d.epochs[len(d.epochs)-1].Logs = logs
-	if err := d.putBack(ctx, backup); err != nil {
+	if err = d.putBack(ctx, backup); err != nil {
 		return err
 	}
 	for _, name := range []string{"rooms-1", "auth"} {
-		if _, err := d.cluster.Child(name).Once(ctx, "newlogs"); err != nil {
+		if _, err = d.cluster.Child(name).Once(ctx, "newlogs"); err != nil {
 			return err
 		}
 	}

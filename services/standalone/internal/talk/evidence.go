@@ -172,42 +172,48 @@ const around = 6
 // Around tells what surrounds a violation: the rows of the log, what the client saw, what it did.
 func (e *Evidence) Around(v Violation) string {
 	var b strings.Builder
-	near := func(seq chat.Seq) bool { return seq >= v.Seq-around && seq <= v.Seq+around }
 	for n, epoch := range e.Epochs {
-		log := epoch.Logs[v.Room]
-		if log == nil || v.Log != "" && log.Name != v.Log {
-			continue
-		}
-		fmt.Fprintf(&b, "the log %s of %s in epoch %d ends at %d; around %d:\n", log.Name, v.Room, n, log.Head(), v.Seq)
-		for i := range log.Rows {
-			if r := &log.Rows[i]; near(r.Seq) {
-				fmt.Fprintf(&b, "  %d %s of message %d by %s (%s) deleted=%t %.40q\n", r.Seq, r.Kind, r.Message, r.Author, r.Nonce, r.Deleted, r.Body)
-			}
+		if log := epoch.Logs[v.Room]; log != nil && (v.Log == "" || log.Name == v.Log) {
+			fmt.Fprintf(&b, "the log %s of %s in epoch %d ends at %d; around %d:\n", log.Name, v.Room, n, log.Head(), v.Seq)
+			log.around(&b, v)
 		}
 	}
 	for _, s := range e.Sights {
-		if v.Who == "" || s.Who != v.Who || s.Room != v.Room {
-			continue
-		}
-		for _, part := range s.Segments {
-			fmt.Fprintf(&b, "%s saw of the log %s all from %d to %d:\n", s.Who, part.Log, part.Start+1, part.cursor())
-			for _, seen := range part.Entries {
-				if (v.Log == "" || v.Log == part.Log) && near(seen.Seq) {
-					fmt.Fprintf(&b, "  %s\n", seen)
-				}
-			}
-		}
-		for _, broken := range s.Breaks {
-			fmt.Fprintf(&b, "%s asked for what came after %d of the log %s and was given the log %s anew at %d\n", s.Who, broken.After, broken.Log, broken.JoinedLog, broken.Joined)
+		if v.Who != "" && s.Who == v.Who && s.Room == v.Room {
+			s.around(&b, v)
 		}
 	}
 	for i := range e.Deeds {
-		if d := &e.Deeds[i]; v.Room == d.Room && v.Seq != 0 && (v.Who == "" || v.Who == d.Who) && (near(d.Acked) || near(d.Message)) {
+		if d := &e.Deeds[i]; v.Room == d.Room && v.Seq != 0 && (v.Who == "" || v.Who == d.Who) && (v.near(d.Acked) || v.near(d.Message)) {
 			fmt.Fprintf(&b, "%s: %s %s (message %d, again=%t) begun %s, answered %s: %d, %v\n",
 				d.Who, d.Kind, d.Nonce, d.Message, d.Again, d.Begun.Format(clock), d.Answered.Format(clock), d.Acked, d.Refused)
 		}
 	}
 	return b.String()
+}
+
+func (v Violation) near(seq chat.Seq) bool { return seq >= v.Seq-around && seq <= v.Seq+around }
+
+func (l *Log) around(b *strings.Builder, v Violation) {
+	for i := range l.Rows {
+		if r := &l.Rows[i]; v.near(r.Seq) {
+			fmt.Fprintf(b, "  %d %s of message %d by %s (%s) deleted=%t %.40q\n", r.Seq, r.Kind, r.Message, r.Author, r.Nonce, r.Deleted, r.Body)
+		}
+	}
+}
+
+func (s *Sight) around(b *strings.Builder, v Violation) {
+	for _, part := range s.Segments {
+		fmt.Fprintf(b, "%s saw of the log %s all from %d to %d\n", s.Who, part.Log, part.Start+1, part.cursor())
+		for _, seen := range part.Entries {
+			if (v.Log == "" || v.Log == part.Log) && v.near(seen.Seq) {
+				fmt.Fprintf(b, "  %s\n", seen)
+			}
+		}
+	}
+	for _, broken := range s.Breaks {
+		fmt.Fprintf(b, "%s asked for what came after %d of the log %s and was given the log %s anew at %d\n", s.Who, broken.After, broken.Log, broken.JoinedLog, broken.Joined)
+	}
 }
 
 const clock = "15:04:05.000"

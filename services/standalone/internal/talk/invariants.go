@@ -34,9 +34,20 @@ type Invariant struct {
 // Invariants are all there are. The first that is violated is the nearest to the cause.
 func Invariants() []Invariant {
 	return []Invariant{
-		{Contiguous, contiguous}, {Once, once}, {AckedKept, acked}, {UnknownOnce, unknownOnce}, {RefusedNot, refused}, {SenderOrder, senders},
-		{WireOrder, noted(WireOrder)}, {NothingAfterLeft, noted(NothingAfterLeft)}, {Recovered, recovered}, {Applied, applied},
-		{AsLogged, asLogged}, {ReachedEnd, reachedEnd}, {SameAfresh, sameAfresh}, {Answered, noted(Answered)},
+		{Contiguous, contiguous},
+		{Once, once},
+		{AckedKept, acked},
+		{UnknownOnce, unknownOnce},
+		{RefusedNot, refused},
+		{SenderOrder, senders},
+		{WireOrder, noted(WireOrder)},
+		{NothingAfterLeft, noted(NothingAfterLeft)},
+		{Recovered, recovered},
+		{Applied, applied},
+		{AsLogged, asLogged},
+		{ReachedEnd, reachedEnd},
+		{SameAfresh, sameAfresh},
+		{Answered, noted(Answered)},
 	}
 }
 
@@ -100,20 +111,8 @@ func acked(e *Evidence) (violations []Violation) {
 		if d.Acked == 0 {
 			continue
 		}
-		first, last := e.span(d)
-		found := -1
-		for n := first; n <= last; n++ {
-			if fits(e.Epochs[n].Logs[d.Room].At(d.Acked), d) {
-				found = n
-				break
-			}
-		}
-		for n := found + 1; found >= 0 && n < len(e.Epochs) && d.Answered.Before(e.Epochs[n].Kept); n++ {
-			if !fits(e.Epochs[n].Logs[d.Room].At(d.Acked), d) {
-				found, first, last = -1, n, n
-			}
-		}
-		if found >= 0 {
+		first, last, lost := e.lost(d)
+		if !lost {
 			continue
 		}
 		v := Violation{AckedKept, d.Who, d.Room, "", d.Acked, fmt.Sprintf("the %s of %s was acked as %d", d.Kind, d.Nonce, d.Acked)}
@@ -126,6 +125,24 @@ func acked(e *Evidence) (violations []Violation) {
 		violations = append(violations, v)
 	}
 	return violations
+}
+
+// lost says whether an acked deed is missing, and from which epochs.
+func (e *Evidence) lost(d *Deed) (first, last int, lost bool) {
+	first, last = e.span(d)
+	n := first
+	for n <= last && !fits(e.Epochs[n].Logs[d.Room].At(d.Acked), d) {
+		n++
+	}
+	if n > last {
+		return first, last, true
+	}
+	for n++; n < len(e.Epochs) && d.Answered.Before(e.Epochs[n].Kept); n++ {
+		if !fits(e.Epochs[n].Logs[d.Room].At(d.Acked), d) {
+			return n, n, true
+		}
+	}
+	return 0, 0, false
 }
 
 // sendKey is what makes messages the same.

@@ -179,24 +179,30 @@ func sameAfresh(e *Evidence) (violations []Violation) {
 		if !part.Open || log == nil || part.Log != log.Name || part.cursor() != log.Head() {
 			continue // told of already
 		}
-		messages, from := part.replay()
-		rest := fresh[s.Room]
-		for len(rest) > 0 && rest[0].ID < from {
-			rest = rest[1:]
-		}
-		for i := range rest {
-			got, ok := messages[rest[i].ID]
-			got.Kind, got.Seq = kindMessage, 0
-			if !ok || got != rest[i] {
-				violations = append(violations, Violation{SameAfresh, s.Who, s.Room, part.Log, rest[i].ID, fmt.Sprintf("has message %d as %+v, it loads as %+v", rest[i].ID, got, rest[i])})
-				break
-			}
-		}
-		if len(messages) > len(rest) {
-			violations = append(violations, Violation{SameAfresh, s.Who, s.Room, part.Log, from, fmt.Sprintf("has %d messages from %d on, %d load", len(messages), from, len(rest))})
+		if id, wrong := part.differs(fresh[s.Room]); wrong != "" {
+			violations = append(violations, Violation{SameAfresh, s.Who, s.Room, part.Log, id, wrong})
 		}
 	}
 	return violations
+}
+
+// differs says at which message the replay is not what loads afresh, and how, "" for nowhere.
+func (s *Segment) differs(fresh []Seen) (id chat.Seq, wrong string) {
+	messages, from := s.replay()
+	for len(fresh) > 0 && fresh[0].ID < from {
+		fresh = fresh[1:]
+	}
+	for i := range fresh {
+		got, ok := messages[fresh[i].ID]
+		got.Kind, got.Seq = kindMessage, 0
+		if !ok || got != fresh[i] {
+			return fresh[i].ID, fmt.Sprintf("has message %d as %+v, it loads as %+v", fresh[i].ID, got, fresh[i])
+		}
+	}
+	if len(messages) > len(fresh) {
+		return from, fmt.Sprintf("has %d messages from %d on, %d load", len(messages), from, len(fresh))
+	}
+	return 0, ""
 }
 
 // replay applies the events, as a client does: messages from an id on, all of them.
