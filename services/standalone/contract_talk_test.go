@@ -165,6 +165,10 @@ func goodbyesOccur(t *testing.T) *contract.Traffic {
 		1000: func(r *rawSocket) error {
 			return r.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
 		},
+		1002: func(r *rawSocket) error {
+			_, err := r.conn.NetConn().Write([]byte{0xf1, 0x80, 0, 0, 0, 0}) // with bits that nobody has agreed on
+			return err
+		},
 		1003: func(r *rawSocket) error { return r.conn.WriteMessage(websocket.BinaryMessage, []byte("{}")) },
 		1007: func(r *rawSocket) error { return r.conn.WriteMessage(websocket.TextMessage, []byte("\xff")) },
 		1009: func(r *rawSocket) error {

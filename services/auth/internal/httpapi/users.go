@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ func (a *API) getUsers(c *fiber.Ctx, caller *webapi.Caller) error {
 	limit := defaultUsers
 	if text := c.Query("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil {
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range, it is the nearest number that is in it
 			return chat.Errorf(chat.CodeBadRequest, "limit is a number")
 		}
 		limit = min(max(n, 1), maxUsers)

@@ -133,7 +133,11 @@ func (c *Contract) Queries(o *Operation) []Request {
 		if parameter["in"] != "query" || rules["type"] == "array" {
 			continue
 		}
-		for _, v := range vary(rules) {
+		variants := vary(rules)
+		if rules["type"] == "integer" && rules["minimum"] == nil && rules["maximum"] == nil { // what is not allowed is cut
+			variants = append(variants, variant{"of -1", -1, false}, variant{"of 10^20", json.Number("100000000000000000000"), false})
+		}
+		for _, v := range variants {
 			if v.value != 7 { // in a query everything is a text
 				all = append(all, Request{name + " " + v.what, name, map[string]any{name: v.value}, v.refused})
 			}
