@@ -49,7 +49,10 @@ func TestEditsDoNotPushMessagesOutOfSight(t *testing.T) {
 func TestTheNewestMessagesAreBounded(t *testing.T) {
 	var n newest
 	for i := range 500 {
-		n.add(chat.Seq(i+1), json.RawMessage(strings.Repeat("x", i*20)))
+		n.add(chat.Seq(i+1), json.RawMessage(`{"type":"message","message":"`+strings.Repeat("x", i*20)+`"}`))
+	}
+	if page, more := n.page(10); len(page) != 10 || !more || string(page[9]) != `"`+strings.Repeat("x", 499*20)+`"` {
+		t.Error(len(page), more)
 	}
 	sum := 0
 	for _, m := range n.messages {
@@ -57,8 +60,5 @@ func TestTheNewestMessagesAreBounded(t *testing.T) {
 	}
 	if len(n.messages) > MaxNewest || n.bytes > maxReplayBytes || sum != n.bytes || !n.more {
 		t.Error(len(n.messages), n.bytes, sum, n.more)
-	}
-	if page, more := n.page(10); len(page) != 10 || !more {
-		t.Error(len(page), more)
 	}
 }
