@@ -16,7 +16,7 @@ import (
 // Senders that keep sends under way, one on each edge for each room, and hear each other.
 const (
 	ackedRooms    = 64
-	ackedUnderWay = 32 // sends of each
+	ackedUnderWay = 16 // sends of each
 	ackedWarm     = 2 * time.Second
 	ackedFor      = 8 * time.Second
 )

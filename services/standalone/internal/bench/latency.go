@@ -21,7 +21,21 @@ func (b *bench) lowload(ctx context.Context) (err error) {
 	if err = b.stage.needRooms(ctx, lowRooms); err != nil {
 		return err
 	}
-	l := layout{
+	o, err := b.once(ctx, b.stage.parley(2), lowLayout(), dose{lowRate, lowFor, body}, "500 messages per second")
+	if err != nil {
+		return err
+	}
+	b.note("p50 of send to sent", "ms", ms(o.acks.Quantile(.5)), atMost(4))
+	b.note("p99 of send to sent", "ms", ms(o.acks.Quantile(.99)), atMost(15))
+	b.note("p50 of send to delivery on another edge", "ms", ms(o.delivery.Quantile(.5)), atMost(5))
+	b.note("p99 of send to delivery on another edge", "ms", ms(o.delivery.Quantile(.99)), atMost(15))
+	b.note("CPU per message", "µs", o.perMessage(), goal{})
+	return nil
+}
+
+// lowLayout has one that sends in each room, and two that listen elsewhere.
+func lowLayout() layout {
+	return layout{
 		sockets: 3 * lowRooms, rooms: lowRooms, members: 3, prompt: true,
 		seat: func(i int) seat {
 			sends := i < lowRooms
@@ -33,16 +47,6 @@ func (b *bench) lowload(ctx context.Context) (err error) {
 		},
 		pick: func(i int) (socket, room int) { return i % lowRooms, i % lowRooms },
 	}
-	o, err := b.once(ctx, b.stage.parley(2), l, dose{lowRate, lowFor, body}, "500 messages per second")
-	if err != nil {
-		return err
-	}
-	b.note("p50 of send to sent", "ms", ms(o.acks.Quantile(.5)), atMost(4))
-	b.note("p99 of send to sent", "ms", ms(o.acks.Quantile(.99)), atMost(15))
-	b.note("p50 of send to delivery on another edge", "ms", ms(o.delivery.Quantile(.5)), atMost(5))
-	b.note("p99 of send to delivery on another edge", "ms", ms(o.delivery.Quantile(.99)), atMost(15))
-	b.note("CPU per message", "µs", o.perMessage(), goal{})
-	return nil
 }
 
 // once gathers a crowd, warms it up, and plays a dose.

@@ -20,7 +20,7 @@ import (
 func metric(ctx context.Context, child *cluster.Child, suffix, label string) (sum float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+adminOf(child)+"/metrics", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+child.Admin+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, fmt.Errorf("metrics of %s: %w", child.Name, err)
 	}
@@ -88,14 +88,4 @@ func callsIn(info, command string) int64 {
 		return 0
 	}
 	return calls
-}
-
-// adminOf is where a child's admin listener is; the last of a name counts.
-func adminOf(child *cluster.Child) (address string) {
-	for _, item := range child.Env {
-		if value, ok := strings.CutPrefix(item, "PARLEY_ADMIN_LISTEN="); ok {
-			address = value
-		}
-	}
-	return address
 }

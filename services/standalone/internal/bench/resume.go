@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/standalone/internal/bench/load"
 )
 
@@ -22,6 +23,9 @@ const (
 	resumeMissed  = 3 // messages in each room
 	resumeWithin  = time.Minute
 )
+
+// logReads are the calls of rooms pods that read a log, each once.
+var logReads = []string{roomsapi.PathTail, roomsapi.PathEntries, roomsapi.PathHistory} //nolint:gochecknoglobals // a constant
 
 // resume measures how soon everybody is back who was cut at once, and what that costs the stores. First
 // the sockets alone are cut; then the edges are killed with them, so that all rooms must be opened anew.
@@ -51,14 +55,18 @@ func (b *bench) resume(ctx context.Context) (err error) {
 
 func (b *bench) resumeAfter(ctx context.Context, c *crowd, name string, harm func() error) error {
 	counts := c.fleet.Counts()
+	if err := harm(); err != nil {
+		return err
+	}
+	if err := b.sendByHTTP(ctx); err != nil {
+		return err
+	}
+	// An edge goes on to follow rooms for a while that nobody is in any more: those reads are not of the return.
+	if err := pause(ctx, 2*time.Second); err != nil {
+		return err
+	}
 	reads, err := b.storeReads(ctx)
 	if err != nil {
-		return err
-	}
-	if err = harm(); err != nil {
-		return err
-	}
-	if err = b.sendByHTTP(ctx); err != nil {
 		return err
 	}
 	within, cancel := context.WithTimeout(ctx, resumeWithin)
@@ -83,9 +91,15 @@ func (b *bench) resumeAfter(ctx context.Context, c *crowd, name string, harm fun
 	}
 	perRoomAndEdge := func(n float64) float64 { return n / resumeRooms / float64(len(c.on.addresses)) }
 	b.note("until 10,000 sockets have resumed, "+name, "s", float64(took)/1e9, atMost(10))
-	b.note("reads of logs in PostgreSQL per room and edge, "+name, "reads", perRoomAndEdge(now.logs-reads.logs), atMost(1))
-	b.note("reads of Redis (XREAD) per room and edge, "+name, "reads", perRoomAndEdge(now.streams-reads.streams), atMost(1))
-	b.note("calls that ask for access per room and edge, "+name, "calls", perRoomAndEdge(now.access-reads.access), goal{})
+	logs := 0.0
+	for _, route := range logReads {
+		n := now[route] - reads[route]
+		logs += n
+		b.note("calls of "+route+" per room and edge, "+name, "calls", perRoomAndEdge(n), goal{})
+	}
+	b.note("reads of logs in PostgreSQL per room and edge, "+name, "reads", perRoomAndEdge(logs), atMost(1))
+	b.note("reads of Redis (XREAD) per room and edge, "+name, "reads", perRoomAndEdge(now[xread]-reads[xread]), atMost(1))
+	b.note("calls of "+roomsapi.PathAccess+" per room and edge, "+name, "calls", perRoomAndEdge(now[roomsapi.PathAccess]-reads[roomsapi.PathAccess]), goal{})
 	return nil
 }
 
@@ -118,29 +132,26 @@ func (b *bench) sendByHTTP(ctx context.Context) error {
 	return nil
 }
 
-// storeReads are how often the stores were read so far.
-type storeReads struct {
-	logs    float64 // tails, ranges and pages of history, each a read of PostgreSQL
-	streams float64 // XREAD
-	access  float64 // calls; each may ask for many rooms
-}
+// xread is the command of Redis that reads streams.
+const xread = "xread"
 
-func (b *bench) storeReads(ctx context.Context) (r storeReads, err error) {
+// storeReads are how often the stores were read so far: by the calls that rooms pods answered, and by
+// Redis's own count of commands.
+func (b *bench) storeReads(ctx context.Context) (map[string]float64, error) {
+	reads := map[string]float64{}
 	for _, child := range b.stage.cluster.Children() {
 		if !strings.HasPrefix(child.Name, "rooms-") {
 			continue
 		}
-		for label, sum := range map[string]*float64{
-			"/internal/tail": &r.logs, "/internal/entries": &r.logs, "/internal/history": &r.logs, "/internal/access": &r.access,
-		} {
-			n, err := metric(ctx, child, "http_request_seconds_count", `route="`+label+`"`)
+		for _, route := range append([]string{roomsapi.PathAccess}, logReads...) {
+			n, err := metric(ctx, child, "http_request_seconds_count", `route="`+route+`"`)
 			if err != nil {
-				return r, err
+				return nil, err
 			}
-			*sum += n
+			reads[route] += n
 		}
 	}
-	calls, err := redisCalls(ctx, b.stage.cluster.Redis.Address, "xread")
-	r.streams = float64(calls)
-	return r, err
+	calls, err := redisCalls(ctx, b.stage.cluster.Redis.Address, xread)
+	reads[xread] = float64(calls)
+	return reads, err
 }
