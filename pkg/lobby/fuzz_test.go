@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,10 @@ func FuzzEvents(f *testing.F) {
 		}
 		follower := NewFollower(nil, nil, "test", 0, &inOrder{t: t}, slog.New(slog.DiscardHandler))
 		follower.logID = "log"
-		follower.apply(t.Context(), "log", events)
+		hole := follower.apply(t.Context(), "log", events)
+		if ahead := slices.ContainsFunc(events, func(e Event) bool { return e.Seq > follower.at }); hole != ahead {
+			t.Errorf("%q %q: told up to %d, a hole is %v", id, text, follower.at, hole)
+		}
 		follower.apply(t.Context(), "another", events)
 	})
 }

@@ -34,9 +34,15 @@ func FuzzDecodeCommand(f *testing.F) {
 			}
 			return
 		}
+		if nesting(frame) > MaxDepth {
+			t.Errorf("%q nests too deep", frame)
+		}
 		again, err := json.Marshal(c)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if replaced := []byte("\ufffd"); bytes.Contains(again, replaced) && !bytes.Contains(frame, replaced) && !bytes.Contains(bytes.ToLower(frame), []byte(`\ufffd`)) {
+			t.Errorf("%q -> %q: what was no text was replaced", frame, again)
 		}
 		d, err := DecodeCommand(again)
 		if err != nil {
@@ -61,6 +67,25 @@ func FuzzDecodeCommand(f *testing.F) {
 			}
 		}
 	})
+}
+
+// nesting is how deep the brackets of valid JSON nest.
+func nesting(data []byte) (deepest int) {
+	now := 0
+	for tokens := json.NewDecoder(bytes.NewReader(data)); ; {
+		tokens.UseNumber()
+		token, err := tokens.Token()
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			now++
+			deepest = max(deepest, now)
+		case json.Delim('}'), json.Delim(']'):
+			now--
+		}
+		if err != nil {
+			return deepest
+		}
+	}
 }
 
 // What is framed for a socket comes out of it again, whatever stands before.

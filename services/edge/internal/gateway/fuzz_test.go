@@ -52,6 +52,7 @@ func FuzzQuery(f *testing.F) {
 			if !follower.slug.Valid() {
 				return // refused when it is entered
 			}
+			follower.after = min(follower.after+1, chat.MaxSeq) // it has been told more since
 		}
 		// What we would tell the browser to come back with is what it then asks for.
 		raw.Request.Header.Set("Last-Event-ID", eventID(followers))

@@ -87,6 +87,7 @@ func FuzzQueries(f *testing.F) {
 			}
 		}
 		q := url.QueryEscape
+		s.inForm("", "GET", "/api/rooms?q="+q(search), "")
 		s.inForm("", "GET", "/api/rooms?q="+q(search)+"&cursor="+q(cursor)+"&limit="+q(most), "")
 		status, text := s.inForm("ada", "GET", "/api/rooms/one/messages?before="+q(before)+"&after="+q(after)+"&limit="+q(most), "")
 		var page struct {
