@@ -23,7 +23,7 @@ func (b *bench) alone(ctx context.Context) error {
 	}
 	password := rand.Text()
 	base := "http://" + address
-	s := &site{authURL: base, roomsURL: base}
+	s := &site{authURL: base, roomsURL: base, password: password}
 	child := &cluster.Child{
 		Name: "standalone", Address: address, Path: filepath.Join(filepath.Dir(b.stage.program), "standalone"),
 		LogFile: filepath.Join(b.stage.folder, "log", "standalone.log"), Stop: syscall.SIGTERM, Grace: 10 * time.Second, Probe: accepts(address),
@@ -35,7 +35,7 @@ func (b *bench) alone(ctx context.Context) error {
 	defer stop()
 	return lifecycle.Run(ctx, func() {}, lifecycle.Part{Name: "standalone", Component: child}, lifecycle.Part{
 		Name: "bench", Component: &player{stop: stop, play: func(ctx context.Context) error {
-			if err := s.signIn(ctx, password); err != nil {
+			if err := s.signIn(ctx); err != nil {
 				return err
 			}
 			return errors.Join(s.needRooms(ctx, ackedRooms), b.aloneOn(ctx, on))

@@ -26,6 +26,7 @@ import (
 // Usage is what the program is called with.
 const Usage = `bench [-scenario a,b] [-runs 3] [-json file]   measures and prints one table
 bench compare a.json b.json                   what changed from a to b
+bench markdown a.json                         the table for docs/performance.md
 bench floor host:port                         serves the floor`
 
 // Command is the program: what it was called with and where it writes to.
@@ -59,6 +60,12 @@ func (c *Command) run(ctx context.Context) error {
 			return err
 		}
 		return Compare(c.Out, a, b)
+	case len(c.Args) == 2 && c.Args[0] == "markdown":
+		a, err := Load(c.Args[1])
+		if err != nil {
+			return err
+		}
+		return a.Markdown(c.Out)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -159,6 +166,9 @@ func (b *bench) watched(ctx context.Context, s scenario) error {
 	began := time.Now()
 	before, err := foreign()
 	if err != nil {
+		return err
+	}
+	if err = b.stage.signIn(ctx); err != nil {
 		return err
 	}
 	if err = s.run(b, ctx); err != nil {

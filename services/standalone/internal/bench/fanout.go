@@ -145,9 +145,9 @@ func (b *bench) saturate(ctx context.Context, on target, where string, sockets, 
 	steps := &steps{on: on, sockets: sockets, rooms: rooms}
 	defer func() { err = errors.Join(err, steps.leave()) }()
 	_, err = climb(saturationFrom, saturationTo, saturationFine, func(rate float64) (bool, error) {
-		o, err := steps.try(ctx, rate)
-		if err != nil {
-			return false, err
+		o, failure := steps.try(ctx, rate)
+		if failure != nil {
+			return false, failure
 		}
 		p99 := time.Duration(o.delivery.Quantile(.99))
 		held := o.whole() == nil && p99 <= saturationP99 && o.took < saturationStep+saturationP99*2

@@ -82,6 +82,10 @@ func TestTwoReportsAreCompared(t *testing.T) {
 		t.Error(out.String())
 	}
 	out.Reset()
+	if err := loaded.Markdown(&out); err != nil || !strings.Contains(out.String(), "| a | time | 3.00 ms | ≤ 3.00 | met |") {
+		t.Error(out.String(), err)
+	}
+	out.Reset()
 	if err := loaded.Table(&out); err != nil || !strings.Contains(out.String(), "FLAW: a: it rained") {
 		t.Error(out.String(), err)
 	}

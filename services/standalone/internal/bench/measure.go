@@ -216,7 +216,7 @@ func (c *crowd) send(ctx context.Context, d dose) (*outcome, error) {
 		if last >= expected(now) && now.Acked+now.Refused-before.counts.Acked-before.counts.Refused >= int64(o.sent) || c.fleet.Now()-lastAt > int64(settleIn) {
 			break
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err = pause(ctx, 5*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

@@ -122,7 +122,7 @@ func (b *bench) killEdges(ctx context.Context) error {
 func (b *bench) sendByHTTP(ctx context.Context) error {
 	http := caller(b.stage.roomsURL)
 	err := each(resumeRooms*resumeMissed, func(i int) error {
-		slug := load.Room(i % resumeRooms).Slug() //nolint:gosec // some hundreds
+		slug := load.Room(i % resumeRooms).Slug()
 		_, err := http.Send(ctx, b.stage.admin, chat.Slug(slug), client.Outgoing{Body: "missed", Nonce: fmt.Sprintf("%d-%d", time.Now().UnixNano(), i)})
 		return err
 	})

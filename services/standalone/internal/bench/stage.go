@@ -62,6 +62,7 @@ func onStage(ctx context.Context, program string, errOut io.Writer, play func(co
 	}
 	s := &stage{cluster: c, program: program, folder: folder}
 	s.authURL, s.roomsURL = "http://"+c.Child("auth").Address, "http://"+c.Child("rooms-1").Address
+	s.password = password
 	if s.floor, err = floorServer(ctx, program, dir.Path("log", "floor.log")); err != nil {
 		return err
 	}
@@ -69,9 +70,6 @@ func onStage(ctx context.Context, program string, errOut io.Writer, play func(co
 	defer stop()
 	return lifecycle.Run(ctx, func() {}, append(c.Parts(), lifecycle.Part{Name: "floor", Component: s.floor}, lifecycle.Part{
 		Name: "bench", Component: &player{stop: stop, play: func(ctx context.Context) error {
-			if err := s.signIn(ctx, password); err != nil {
-				return err
-			}
 			return play(ctx, s)
 		}},
 	})...)

@@ -80,10 +80,10 @@ func TestATreeCountsItsChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
+	if _, err = out.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 	var tree, alone Usage

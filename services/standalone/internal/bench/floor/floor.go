@@ -122,7 +122,7 @@ func upgrade(conn net.Conn) error {
 	return err
 }
 
-var errFrame = errors.New("not a frame of the bench") //nolint:gochecknoglobals // an error value
+var errFrame = errors.New("not a frame of the bench")
 
 // frames takes in the whole frames of b and returns what is left.
 func (s *server) frames(conn net.Conn, b []byte) (rest []byte, err error) {

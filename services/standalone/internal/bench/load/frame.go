@@ -17,7 +17,7 @@ const (
 	opPong  = 0x8a
 )
 
-var errFrame = errors.New("not a frame as servers send them") //nolint:gochecknoglobals // an error value
+var errFrame = errors.New("not a frame as servers send them")
 
 // firstFrame finds the first frame of b. A size of 0 says that b does not hold all of it.
 func firstFrame(b []byte) (op byte, payload []byte, size int, err error) {
@@ -39,7 +39,7 @@ func firstFrame(b []byte) (op byte, payload []byte, size int, err error) {
 	if n > readBuffer/2 {
 		return 0, nil, 0, errFrame
 	}
-	size = head + int(n) //nolint:gosec // bounded above
+	size = head + int(n)
 	if size > len(b) {
 		return 0, nil, 0, nil
 	}

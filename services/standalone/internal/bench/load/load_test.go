@@ -66,8 +66,8 @@ func TestAFleetOnTheFloor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := f.Close(); err != nil {
-			t.Error(err)
+		if failure := f.Close(); failure != nil {
+			t.Error(failure)
 		}
 	}()
 	seats := make([]load.Seat, 30)
@@ -115,7 +115,7 @@ func TestASocketThatIsRefusedIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	if _, err := f.Enter(t.Context(), []load.Seat{{Address: "127.0.0.1:1"}}, 1); err == nil {
+	if _, err = f.Enter(t.Context(), []load.Seat{{Address: "127.0.0.1:1"}}, 1); err == nil {
 		t.Error("nobody listens there")
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
