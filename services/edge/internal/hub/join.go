@@ -84,10 +84,9 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	if n := len(tail.Entries); err == nil && n > 0 && !contiguous(tail.Entries, tail.Head-chat.Seq(n)) {
 		err = errHole()
 	}
-	var latest roomsapi.History
+	var latest newest
 	if err == nil {
-		// Up to the tail's head: what is newer is delivered.
-		latest, err = h.log.History(ctx, room.ID, tail.Head+1, MaxNewest)
+		latest, err = h.latest(ctx, room.ID, tail)
 	}
 	if err != nil {
 		h.mu.Lock()
@@ -104,7 +103,7 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 	for _, e := range tail.Entries {
 		room.tail.add(room.Slug, e)
 	}
-	room.newest = loaded(latest)
+	room.newest = latest
 	room.head, room.floor, room.ready = tail.Head, tail.Floor, true
 	room.mu.Unlock()
 	close(room.opened)
@@ -124,6 +123,23 @@ func contiguous(entries []roomsapi.Entry, after chat.Seq) bool {
 
 func errHole() error {
 	return chat.Errorf(chat.CodeUnavailable, "the room's log is changing, try again")
+}
+
+// latest returns the newest messages as of a room's tail. Mostly the tail holds them, as they are now.
+func (h *Hub) latest(ctx context.Context, room chat.RoomID, tail roomsapi.Range) (n newest, err error) {
+	for _, e := range tail.Entries {
+		if e.Kind == "message" {
+			n.add(e.Message, e.Event)
+		}
+	}
+	whole := len(tail.Entries) == 0 && tail.Head < tail.Floor || len(tail.Entries) > 0 && tail.Entries[0].Seq <= tail.Floor
+	if whole || n.more || len(n.messages) >= MaxNewest {
+		n.more = n.more || !whole
+		return n, nil
+	}
+	// Up to the tail's head: what is newer is delivered.
+	page, err := h.log.History(ctx, room, tail.Head+1, MaxNewest)
+	return loaded(page), err
 }
 
 // loaded makes the newest messages of a page of history, which has the newest first.
