@@ -164,7 +164,7 @@ func (d *driver) drive(ctx context.Context, began time.Time) error {
 
 // breath is a pause between faults.
 func (d *driver) breath() time.Duration {
-	return 300*time.Millisecond + time.Duration(d.random.Int64N(int64(700*time.Millisecond)))
+	return 200*time.Millisecond + time.Duration(d.random.Int64N(int64(200*time.Millisecond+d.scaled(600*time.Millisecond))))
 }
 
 // one does a fault and waits until there is service again everywhere.

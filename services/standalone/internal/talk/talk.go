@@ -114,7 +114,7 @@ func (t *Talk) signIn(ctx context.Context) error {
 				errs[i] = fmt.Errorf("client %d signs in: %w", i, err)
 				return
 			}
-			c := &talker{talk: t, who: fmt.Sprintf("client-%d", i), user: signIn.User.ID, rooms: rooms, random: random, sights: map[chat.Slug]*Sight{}, views: map[chat.Slug]*view{}}
+			c := &talker{talk: t, who: fmt.Sprintf("client-%d", i), user: signIn.User.ID, rooms: rooms, random: random, sights: map[chat.Slug]*Sight{}, views: map[chat.Slug]*view{}, out: map[chat.Slug]bool{}}
 			c.ear = &ear{talker: c, rooms: map[chat.Slug]*heard{}}
 			tokens := Tokens(api, signIn, func(ctx context.Context) (client.SignIn, error) { return o.SignIn(ctx, i) })
 			c.socket = client.NewSocket(client.Options{

@@ -31,7 +31,8 @@ type talker struct {
 	mu     sync.Mutex
 	sights map[chat.Slug]*Sight
 	views  map[chat.Slug]*view
-	own    []owned // messages of its own, the newest last
+	own    []owned            // messages of its own, the newest last
+	out    map[chat.Slug]bool // rooms that could not be joined, or that it was taken out of
 }
 
 // owned is a message that this client sent.
@@ -82,6 +83,10 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 func (c *talker) act(ctx context.Context, room chat.Slug) {
+	if c.isOut(room) {
+		c.join(ctx, room, c.close(room))
+		return
+	}
 	dice := c.random.IntN(100)
 	for _, choice := range []struct {
 		of int
@@ -283,6 +288,7 @@ func (c *talker) join(ctx context.Context, room chat.Slug, after *client.Cursor)
 	limit, cancel := context.WithTimeout(ctx, c.talk.options.Patience)
 	defer cancel()
 	err := c.socket.Join(limit, room, client.JoinOptions{After: after, Limit: 20}, v)
+	c.setOut(room, err != nil)
 	if err != nil && ctx.Err() == nil {
 		c.talk.complain(Violation{Who: c.who, Room: room, Text: fmt.Sprintf("joining: %v", err)})
 	}
@@ -296,6 +302,18 @@ func (c *talker) cursorOf(room chat.Slug) (chat.Seq, bool) {
 		return v.segment.cursor(), true
 	}
 	return 0, false
+}
+
+func (c *talker) setOut(room chat.Slug, out bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out[room] = out
+}
+
+func (c *talker) isOut(room chat.Slug) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out[room]
 }
 
 func (c *talker) logOf(room chat.Slug) chat.LogID {
@@ -378,5 +396,6 @@ func (v *view) Signal(string, []byte) {}
 
 // Left implements client.RoomHandler.
 func (v *view) Left(why error) {
+	v.talker.setOut(v.room, true)
 	v.talker.talk.complain(Violation{Who: v.talker.who, Room: v.room, Text: fmt.Sprintf("was taken out: %v", why)})
 }
