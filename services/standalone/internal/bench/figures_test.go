@@ -146,6 +146,9 @@ func TestLayoutsAreConsistent(t *testing.T) {
 			for _, n := range by {
 				sum, least, most = sum+n, min(least, n), max(most, n)
 			}
+			if wanted := min(2, l.members); name != "one address" && len(by) != wanted {
+				t.Fatalf("%s: room %d has members on %d addresses", name, room, len(by))
+			}
 			if sum != l.members || name != "quiet" && most-least > 0 {
 				t.Fatalf("%s: room %d has members %v", name, room, by)
 			}

@@ -134,3 +134,70 @@ func TestASocketThatIsRefusedIsAnError(t *testing.T) {
 		t.Error("a handshake that was refused")
 	}
 }
+
+// A server that writes a byte at a time, and then cuts those who do not read.
+func TestASocketReadsWhatComesInPiecesAndLearnsWhyItWasClosed(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	told, goOn := make(chan error, 1), make(chan struct{})
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			told <- err
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		frames := "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+		for _, text := range []string{
+			`{"type":"hello"}`, `{"type":"joined","id":0,"room":{"slug":"bench-5"},"cursor":41,"recovered":false}`,
+			`{"type":"message","room":"bench-5","seq":42,"message":{"id":42,"body":"@7 x"}}`,
+		} {
+			frames += "\x81" + string(rune(len(text))) + text
+		}
+		for i := range len(frames) {
+			if _, err = conn.Write([]byte{frames[i]}); err != nil {
+				break
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		<-goOn
+		_, _ = conn.Write([]byte("\x88\x02\x11\x38"))
+		told <- err
+	}()
+	f, err := load.New(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	within, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conns, err := f.Enter(within, []load.Seat{{Address: listener.Addr().String(), Rooms: []load.Room{5}, Narrow: true}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := eventually(t, f, "a message in pieces", func(c load.Counts) bool { return c.Delivered == 1 })
+	if got.Holes != 0 || got.Joined != 1 {
+		t.Errorf("%+v", got)
+	}
+	if err = conns[0].Deafen(); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	if err = <-told; err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if code := conns[0].Code(); code != 0 {
+		t.Error("a deaf one has read", code)
+	}
+	if err = conns[0].Listen(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, f, "closed with 4408", func(c load.Counts) bool { return c.Closed[4408] == 1 && c.Closed[1006] == 0 })
+	if conns[0].Code() != 4408 {
+		t.Error(conns[0].Code())
+	}
+}
