@@ -32,7 +32,7 @@ func internalOccurs(t *testing.T) *contract.Traffic {
 	breaks(t, data, "rooms.db", `ALTER TABLE rooms RENAME TO gone_as_well`)
 	socket.gets(`{"type":"join","id":6,"room":"general"}`, "internal")
 	breaks(t, data, "auth.db", `ALTER TABLE auth_sessions RENAME TO gone`)
-	for _, operation := range a.with("500") {
+	for operation := range strings.FieldsSeq(meets["500"]) {
 		body := a.example(operation)
 		switch operation {
 		case "logIn":

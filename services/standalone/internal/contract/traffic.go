@@ -136,7 +136,7 @@ type stream struct {
 	line    []byte
 }
 
-var cursors = regexp.MustCompile(`^id: [a-z0-9-]+:\d+(,[a-z0-9-]+:\d+)*$`) //nolint:gochecknoglobals // a constant
+var cursors = regexp.MustCompile(`^id: [a-z0-9-]+:\d+(,[a-z0-9-]+:\d+)*$`)
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
