@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,19 +144,25 @@ func choose(names string) ([]scenario, error) {
 	return chosen, nil
 }
 
+// measureAll plays all scenarios once, and again. One that fails does not keep the others from being played.
 func measureAll(ctx context.Context, b *bench, chosen []scenario, runs int) error {
+	var failed []error
 	for run := range runs {
 		for _, s := range chosen {
 			b.scenario = s.name
 			began := time.Now()
 			b.log.InfoContext(ctx, "scenario", "name", s.name, "run", run+1)
 			if err := b.watched(ctx, s); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				b.complain("run "+strconv.Itoa(run+1)+" could not be measured", err)
+				failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+				if ctx.Err() != nil {
+					return errors.Join(failed...)
+				}
 			}
 			b.log.InfoContext(ctx, "scenario done", "name", s.name, "run", run+1, "took", time.Since(began).Round(time.Second))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // disturbed is the share of a processor that others may take before figures are doubtful.

@@ -199,8 +199,9 @@ func (s *steps) leave() error {
 	return err
 }
 
-// climb doubles from a rate on while it holds, then halves the last step so many times; a rate that does
-// not hold is tried twice. It returns the highest that held, 0 if none did.
+// climb doubles from a rate on until two that follow each other do not hold, then halves the step above
+// the best so many times; a rate that does not hold is tried twice. It returns the highest that held, 0
+// if none did. Where all goes well at a rate, something else disturbed those below that did not hold.
 func climb(from, to float64, halvings int, once func(rate float64) (held bool, err error)) (best float64, err error) {
 	try := func(rate float64) (bool, error) {
 		if held, err := once(rate); held || err != nil {
@@ -208,21 +209,21 @@ func climb(from, to float64, halvings int, once func(rate float64) (held bool, e
 		}
 		return once(rate)
 	}
-	over := 0.0
-	for rate := from; rate <= to && over == 0; rate *= 2 {
+	failed := 0
+	for rate := from; rate <= to && failed < 2; rate *= 2 {
 		held, err := try(rate)
 		if err != nil {
 			return best, err
 		}
+		failed++
 		if held {
-			best = rate
-		} else {
-			over = rate
+			best, failed = rate, 0
 		}
 	}
-	if best == 0 || over == 0 {
+	if best == 0 || failed == 0 {
 		return best, nil
 	}
+	over := 2 * best
 	for range halvings {
 		rate := (best + over) / 2
 		held, err := try(rate)

@@ -109,8 +109,12 @@ func TestTheClimbFindsWhatHolds(t *testing.T) {
 			t.Errorf("limit %v: found %v in %d tries, %v", limit, best, tries, err)
 		}
 	}
+	best, err := climb(50, 10_000, 0, func(rate float64) (bool, error) { return rate != 200 && rate < 1000, nil })
+	if err != nil || best != 800 {
+		t.Error("one that was disturbed ends the climb:", best, err)
+	}
 	unlucky := true
-	best, _ := climb(50, 100, 1, func(float64) (bool, error) {
+	best, _ = climb(50, 100, 1, func(float64) (bool, error) {
 		unlucky = !unlucky
 		return unlucky, nil
 	})
