@@ -102,10 +102,15 @@ func TestInvariantsFindPlantedViolations(t *testing.T) {
 		"reorder": {func(_ *Evidence, _ *Log, part *Segment) {
 			part.Entries[0], part.Entries[1] = part.Entries[1], part.Entries[0]
 		}, Applied},
-		"another body":               {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[0].Body = Body("n4", 0) }, AsLogged},
-		"another author":             {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[0].Author = "ada" }, AsLogged},
-		"an edit that was none":      {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[1].Body = Body("n3", 2) }, AsLogged},
-		"the edit shows the old":     {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[3].Body = Body("n3", 0) }, AsLogged},
+		"another body":             {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[0].Body = Body("n4", 0) }, AsLogged},
+		"another author":           {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[0].Author = "ada" }, AsLogged},
+		"an edit that was none":    {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[1].Body = Body("n3", 2) }, AsLogged},
+		"the edit shows the old":   {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[3].Body = Body("n3", 0) }, AsLogged},
+		"the replay shows the old": {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[1].Told = 5 }, AsLogged},
+		"the replay shows the gone": {func(e *Evidence, log *Log, part *Segment) {
+			log.Rows[5].Message, log.Rows[1].Deleted, e.Deeds[6].Message, part.Entries[0].Told = 2, true, 2, 6
+			part.Entries[4].ID = 2
+		}, AsLogged},
 		"deleted too soon":           {func(_ *Evidence, _ *Log, part *Segment) { part.Entries[0].Deleted = true }, AsLogged},
 		"beyond the log":             {func(_ *Evidence, _ *Log, part *Segment) { part.Entries = append(part.Entries, &Seen{Seq: 7}) }, AsLogged},
 		"a log of no name":           {func(_ *Evidence, _ *Log, part *Segment) { part.Log = "K" }, AsLogged},

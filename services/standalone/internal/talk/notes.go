@@ -98,6 +98,9 @@ type Seen struct {
 	SentAt   int64 // milliseconds, as is EditedAt; 0 for never
 	EditedAt int64
 	Deleted  bool
+	// Told is the cursor of the replay that it came in: it shows its message as of then, at least. 0 for
+	// what came live.
+	Told chat.Seq
 }
 
 // String is for reports.

@@ -66,8 +66,8 @@ func (e *Evidence) edits(log *Log) map[chat.Seq][]state {
 	return all
 }
 
-// asLogged: an entry that a client saw is the log's, with its message as it was then or as it became
-// later, never as it was before, and never a body that was deleted.
+// asLogged: an entry that a client saw is the log's, with its message as it was when it was sent or
+// replayed, or as it became later; never as it was before, and never a body that was deleted.
 func asLogged(e *Evidence) (violations []Violation) {
 	edits := map[*Log]map[chat.Seq][]state{}
 	judged := map[*Log]map[*Seen]string{}
@@ -121,7 +121,7 @@ func misseen(entry *Seen, log *Log, edits map[chat.Seq][]state) string {
 		return "it was never deleted"
 	case entry.Deleted:
 		return ""
-	case deleted && deletion <= entry.Seq:
+	case deleted && deletion <= max(entry.Seq, entry.Told):
 		return fmt.Sprintf("its body was gone since %d", deletion)
 	}
 	return staleness(entry, m, edits[entry.ID])
@@ -141,7 +141,7 @@ func staleness(entry *Seen, m *Row, edits []state) string {
 		return "nobody wrote this"
 	}
 	for _, edit := range edits {
-		if edit.since <= entry.Seq && edit.nonce == nonce && edit.version > version {
+		if edit.since <= max(entry.Seq, entry.Told) && edit.nonce == nonce && edit.version > version {
 			return fmt.Sprintf("since %d it was version %d", edit.since, edit.version)
 		}
 	}
@@ -194,7 +194,7 @@ func (s *Segment) differs(fresh []Seen) (id chat.Seq, wrong string) {
 	}
 	for i := range fresh {
 		got, ok := messages[fresh[i].ID]
-		got.Kind, got.Seq = kindMessage, 0
+		got.Kind, got.Seq, got.Told = kindMessage, 0, 0
 		if !ok || got != fresh[i] {
 			return fresh[i].ID, fmt.Sprintf("has message %d as %+v, it loads as %+v", fresh[i].ID, got, fresh[i])
 		}

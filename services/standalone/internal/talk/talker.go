@@ -343,6 +343,7 @@ type view struct {
 
 	// Guarded by the talker's mu.
 	segment *Segment // nil: joins without a cursor
+	told    chat.Seq // entries up to here are a replay
 	closed  bool
 }
 
@@ -358,7 +359,7 @@ func (v *view) Joined(joined client.Joined) {
 	if joined.Recovered && v.segment != nil {
 		c.talk.replays.Add(1)
 		if v.segment.Log == joined.Room.Log {
-			v.segment.Open = true
+			v.segment.Open, v.told = true, joined.Cursor
 			return
 		}
 		c.talk.complain(Violation{
@@ -383,12 +384,16 @@ func (v *view) Joined(joined client.Joined) {
 // Entry implements client.RoomHandler.
 func (v *view) Entry(event wire.Event) {
 	c := v.talker
-	seen := c.talk.seen.of(eventSeen(&event))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !v.closed {
-		v.segment.Entries = append(v.segment.Entries, seen)
+	if v.closed {
+		return
 	}
+	seen := eventSeen(&event)
+	if seen.Seq <= v.told {
+		seen.Told = v.told
+	}
+	v.segment.Entries = append(v.segment.Entries, c.talk.seen.of(seen))
 }
 
 // Signal implements client.RoomHandler.
