@@ -144,9 +144,9 @@ func TestASocketReadsWhatComesInPiecesAndLearnsWhyItWasClosed(t *testing.T) {
 	defer func() { _ = listener.Close() }()
 	told, goOn := make(chan error, 1), make(chan struct{})
 	go func() {
-		conn, err := listener.Accept()
-		if err != nil {
-			told <- err
+		conn, failure := listener.Accept()
+		if failure != nil {
+			told <- failure
 			return
 		}
 		defer func() { _ = conn.Close() }()
@@ -158,14 +158,14 @@ func TestASocketReadsWhatComesInPiecesAndLearnsWhyItWasClosed(t *testing.T) {
 			frames += "\x81" + string(rune(len(text))) + text
 		}
 		for i := range len(frames) {
-			if _, err = conn.Write([]byte{frames[i]}); err != nil {
+			if _, failure = conn.Write([]byte{frames[i]}); failure != nil {
 				break
 			}
 			time.Sleep(100 * time.Microsecond)
 		}
 		<-goOn
 		_, _ = conn.Write([]byte("\x88\x02\x11\x38"))
-		told <- err
+		told <- failure
 	}()
 	f, err := load.New(1)
 	if err != nil {
