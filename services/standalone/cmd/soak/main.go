@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command soak shows whether anything grows that should not, over an hour of people coming and going.
 package main
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package soak runs a small cluster under mixed load with churn for a long time and shows whether
 // anything grows that should not: memory, goroutines, descriptors, connections, keys in Redis. It keeps
 // to a fraction of a core: what leaks does so at any rate, and an hour is long.
