@@ -20,10 +20,11 @@ const (
 	calm = time.Millisecond
 )
 
-// Writers write what waits in the outboxes, without ever waiting for a socket. There is one for each core,
-// with its share of the sockets: one that gets its first frame is due, and a writer's round takes all
-// that are. Idle, a frame goes out at once. Under load a round takes longer, and what comes meanwhile
-// goes out with the next, many frames in one write.
+// Writers write what waits in the outboxes, without ever waiting for a socket. There is one for two
+// cores, with its share of the sockets; the others read and make what is to be written. An outbox that
+// gets its first frame is due, and a writer's round takes all that are. Idle, a frame goes out at once.
+// Under load a round takes longer, and what comes meanwhile goes out with the next, many frames in one
+// write.
 type Writers struct {
 	writers []*writer
 	next    atomic.Uint32
@@ -32,7 +33,7 @@ type Writers struct {
 
 // NewWriters makes the writers; Run does the work.
 func NewWriters() *Writers {
-	w := &Writers{writers: make([]*writer, runtime.GOMAXPROCS(0))}
+	w := &Writers{writers: make([]*writer, max(1, runtime.GOMAXPROCS(0)/2))}
 	for i := range w.writers {
 		w.writers[i] = newWriter()
 	}
