@@ -91,6 +91,7 @@ func (b *bench) resumeAfter(ctx context.Context, c *crowd, name string, harm fun
 	}
 	perRoomAndEdge := func(n float64) float64 { return n / resumeRooms / float64(len(c.on.addresses)) }
 	b.note("until 10,000 sockets have resumed, "+name, "s", float64(took)/1e9, atMost(10))
+	b.note("joins that were unavailable and tried again, "+name, "joins", float64(after.Retried-counts.Retried), goal{})
 	logs := 0.0
 	for _, route := range logReads {
 		n := now[route] - reads[route]

@@ -28,6 +28,7 @@ type Conn struct {
 	carry    []byte // the beginning of a frame whose end has not come
 	places   []place
 	waiting  int          // answers to joins that have not come
+	tries    int          // joins that were tried again
 	entered  chan<- error // hears once that all joins are answered, or that it failed
 	pump     int          // sends that are kept under way
 	body     int          // bytes of their bodies
@@ -248,7 +249,7 @@ func (c *Conn) text(p []byte, now int64) (answered int, err error) {
 		return 1, nil
 	case bytes.HasPrefix(p, []byte(isError)):
 		if c.waiting > 0 {
-			return 0, fmt.Errorf("join: %.300s", p)
+			return 0, c.joinAgain(p)
 		}
 		l.counts.Refused++
 		l.refusal = string(p)
@@ -275,15 +276,38 @@ func (c *Conn) join() error {
 		return nil
 	}
 	var frames []byte
-	for i, at := range c.places {
-		p := fmt.Sprintf(`{"type":"join","id":%d,"room":"%s","limit":1`, i, at.room.Slug())
-		if at.next > 0 {
-			p += `,"after":` + strconv.FormatInt(at.next-1, 10)
-		}
-		frames = appendFrame(frames, opText, []byte(p+"}"))
+	for i := range c.places {
+		frames = c.appendJoin(frames, i)
 	}
+	c.tries = 0
 	if !c.write(frames) {
 		return errors.New("the server does not take the joins")
+	}
+	return nil
+}
+
+func (c *Conn) appendJoin(frames []byte, i int) []byte {
+	at := &c.places[i]
+	p := fmt.Sprintf(`{"type":"join","id":%d,"room":"%s","limit":1`, i, at.room.Slug())
+	if at.next > 0 {
+		p += `,"after":` + strconv.FormatInt(at.next-1, 10)
+	}
+	return appendFrame(frames, opText, []byte(p+"}"))
+}
+
+// joinTries is how often a socket asks again where the server has no answer in time.
+const joinTries = 10
+
+// joinAgain does what clients do who are told that a join could not be answered just now.
+func (c *Conn) joinAgain(p []byte) error {
+	i := int(after(p, `"id":`))
+	c.tries++
+	if !bytes.Contains(p, []byte(`"code":"unavailable"`)) || i >= len(c.places) || c.tries > joinTries {
+		return fmt.Errorf("join, try %d: %.300s", c.tries, p)
+	}
+	c.loop.counts.Retried++
+	if !c.write(c.appendJoin(nil, i)) {
+		return errors.New("the server does not take a join")
 	}
 	return nil
 }

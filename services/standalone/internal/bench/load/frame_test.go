@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // served is a text frame as servers write it.
@@ -99,6 +101,36 @@ func TestWhatIsMissingOrDoubleIsAHole(t *testing.T) {
 	if _, err := c.handle(served(message(4, 1, 1, "")), 2); err != nil || l.counts.Holes != 1 {
 		t.Error("an event of a room that it is not in:", l.counts, err)
 	}
+}
+
+func TestAJoinThatIsUnavailableIsTriedAgain(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = unix.Close(fds[0]), unix.Close(fds[1]) }()
+	c, l := alone(7)
+	c.fd, c.waiting, c.places[0].next = fds[0], 1, 42
+	if _, err := c.handle(served(`{"type":"error","id":0,"code":"unavailable","message":"later"}`), 1); err != nil || l.counts.Retried != 1 {
+		t.Fatal(err, l.counts)
+	}
+	buf := make([]byte, 500)
+	n, err := unix.Read(fds[1], buf)
+	if want := `{"type":"join","id":0,"room":"bench-7","limit":1,"after":41}`; err != nil || !bytes.HasSuffix(buf[:n], []byte(want)) {
+		t.Errorf("%q, %v", buf[:n], err)
+	}
+	if _, err := c.handle(served(`{"type":"error","id":0,"code":"forbidden","message":"no"}`), 1); err == nil {
+		t.Error("a refusal was taken")
+	}
+	for i := range joinTries + 1 {
+		if _, err := c.handle(served(`{"type":"error","id":0,"code":"unavailable","message":"later"}`), 1); err != nil {
+			if i < joinTries-2 {
+				t.Error("gave up after", i)
+			}
+			return
+		}
+	}
+	t.Error("never gave up")
 }
 
 func TestFramesThatNoServerSendsAreRefused(t *testing.T) {

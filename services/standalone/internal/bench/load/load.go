@@ -46,6 +46,7 @@ type Counts struct {
 	Blocked   int64 // sends of a Pump that the server's socket did not take
 	Holes     int64 // events that were not the next of their room
 	Joined    int64
+	Retried   int64            // joins that were unavailable and tried again
 	Resumed   int64            // joins that were recovered from a cursor
 	Closed    map[uint16]int64 // sockets that the server ended, by close code; 1006: without one
 }
@@ -179,6 +180,7 @@ func (c *Counts) add(o *Counts) {
 	c.Blocked += o.Blocked
 	c.Holes += o.Holes
 	c.Joined += o.Joined
+	c.Retried += o.Retried
 	c.Resumed += o.Resumed
 	for code, n := range o.Closed {
 		c.Closed[code] += n
