@@ -180,7 +180,7 @@ func unknownOnce(e *Evidence) (violations []Violation) {
 }
 
 // refused: every error but an unknown outcome means that nothing was stored; and nobody is refused
-// to change a message of its own, unless a restore has taken it away.
+// to change a message of its own, unless a restore has taken it away, or its token has just ended.
 func refused(e *Evidence) (violations []Violation) {
 	for i := range e.Deeds {
 		d := &e.Deeds[i]
@@ -200,7 +200,8 @@ func refused(e *Evidence) (violations []Violation) {
 			r := log.At(d.Message)
 			mine = mine && r != nil && r.Nonce == d.Nonce
 		}
-		if d.Kind != roomsapi.KindSend && mine && chat.CodeOf(d.Refused) != chat.CodeRateLimited {
+		code := chat.CodeOf(d.Refused)
+		if d.Kind != roomsapi.KindSend && mine && code != chat.CodeRateLimited && code != chat.CodeUnauthenticated {
 			violations = append(violations, Violation{RefusedNot, d.Who, d.Room, "", d.Message, fmt.Sprintf("the %s of its own message %d was refused: %v", d.Kind, d.Message, d.Refused)})
 		}
 	}

@@ -374,6 +374,7 @@ func (v *view) Joined(joined client.Joined) {
 			c.forgetLocked(func(o owned) bool { return o.room == v.room })
 		}
 	}
+	v.told = 0
 	v.segment = &Segment{Log: joined.Room.Log, Start: joined.Cursor, Whole: !joined.HasMore, Open: true}
 	for i := range joined.Messages {
 		v.segment.Snapshot = append(v.segment.Snapshot, c.talk.seen.of(seenOf("", 0, &joined.Messages[i])))
