@@ -18,7 +18,7 @@ const (
 	fastReaders = 200
 	slowRate    = 100  // messages per second
 	slowBody    = 3500 // bytes: an outbox is full within seconds
-	slowFor     = 12 * time.Second
+	slowFor     = 20 * time.Second
 	slowTurns   = 2                      // of the room without them and with them, in turns
 	slowEvery   = 100 * time.Millisecond // memory is looked at
 )
