@@ -111,7 +111,7 @@ func TestAJoinThatIsUnavailableIsTriedAgain(t *testing.T) {
 	defer func() { _, _ = unix.Close(fds[0]), unix.Close(fds[1]) }()
 	c, l := alone(7)
 	c.fd, c.waiting, c.places[0].next = fds[0], 1, 42
-	if _, err := c.handle(served(`{"type":"error","id":0,"code":"unavailable","message":"later"}`), 1); err != nil || l.counts.Retried != 1 {
+	if _, err = c.handle(served(`{"type":"error","id":0,"code":"unavailable","message":"later"}`), 1); err != nil || l.counts.Retried != 1 {
 		t.Fatal(err, l.counts)
 	}
 	buf := make([]byte, 500)
