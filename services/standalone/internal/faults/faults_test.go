@@ -48,7 +48,7 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 	t.Logf("PARLEY_TEST_SEED=%d repeats these faults", seed)
 	kinds := len((&driver{}).kinds())
 	report, err := Run(t.Context(), Options{
-		Seed: seed, Messages: 500, Faults: kinds, Scale: 0.1, Clients: 48, Rooms: 6, Rate: 80, Patience: 60 * time.Second,
+		Seed: seed, Messages: 500, Faults: kinds, Scale: 0.05, Clients: 48, Rooms: 6, Rate: 80, Patience: 60 * time.Second,
 		Bin: programs(t), Folder: t.TempDir(), Out: told{t}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
