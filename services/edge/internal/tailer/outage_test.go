@@ -100,7 +100,7 @@ func TestAnOutageLongerThanTheHeadsRememberLosesNothing(t *testing.T) {
 
 // An entry of which nobody told is there once it is late, whenever the heads are asked for.
 func TestWhatNoBellToldOfComesWhenItIsLate(t *testing.T) {
-	for _, before := range []time.Duration{100, 400, 700, 999} { // milliseconds before the heads are asked for
+	for _, before := range []int{100, 400, 700, 999} { // milliseconds before the heads are asked for
 		synctest.Test(t, func(t *testing.T) {
 			o := &outage{head: 1}
 			h := hub.New(o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -114,7 +114,7 @@ func TestWhatNoBellToldOfComesWhenItIsLate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(5*time.Second - before*time.Millisecond)
+			time.Sleep(5*time.Second - time.Duration(before)*time.Millisecond)
 			o.mu.Lock()
 			o.head, o.at = 2, time.Now()
 			o.mu.Unlock()
