@@ -40,10 +40,15 @@ func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
 }
 
 // prepare sees to it that a commit is on disk before it returns, also where the server's default or the
-// role's says otherwise: what is acked is kept. Stricter settings stay. And a process that freezes in a
+// role's says otherwise: what is acked is kept. Stricter settings stay. A process that freezes in a
 // transaction, or whose node is lost, must not keep what it has locked.
+//
+// All our statements find their rows by an index, whatever the values. So one plan does for all, made as if
+// tables were large, and is not made anew each time, which took PostgreSQL as long as the rest of a
+// message. A plan made while a table was small would otherwise read all of it ever after.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
+		set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
 		CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`)
 	if err != nil {
 		return fmt.Errorf("set a connection up: %w", err)

@@ -106,11 +106,9 @@ func scanItem(rows pgx.Rows) (ledger.Item, error) {
 	return item, err
 }
 
-// Recent implements ledger.Store: a range of the small index on written. A plan made while the table
-// was small would read the whole table ever after, until somebody analyzes it: hence the SET.
+// Recent implements ledger.Store: a range of the small index on written.
 func (s *Store) Recent(ctx context.Context, within time.Duration) (heads []roomsapi.Head, err error) {
 	err = s.snapshot(ctx, func(batch *pgx.Batch) {
-		batch.Queue("SET LOCAL enable_seqscan = off")
 		batch.Queue(`SELECT room_id, max(seq), greatest(0, (extract(epoch FROM now()) * 1000)::bigint - max(written))
 			FROM room_log WHERE written >= (extract(epoch FROM now()) * 1000)::bigint - $1::bigint GROUP BY room_id`,
 			within.Milliseconds()).Query(func(rows pgx.Rows) (err error) {
