@@ -132,11 +132,7 @@ func hasOddName(data []byte) bool {
 			name = level == 1
 		case '"':
 			start := i + 1
-			for i++; i < len(data) && data[i] != '"'; i++ {
-				if data[i] == '\\' {
-					i++
-				}
-			}
+			i = endOfString(data, start)
 			if name && odd(data[start:min(i, len(data))]) {
 				return true
 			}
@@ -157,31 +153,49 @@ func odd(name []byte) bool {
 
 // depth counts how deep brackets nest outside strings.
 func depth(data []byte) int {
-	deepest, now, inString := 0, 0, false
+	deepest, now := 0, 0
 	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
+		switch data[i] {
+		case '"':
+			i = endOfString(data, i+1)
+		case '{', '[':
 			now++
 			deepest = max(deepest, now)
-		case c == '}' || c == ']':
+		case '}', ']':
 			now--
 		}
 	}
 	return deepest
 }
 
+// endOfString is where the string that starts at from has its closing quote, len(data) if it has none.
+func endOfString(data []byte, from int) int {
+	for at := from; ; {
+		quote := bytes.IndexByte(data[min(at, len(data)):], '"')
+		if quote < 0 {
+			return len(data)
+		}
+		at += quote
+		escapes := 0
+		for at-escapes > from && data[at-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return at
+		}
+		at++
+	}
+}
+
 // loneSurrogate finds a \uD800 to \uDFFF escape that is no half of a pair: encoding/json would
 // silently replace it, and the text would not come back as it was sent.
 func loneSurrogate(data []byte) bool {
 	for i := 0; i+1 < len(data); i++ {
-		if data[i] != '\\' {
-			continue
+		next := bytes.IndexByte(data[i:], '\\')
+		if next < 0 {
+			return false
 		}
+		i += next
 		switch unit := escapedUnit(data[i:]); {
 		case unit >= 0xd800 && unit < 0xdc00:
 			if low := escapedUnit(data[i+6:]); low < 0xdc00 || low > 0xdfff {
