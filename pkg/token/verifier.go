@@ -72,6 +72,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Claims, error) {
 		if known, err = v.check(ctx, raw); err != nil {
 			return Claims{}, err
 		}
+		v.forgetExpired()
 		v.cache.Add(hash, known)
 	}
 	now := v.now()
@@ -84,6 +85,18 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Claims, error) {
 		return Claims{}, refuse("the session has ended")
 	}
 	return known.claims, nil
+}
+
+// forgetExpired drops tokens that have ended, from the one on that was not used for the longest time: so a
+// token is kept for little longer than it lives, and each is dropped once.
+func (v *Verifier) forgetExpired() {
+	for now := v.now(); ; {
+		hash, oldest, ok := v.cache.GetOldest()
+		if !ok || now.Before(oldest.claims.Expires) {
+			return
+		}
+		v.cache.Remove(hash)
+	}
 }
 
 // check does what is true of a token for good. The key comes from our own set by its id and from

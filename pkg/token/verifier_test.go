@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,26 @@ func TestWhatIsSignedIsVerified(t *testing.T) {
 }
 
 // A token of an older release must go on being understood while both run.
+// Whoever comes and goes must not be remembered for longer than a token lives.
+func TestExpiredTokensAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	for i := range 300 {
+		c := someClaims()
+		c.Session, c.Issued = chat.SessionID(fmt.Sprint("s", i)), w.now
+		c.Expires = c.Issued.Add(2 * time.Minute)
+		raw := w.sign(t, c)
+		for range 2 {
+			if _, err := w.verifier.Verify(t.Context(), raw); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.now = w.now.Add(time.Second)
+	}
+	if kept := w.verifier.cache.Len(); kept > 121 {
+		t.Errorf("%d tokens are remembered, of which 120 are good", kept)
+	}
+}
+
 func TestGoldenToken(t *testing.T) {
 	const golden = "eyJhbGciOiJFZERTQSIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.eyJhdWQiOiJwYXJsZXkiLCJleHAiOjE3OTUxNzY2MDAsImdlbiI6MywiaWF0IjoxNzk1MTc2MDAwLCJpc3MiOiJwYXJsZXkiLCJraW5kIjoidXNlciIsIm5hbWUiOiJBZGEiLCJuYmYiOjE3OTUxNzYwMDAsInNpZCI6InMxIiwic3RhZmYiOnRydWUsInN1YiI6InUxIiwidGVuYW50IjoiZGVmYXVsdCJ9"
 	w := newWorld(t)
