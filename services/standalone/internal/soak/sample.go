@@ -34,6 +34,7 @@ type Sample struct {
 type Process struct {
 	PID        int         `json:"pid"`
 	Resident   int64       `json:"resident_bytes"`
+	Live       int64       `json:"live_bytes"` // what the last garbage collection left, about
 	Goroutines int         `json:"goroutines"`
 	Files      Descriptors `json:"descriptors"`
 }
@@ -101,28 +102,40 @@ func (s *sampler) process(ctx context.Context, child *cluster.Child, connections
 	if p.Files, err = descriptorsOf(p.PID, connections, portOf(s.cluster.Redis.Address), portOf(s.cluster.Postgres.Address)); err != nil {
 		return p, err
 	}
-	p.Goroutines, err = s.goroutines(ctx, child.Admin)
-	return p, err
+	metrics, err := s.metrics(ctx, child.Admin)
+	if err != nil {
+		return p, err
+	}
+	p.Goroutines = int(metrics["go_goroutines"])
+	p.Live = int64(metrics["go_memstats_next_gc_bytes"]) / 2 // GOGC is 100: it comes at twice of what it left
+	return p, nil
 }
 
-// goroutines reads the one number out of a service's metrics.
-func (s *sampler) goroutines(ctx context.Context, admin string) (int, error) {
+// metrics reads those of a service that have no labels and that are looked at here.
+func (s *sampler) metrics(ctx context.Context, admin string) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", http.NoBody)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	response, err := s.http.Do(request)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
+	found := map[string]float64{}
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
-		if text, ok := strings.CutPrefix(lines.Text(), "go_goroutines "); ok {
-			return strconv.Atoi(text)
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		if name == "go_goroutines" || name == "go_memstats_next_gc_bytes" {
+			if found[name], err = strconv.ParseFloat(text, 64); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
-	return 0, errors.Join(errors.New("the metrics tell no go_goroutines"), lines.Err())
+	if len(found) < 2 {
+		return nil, errors.Join(errors.New("the metrics tell nothing of the runtime"), lines.Err())
+	}
+	return found, nil
 }
 
 func (s *sampler) postgres(ctx context.Context) (n int, err error) {
