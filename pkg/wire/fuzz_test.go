@@ -147,6 +147,9 @@ func FuzzEvent(f *testing.F) {
 		if err := json.Unmarshal(again, &second); err != nil {
 			t.Fatalf("%q -> %q: %v", frame, again, err)
 		}
+		if event.Message.ID == 0 {
+			event.Message = EventMessage{} // what has no number is no message
+		}
 		if second.Type != event.Type || second.Room != event.Room || second.Seq != event.Seq || second.Text != event.Text ||
 			second.Message.ID != event.Message.ID || second.Message.Author != event.Message.Author || event.Message.Author.ID != "" && second.Message.Body != event.Message.Body {
 			t.Errorf("%q -> %q", frame, again)
