@@ -21,7 +21,7 @@ const (
 
 // Sizes of reading, in bytes. A socket that is silent holds no more than its smallBuffer.
 const (
-	smallBuffer = 512
+	smallBuffer = 320     // a send of a line or two
 	pageBytes   = 4 << 10 // a message grows by this as it comes, whatever length it claims to have
 	maxControl  = 125
 )

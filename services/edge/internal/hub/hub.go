@@ -47,6 +47,10 @@ const linger = 20 * time.Second
 // openTimeout bounds the opening of a room.
 const openTimeout = 5 * time.Second
 
+// openings is how many rooms are opened at a time. After a deploy thousands of sockets ask for hundreds of
+// rooms at once: asked for all together, answers would come so late that they were asked for again.
+const openings = 8
+
 // rememberedEvents is of how many rooms the last event of the lobby is remembered while nobody
 // follows them: those that a decision of a moment ago may be about.
 const rememberedEvents = 1 << 14
@@ -58,6 +62,7 @@ type Hub struct {
 	opened  func(*Room)
 	logger  *slog.Logger
 	metrics *metrics
+	opening chan struct{} // as many as are being opened
 
 	mu     sync.Mutex // before any Room's mu
 	rooms  map[chat.RoomID]*Room
@@ -79,7 +84,7 @@ func New(log Log, logger *slog.Logger, m Registerer) *Hub {
 		panic(err) // only for a size below 1
 	}
 	return &Hub{
-		log: log, logger: logger, metrics: newMetrics(m), events: events,
+		log: log, logger: logger, metrics: newMetrics(m), events: events, opening: make(chan struct{}, openings),
 		rooms: map[chat.RoomID]*Room{}, byKey: map[stream.Room]*Room{}, bySlug: map[address]*Room{},
 	}
 }

@@ -74,19 +74,14 @@ func (h *Hub) Release(room *Room) {
 func (h *Hub) open(ctx context.Context, room *Room) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := room.hearBell(ctx, h.bell); err != nil { // heads and ranges do without it
-		h.logger.DebugContext(ctx, "a room opens without its bell", "error", err)
-	}
-	tail, err := h.log.Tail(ctx, room.ID, MaxTailEntries, MaxTailBytes)
-	if err == nil && tail.Log != room.Key.Log {
-		err = chat.Errorf(chat.CodeUnavailable, "the room's log has just been renewed, try again")
-	}
-	if n := len(tail.Entries); err == nil && n > 0 && !contiguous(tail.Entries, tail.Head-chat.Seq(n)) {
-		err = errHole()
-	}
+	var tail roomsapi.Range
 	var latest newest
-	if err == nil {
-		latest, err = h.latest(ctx, room.ID, tail)
+	var err error = chat.Errorf(chat.CodeUnavailable, "too many rooms are being opened, try again")
+	select {
+	case h.opening <- struct{}{}:
+		tail, latest, err = h.load(ctx, room)
+		<-h.opening
+	case <-ctx.Done():
 	}
 	if err != nil {
 		h.mu.Lock()
@@ -123,6 +118,24 @@ func contiguous(entries []roomsapi.Entry, after chat.Seq) bool {
 
 func errHole() error {
 	return chat.Errorf(chat.CodeUnavailable, "the room's log is changing, try again")
+}
+
+// load subscribes the room's bell and reads what memory holds of its log.
+func (h *Hub) load(ctx context.Context, room *Room) (tail roomsapi.Range, latest newest, err error) {
+	if err = room.hearBell(ctx, h.bell); err != nil { // heads and ranges do without it
+		h.logger.DebugContext(ctx, "a room opens without its bell", "error", err)
+	}
+	tail, err = h.log.Tail(ctx, room.ID, MaxTailEntries, MaxTailBytes)
+	if err == nil && tail.Log != room.Key.Log {
+		err = chat.Errorf(chat.CodeUnavailable, "the room's log has just been renewed, try again")
+	}
+	if n := len(tail.Entries); err == nil && n > 0 && !contiguous(tail.Entries, tail.Head-chat.Seq(n)) {
+		err = errHole()
+	}
+	if err == nil {
+		latest, err = h.latest(ctx, room.ID, tail)
+	}
+	return tail, latest, err
 }
 
 // latest returns the newest messages as of a room's tail. Mostly the tail holds them, as they are now.

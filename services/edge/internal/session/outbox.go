@@ -57,7 +57,7 @@ const (
 type frames struct {
 	room  *hub.Room
 	bytes []byte
-	since time.Time // zero: not measured
+	since int64 // Unix nanoseconds, 0: not measured
 }
 
 // NewOutbox makes an outbox that writes to conn and holds limit bytes.
@@ -79,7 +79,11 @@ func (o *Outbox) Add(room *hub.Room, content []byte, since time.Time) {
 		o.closeLocked(wire.CloseSlowReader, true)
 		return
 	}
-	o.addLocked(frames{room, content, since})
+	f := frames{room: room, bytes: content}
+	if !since.IsZero() {
+		f.since = since.UnixNano()
+	}
+	o.addLocked(f)
 }
 
 func (o *Outbox) addLocked(f frames) {
@@ -326,8 +330,8 @@ func (o *Outbox) Code() wire.CloseCode {
 // measure observes the oldest of what was written: what is quoted is the worst.
 func measure(delivery prometheus.Observer, batch []frames) {
 	for _, f := range batch {
-		if !f.since.IsZero() {
-			delivery.Observe(max(0, time.Since(f.since).Seconds()))
+		if f.since != 0 {
+			delivery.Observe(max(0, time.Since(time.Unix(0, f.since)).Seconds()))
 			return
 		}
 	}

@@ -42,7 +42,7 @@ func NewWriters() *Writers {
 }
 
 // spareFrames is how many frames may wait in an outbox before it allocates.
-const spareFrames = 16
+const spareFrames = 6
 
 // giveBack takes back what frames waited in; nil is nothing.
 func (w *Writers) giveBack(spare *[]frames) {
