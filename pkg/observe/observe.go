@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // its own init serves on the default mux, which nobody listens to
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 

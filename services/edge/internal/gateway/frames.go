@@ -1,22 +1,23 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 )
 
-// kind is what a client's message is: the opcodes of RFC 6455.
-type kind byte
+// opcode is what a frame is: those of RFC 6455.
+type opcode byte
 
 const (
-	continuation kind = 0x0
-	text         kind = 0x1
-	binaryData   kind = 0x2
-	closing      kind = 0x8
-	ping         kind = 0x9
-	pong         kind = 0xa
+	continuation opcode = 0x0
+	text         opcode = 0x1
+	binaryData   opcode = 0x2
+	closing      opcode = 0x8
+	ping         opcode = 0x9
+	pong         opcode = 0xa
 )
 
 // Sizes of reading, in bytes. A socket that is silent holds no more than its smallBuffer.
@@ -43,46 +44,39 @@ type messages struct {
 	from, to int // what of buffer has been read and not been taken
 
 	fragments []byte // of the message that has begun
-	begun     kind   // continuation: none has
+	begun     opcode // continuation: none has
 	tooLarge  bool   // it was: the rest of it is passed over
 }
 
 type header struct {
-	kind   kind
+	kind   opcode
 	final  bool
 	mask   [4]byte
 	length int64
 }
 
 // next returns the next message or control frame. Its payload is good until next is called again.
-func (m *messages) next() (kind, []byte, error) {
+func (m *messages) next() (opcode, []byte, error) {
 	for {
 		h, err := m.header()
 		if err != nil {
 			return 0, nil, err
 		}
 		if h.kind >= closing {
-			payload, err := m.payload(nil, h)
+			var payload []byte
+			payload, err = m.payload(nil, h)
 			return h.kind, payload, err
 		}
 		if h.kind != continuation {
 			m.begun = h.kind
 		}
-		if int64(len(m.fragments))+h.length > int64(m.limit) {
-			m.tooLarge, m.fragments = true, nil
-		}
-		var payload []byte
-		if m.tooLarge {
-			err = m.discard(h.length)
-		} else {
-			payload, err = m.payload(m.fragments, h)
-		}
+		payload, err := m.fragment(h)
 		if err != nil {
 			return 0, nil, err
 		}
 		if !h.final {
 			if len(m.fragments) == 0 {
-				payload = append([]byte(nil), payload...) // it may lie in the buffer
+				payload = bytes.Clone(payload) // it may lie in the buffer
 			}
 			m.fragments = payload
 			continue
@@ -96,6 +90,17 @@ func (m *messages) next() (kind, []byte, error) {
 	}
 }
 
+// fragment returns the message as far as it has come with this frame, nothing of one that is too large.
+func (m *messages) fragment(h header) ([]byte, error) {
+	if int64(len(m.fragments))+h.length > int64(m.limit) {
+		m.tooLarge, m.fragments = true, nil
+	}
+	if m.tooLarge {
+		return nil, m.discard(h.length)
+	}
+	return m.payload(m.fragments, h)
+}
+
 // waits says that nothing of the next message has come yet, as far as is known.
 func (m *messages) waits() bool { return m.from == m.to && len(m.early) == 0 }
 
@@ -105,20 +110,20 @@ func (m *messages) header() (h header, err error) {
 	if err != nil {
 		return h, err
 	}
-	h.kind, h.final = kind(start[0]&0x0f), start[0]&0x80 != 0
+	h.kind, h.final = opcode(start[0]&0x0f), start[0]&0x80 != 0
 	reserved, masked, length := start[0]&0x70, start[1]&0x80 != 0, start[1]&0x7f
 	switch length {
 	default:
 		h.length = int64(length)
 	case 126:
-		long, err := m.take(2)
-		if err != nil {
+		var long []byte
+		if long, err = m.take(2); err != nil {
 			return h, err
 		}
 		h.length = int64(binary.BigEndian.Uint16(long))
 	case 127:
-		long, err := m.take(8)
-		if err != nil {
+		var long []byte
+		if long, err = m.take(8); err != nil {
 			return h, err
 		}
 		if h.length = int64(binary.BigEndian.Uint64(long)); h.length < 0 { //nolint:gosec // the sign is what is looked at

@@ -74,12 +74,12 @@ func TestMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 		var want []string
 		for range 1 + random.IntN(8) {
 			body := strings.Repeat("añb", random.IntN([]int{3, 60, 200, 3000, 8000}[random.IntN(5)]+1))
-			opcode := byte(text)
+			code := byte(text)
 			if random.IntN(8) == 0 {
-				opcode = byte(binaryData)
+				code = byte(binaryData)
 			}
 			rest := body
-			first := opcode
+			first := code
 			for random.IntN(3) == 0 { // in fragments, with control frames in between
 				n := random.IntN(len(rest) + 1)
 				stream = appendFrame(stream, first, rest[:n])
@@ -93,7 +93,7 @@ func TestMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 			if len(body) > limit {
 				want = append(want, "too large")
 			} else {
-				want = append(want, fmt.Sprint(kind(opcode), " ", body))
+				want = append(want, fmt.Sprint(opcode(code), " ", body))
 			}
 		}
 		most := []int{1, 3, 100, 700, 1 << 20}[round%5]

@@ -20,8 +20,8 @@ func newDirect() *direct {
 	d := &direct{buffer: make([]byte, 0, writeChunk)}
 	d.attempt = func(fd uintptr) bool {
 		for {
-			d.written, d.err = syscall.Write(int(fd), d.buffer) //nolint:gosec // a descriptor is an int
-			if d.err != syscall.EINTR {                         //nolint:errorlint // system calls return it bare
+			d.written, d.err = syscall.Write(int(fd), d.buffer)
+			if d.err != syscall.EINTR { //nolint:errorlint // system calls return it bare
 				return true // also if the socket takes nothing now: nobody waits here
 			}
 		}

@@ -13,6 +13,9 @@ import (
 const (
 	// busyFor is how long there must have been more to write at the end of each round.
 	busyFor = 10 * time.Millisecond
+	// busyRounds is how many rounds there must have been in that time: one that was slow, since others had
+	// the processor, says nothing.
+	busyRounds = 4
 	// A busy writer waits between two rounds, twice as long as a round takes and gatherFor at most: a third of
 	// its processor is for writing, the rest for what there is to write.
 	gatherFor = 24 * time.Millisecond
@@ -124,17 +127,19 @@ func (w *writer) run(ctx context.Context) {
 
 // pace decides when frames gather.
 type pace struct {
-	since time.Time // there has always been something to do
-	busy  bool      // too long
+	since  time.Time // there has always been something to do
+	rounds int       // of them
+	busy   bool      // too long
 }
 
 // wait says, after a round, how long the next one waits.
 func (p *pace) wait(began, ended time.Time) time.Duration {
 	took := ended.Sub(began)
+	p.rounds++
 	switch {
 	case p.busy && took < calm:
-		p.since, p.busy = ended, false
-	case ended.Sub(p.since) > busyFor:
+		*p = pace{since: ended}
+	case ended.Sub(p.since) > busyFor && p.rounds >= busyRounds:
 		p.busy = true
 	}
 	if !p.busy {
