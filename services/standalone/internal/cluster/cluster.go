@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -104,6 +105,21 @@ func (c *Cluster) Parts() []lifecycle.Part {
 		parts = append(parts, lifecycle.Part{Name: g.names(), Component: g})
 	}
 	return append(parts, lifecycle.Part{Name: "proxy", Component: c.proxy})
+}
+
+// Start runs everything and returns when all of it serves. Its context ends with ctx, or by stop, which
+// returns when everything has stopped, with what went wrong.
+func (c *Cluster) Start(ctx context.Context) (running context.Context, stop func() error, err error) {
+	running, cancel := context.WithCancel(ctx)
+	ready, ran := make(chan struct{}), make(chan error, 1)
+	go func() { ran <- lifecycle.Run(running, func() { close(ready) }, c.Parts()...) }()
+	select {
+	case <-ready:
+		return running, func() error { cancel(); return <-ran }, nil
+	case err := <-ran:
+		cancel()
+		return nil, nil, errors.Join(err, ctx.Err())
+	}
 }
 
 // Children are the processes in the order of starting.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 	"github.com/parley-chat/parley/services/standalone/internal/datadir"
 	"github.com/parley-chat/parley/services/standalone/internal/talk"
@@ -72,19 +71,11 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	running, stop := context.WithCancel(ctx)
-	ready, ran := make(chan struct{}), make(chan error, 1)
-	go func() { ran <- lifecycle.Run(running, func() { close(ready) }, c.Parts()...) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-ran)
-	}()
-	select {
-	case <-ready:
-	case failure := <-ran:
-		ran <- nil
-		return nil, errors.Join(failure, ctx.Err())
+	running, stop, err := c.Start(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
 	line.say("the cluster runs: 3 edges, 2 rooms pods, auth, PostgreSQL, 2 Redis, relays between them; seed %d", o.Seed)
 	d := &driver{
 		cluster: c, options: o, line: line, random: rand.New(rand.NewPCG(o.Seed, 0)), //nolint:gosec // to be repeated by its seed

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/client"
-	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 	"github.com/parley-chat/parley/services/standalone/internal/datadir"
 )
@@ -67,19 +66,11 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	running, stop := context.WithCancel(ctx)
-	ready, ran := make(chan struct{}), make(chan error, 1)
-	go func() { ran <- lifecycle.Run(running, func() { close(ready) }, c.Parts()...) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-ran)
-	}()
-	select {
-	case <-ready:
-	case failure := <-ran:
-		ran <- nil
-		return nil, errors.Join(failure, ctx.Err())
+	running, stop, err := c.Start(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
 	watch, err := newSampler(c)
 	if err != nil {
 		return nil, err
