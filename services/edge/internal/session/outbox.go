@@ -23,6 +23,11 @@ const (
 // waits, but not of what is being written.
 const writeChunk = 64 << 10
 
+// kernelBuffer is what the kernel may hold for one socket, in bytes; Linux takes it twice, for its own needs.
+// Left to itself it takes megabytes of what a client does not read, counted nowhere, and each write to such
+// a socket costs ten times as much as one to a socket that is read.
+const kernelBuffer = 64 << 10
+
 // Outbox holds the frames that wait for one socket, in order and bounded in bytes. An outbox that was
 // empty becomes due at its writer, which writes all that is there at once. One whose socket does not
 // take it has a goroutine that waits for the socket, until nothing waits any more. Frames are shared
@@ -64,6 +69,9 @@ type frames struct {
 func NewOutbox(conn net.Conn, limit int, w *Writers, m *Metrics) *Outbox {
 	o := &Outbox{conn: conn, raw: rawOf(conn), writers: w, writer: w.assign(), limit: limit, metrics: m}
 	o.changed.L = &o.mu
+	if sized, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = sized.SetWriteBuffer(kernelBuffer) // fails on a connection that is gone, as its first write will
+	}
 	return o
 }
 
