@@ -14,6 +14,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // who asks twice is not kept waiting
 	program, err := os.Executable()
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)

@@ -19,7 +19,8 @@ const (
 	fanoutTurn    = 5 * time.Second
 )
 
-// fanoutRate measures what a delivery costs at a rate that leaves time for each.
+// fanoutRate measures what a delivery costs at a rate that leaves time for each. The floor that keeps shows
+// how much of that nobody is spared who commits a message before it is acked.
 func (b *bench) fanoutRate(ctx context.Context) error {
 	for _, c := range []struct{ members, edges int }{{100, 2}, {1000, 2}, {100, 1}, {1000, 1}} {
 		if err := b.stage.needRooms(ctx, fanoutSockets/c.members); err != nil {
@@ -27,6 +28,12 @@ func (b *bench) fanoutRate(ctx context.Context) error {
 		}
 		where := fmt.Sprintf("rooms of %d, %d edge(s)", c.members, c.edges)
 		if err := b.fanoutBeside(ctx, b.stage.parley(c.edges), c.members, where, atMost(1.15)); err != nil {
+			return err
+		}
+	}
+	for _, members := range []int{100, 1000} {
+		where := fmt.Sprintf("rooms of %d, the floor that keeps", members)
+		if err := b.fanoutBeside(ctx, b.stage.kept(), members, where, goal{}); err != nil {
 			return err
 		}
 	}

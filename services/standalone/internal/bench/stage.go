@@ -28,7 +28,8 @@ type stage struct {
 	site
 	cluster *cluster.Cluster
 	floor   *cluster.Child
-	program string // of the bench
+	keeping *cluster.Child // the floor that keeps what it acks, in the cluster's PostgreSQL
+	program string         // of the bench
 	folder  string
 }
 
@@ -63,16 +64,20 @@ func onStage(ctx context.Context, program string, errOut io.Writer, play func(co
 	s := &stage{cluster: c, program: program, folder: folder}
 	s.authURL, s.roomsURL = "http://"+c.Child("auth").Address, "http://"+c.Child("rooms-1").Address
 	s.password = password
-	if s.floor, err = floorServer(ctx, program, dir.Path("log", "floor.log")); err != nil {
+	if s.floor, err = floorServer(ctx, program, "floor", dir.Path("log", "floor.log")); err != nil {
+		return err
+	}
+	if s.keeping, err = floorServer(ctx, program, "keeping", dir.Path("log", "keeping.log"), c.Postgres.URL(cluster.RoomsDatabase)); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	return lifecycle.Run(ctx, func() {}, append(c.Parts(), lifecycle.Part{Name: "floor", Component: s.floor}, lifecycle.Part{
-		Name: "bench", Component: &player{stop: stop, play: func(ctx context.Context) error {
-			return play(ctx, s)
-		}},
-	})...)
+	return lifecycle.Run(ctx, func() {}, append(c.Parts(), lifecycle.Part{Name: "floor", Component: s.floor},
+		lifecycle.Part{Name: "keeping floor", Component: s.keeping}, lifecycle.Part{
+			Name: "bench", Component: &player{stop: stop, play: func(ctx context.Context) error {
+				return play(ctx, s)
+			}},
+		})...)
 }
 
 // player is a part that ends all others when it is done.
@@ -90,14 +95,14 @@ func (p *player) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-// floorServer plans the floor as a process of its own.
-func floorServer(ctx context.Context, program, log string) (*cluster.Child, error) {
+// floorServer plans a floor as a process of its own.
+func floorServer(ctx context.Context, program, name, log string, database ...string) (*cluster.Child, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &cluster.Child{
-		Name: "floor", Address: address, Path: program, Args: []string{"floor", address}, LogFile: log,
+		Name: name, Address: address, Path: program, Args: append([]string{"floor", address}, database...), LogFile: log,
 		Stop: syscall.SIGTERM, Grace: 5 * time.Second,
 		Probe: accepts(address),
 	}, nil
@@ -144,9 +149,12 @@ func (s *stage) parley(edges int) target {
 
 func (s *stage) edge(i int) *cluster.Child { return s.cluster.Child(fmt.Sprintf("edge-%d", i+1)) }
 
-// bare is the floor.
-func (s *stage) bare() target {
-	return target{addresses: []string{s.floor.Address}, children: []*cluster.Child{s.floor}, tokens: func(_ context.Context, n int) ([]string, error) {
+// bare is the floor, kept the floor that keeps what it acks: PostgreSQL's time counts with it.
+func (s *stage) bare() target { return floorOn(s.floor) }
+func (s *stage) kept() target { return floorOn(s.keeping, s.cluster.Child("postgres")) }
+
+func floorOn(server *cluster.Child, others ...*cluster.Child) target {
+	return target{addresses: []string{server.Address}, children: append(others, server), tokens: func(_ context.Context, n int) ([]string, error) {
 		tokens := make([]string, n)
 		for i := range tokens {
 			tokens[i] = floor.Token()

@@ -18,7 +18,8 @@ type Elsewhere struct {
 }
 
 // RunElsewhere has the clients talk at a Parley somewhere and checks what they saw by HTTP. Nothing is
-// harmed but the clients' own sockets; whoever runs the place may harm it meanwhile.
+// harmed but the clients' own sockets; whoever runs the place may harm it meanwhile. Once they talk, the end
+// of ctx ends the talk, not the run: what they saw is checked.
 func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error) {
 	line := &lines{out: o.Out}
 	people := &people{base: at.URL, api: client.NewHTTP(at.URL, &http.Client{Timeout: 20 * time.Second})}
@@ -36,6 +37,8 @@ func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error)
 			_ = people.api.DeleteRoom(context.WithoutCancel(ctx), admin.AccessToken, room)
 		}
 	}()
+	until := ctx
+	ctx = context.WithoutCancel(ctx)
 	began := time.Now()
 	t, err := talk.Start(ctx, talk.Options{
 		Base: at.URL, Rooms: rooms[:o.Rooms], RoomsEach: roomsEach, Clients: o.Clients, Rate: o.Rate, Patience: o.Patience,
@@ -52,9 +55,8 @@ func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error)
 	}
 	defer stopProbes()
 	line.say("%d guests talk in %d rooms at %s; seed %d", o.Clients, o.Rooms, at.URL, o.Seed)
-	if err = cutSockets(ctx, o, t, listening, m, line); err != nil {
-		return nil, err
-	}
+	cutSockets(until, o, t, listening, m, line)
+	line.say("enough: %d messages are acked; now what everybody saw is checked", t.Progress().Acked)
 	t.Quiet()
 	stopProbes()
 	reader, err := people.reader(ctx)
@@ -98,28 +100,22 @@ func reached(ctx context.Context, t *talk.Talk, reader *talk.Loader, rooms []cha
 	}
 }
 
-// cutSockets cuts the clients' sockets until there were enough messages and faults.
-func cutSockets(ctx context.Context, o Options, t *talk.Talk, probes []*probe, m *meter, line *lines) error {
-	for done := 0; done < o.Faults || t.Progress().Acked < o.Messages; done++ {
+// cutSockets cuts the clients' sockets until there were enough messages and faults, or ctx ends.
+func cutSockets(ctx context.Context, o Options, t *talk.Talk, probes []*probe, m *meter, line *lines) {
+	for done := 0; ctx.Err() == nil && (done < o.Faults || t.Progress().Acked < o.Messages); done++ {
 		m.begin("sockets cut")
 		t.Sockets.Cut(3)
 		for _, p := range probes {
 			p.cut()
 		}
 		cut := time.Now()
-		for !m.servedSince(cut, len(probes)) && time.Since(cut) < o.Patience {
-			if err := pause(ctx, 20*time.Millisecond); err != nil {
-				return err
-			}
+		for !m.servedSince(cut, len(probes)) && time.Since(cut) < o.Patience && pause(ctx, 20*time.Millisecond) == nil {
 		}
 		gap := m.end()
 		m.settle()
 		line.say("fault %d: sockets cut: acks %s, deliveries %s; %d acked", done+1, millis(gap.Ack), millis(gap.Delivery), t.Progress().Acked)
-		if err := pause(ctx, time.Second+time.Duration(rand.Int64N(int64(2*time.Second)))); err != nil { //nolint:gosec // any moment will do
-			return err
-		}
+		_ = pause(ctx, time.Second+time.Duration(rand.Int64N(int64(2*time.Second)))) //nolint:gosec // any moment will do
 	}
-	return nil
 }
 
 func logsOf(ctx context.Context, reader *talk.Loader, rooms []chat.Slug) (map[chat.Slug]*talk.Log, error) {

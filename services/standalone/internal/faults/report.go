@@ -21,6 +21,7 @@ type Report struct {
 	Entries  int              `json:"entries"`  // in the logs, in the end
 	Seen     int              `json:"seen"`     // entries that clients applied, all together
 	Unknown  int              `json:"unknown"`  // outcomes that were not known, and messages sent again
+	Refused  int              `json:"refused"`  // messages, edits and deletes that were told as not stored
 	Restored int              `json:"restored"` // entries that restores took back
 	Faults   int              `json:"faults"`
 	Gaps     []Gap            `json:"gaps"`
@@ -46,8 +47,12 @@ func conclude(o Options, evidence *talk.Evidence, progress talk.Progress, m *met
 		}
 	}
 	for i := range evidence.Deeds {
-		if d := &evidence.Deeds[i]; d.Again || d.Acked == 0 && d.Refused == nil {
+		d := &evidence.Deeds[i]
+		if d.Again || d.Acked == 0 && d.Refused == nil {
 			r.Unknown++
+		}
+		if d.Refused != nil {
+			r.Refused++
 		}
 	}
 	violations := evidence.Check()
@@ -68,8 +73,8 @@ func (r *Report) Holds() bool { return len(r.Found) == 0 }
 func (r *Report) Write(w io.Writer) {
 	_, _ = fmt.Fprintf(w, "\n%d acked messages and %d acked edits and deletes of %d clients under %d faults in %s; %d entries in the logs, %d taken back by restores\n",
 		r.Progress.Acked, r.Progress.Changed, r.Clients, r.Faults, r.Lasted.Round(time.Second), r.Entries, r.Restored)
-	_, _ = fmt.Fprintf(w, "%d entries applied by clients; %d messages of unknown outcome or sent again; %d connections ended, %d joins resumed, %d rooms left and joined again\n\n",
-		r.Seen, r.Unknown, r.Progress.Reconnects, r.Progress.Replays, r.Progress.Rejoins)
+	_, _ = fmt.Fprintf(w, "%d entries applied by clients; %d messages of unknown outcome or sent again, %d refused; %d connections ended, %d joins resumed, %d rooms left and joined again\n\n",
+		r.Seen, r.Unknown, r.Refused, r.Progress.Reconnects, r.Progress.Replays, r.Progress.Rejoins)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(table, "fault\tcount\tlongest without acks\tlongest without deliveries\t")
 	for _, gap := range r.Gaps {

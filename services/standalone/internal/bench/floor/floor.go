@@ -2,7 +2,8 @@
 
 // Package floor is the smallest chat server that Go allows: one process, the WebSocket's frames written
 // by hand, rooms in memory, one write a delivery, nothing kept. What it costs is the least that
-// anything costs on this machine that writes each message to each socket by itself.
+// anything costs on this machine that writes each message to each socket by itself. Given a database it is
+// the smallest that keeps what it acks: one INSERT a message before anybody gets it.
 package floor
 
 import (
@@ -22,13 +23,22 @@ import (
 	"time"
 )
 
-// Serve serves on address until ctx ends.
-func Serve(ctx context.Context, address string) error {
+// Serve serves on address until ctx ends, and keeps what is sent in the PostgreSQL of databaseURL where
+// that is not empty.
+func Serve(ctx context.Context, address, databaseURL string) error {
+	var kept *store
+	if databaseURL != "" {
+		var err error
+		if kept, err = openStore(ctx, databaseURL); err != nil {
+			return err
+		}
+		defer kept.pool.Close()
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s := &server{rooms: map[string]*room{}, conns: map[net.Conn]bool{}}
+	s := &server{kept: kept, rooms: map[string]*room{}, conns: map[net.Conn]bool{}}
 	defer context.AfterFunc(ctx, func() {
 		_ = listener.Close()
 		s.closeAll()
@@ -48,6 +58,8 @@ func Serve(ctx context.Context, address string) error {
 }
 
 type server struct {
+	kept *store // nil: nothing is kept
+
 	mu    sync.Mutex
 	rooms map[string]*room
 	conns map[net.Conn]bool
@@ -92,7 +104,7 @@ func (s *server) serve(ctx context.Context, conn net.Conn) {
 		if err != nil {
 			return
 		}
-		rest, err := s.frames(conn, buf[:kept+n])
+		rest, err := s.frames(ctx, conn, buf[:kept+n])
 		if err != nil {
 			return
 		}
@@ -125,7 +137,7 @@ func upgrade(conn net.Conn) error {
 var errFrame = errors.New("not a frame of the bench")
 
 // frames takes in the whole frames of b and returns what is left.
-func (s *server) frames(conn net.Conn, b []byte) (rest []byte, err error) {
+func (s *server) frames(ctx context.Context, conn net.Conn, b []byte) (rest []byte, err error) {
 	for len(b) >= 6 {
 		head, n := 6, int(b[1]&0x7f)
 		if n == 126 {
@@ -145,7 +157,7 @@ func (s *server) frames(conn net.Conn, b []byte) (rest []byte, err error) {
 			payload[i] ^= mask[i&3]
 		}
 		if b[0] == 0x81 {
-			if err := s.command(conn, payload); err != nil {
+			if err := s.command(ctx, conn, payload); err != nil {
 				return nil, err
 			}
 		}
@@ -155,7 +167,7 @@ func (s *server) frames(conn net.Conn, b []byte) (rest []byte, err error) {
 }
 
 // command answers a join or a send.
-func (s *server) command(conn net.Conn, p []byte) error {
+func (s *server) command(ctx context.Context, conn net.Conn, p []byte) error {
 	id, name := field(p, `"id":`), field(p, `"room":"`)
 	r := s.room(string(name))
 	r.mu.Lock()
@@ -166,6 +178,11 @@ func (s *server) command(conn net.Conn, p []byte) error {
 		return write(conn, frame(answer))
 	}
 	r.seq++
+	if s.kept != nil {
+		if err := s.kept.add(ctx, string(name), r.seq, string(field(p, `"nonce":"`)), string(field(p, `"body":"`))); err != nil {
+			return err
+		}
+	}
 	at := time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
 	event := frame(fmt.Sprintf(`{"type":"message","room":"%s","seq":%d,"message":{"id":%d,"author":{"id":"%s","name":"guest-of-the-bench","kind":"guest"},"body":"%s","sent_at":"%s","nonce":"%s"}}`,
 		name, r.seq, r.seq, author, field(p, `"body":"`), at, field(p, `"nonce":"`)))
