@@ -70,7 +70,7 @@ var drivers = map[string][]string{
 	"github.com/gofiber/fiber/v2":          {"pkg/webapi", "services/*", "services/*/internal/httpapi", "services/edge/internal/gateway"},
 	"github.com/gofiber/contrib/websocket": {"services/edge/internal/gateway"},
 	"github.com/fasthttp/websocket":        {"services/edge/internal/gateway", "pkg/client"},
-	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence", "services/standalone/internal/soak"},
+	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence", "services/standalone/internal/bench/floor", "services/standalone/internal/soak"},
 	"github.com/alicebob/miniredis/v2":     {"pkg/redistest", "services/standalone"},
 	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/bench", "services/standalone/internal/bench/floor", "services/standalone/internal/cluster", "services/standalone/internal/faults", "services/standalone/internal/soak"},
 	"modernc.org/sqlite":                   {"pkg/database", "services/*/internal/sqlite"},

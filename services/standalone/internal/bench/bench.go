@@ -28,7 +28,7 @@ import (
 const Usage = `bench [-scenario a,b] [-runs 3] [-json file]   measures and prints one table
 bench compare a.json b.json                   what changed from a to b
 bench markdown a.json                         the table for docs/performance.md
-bench floor host:port [database URL]          serves the floor, or the floor that keeps what it acks`
+bench floor host:port [postgres:// redis://]   serves the floor, or the floor that keeps what it acks`
 
 // Command is the program: what it was called with and where it writes to.
 type Command struct {
@@ -49,8 +49,10 @@ func (c *Command) Run(ctx context.Context) int {
 
 func (c *Command) run(ctx context.Context) error {
 	switch {
-	case len(c.Args) >= 2 && len(c.Args) <= 3 && c.Args[0] == "floor":
-		return floor.Serve(ctx, c.Args[1], strings.Join(c.Args[2:], ""))
+	case len(c.Args) == 2 && c.Args[0] == "floor":
+		return floor.Serve(ctx, c.Args[1], nil)
+	case len(c.Args) == 4 && c.Args[0] == "floor":
+		return floor.Serve(ctx, c.Args[1], &floor.Stores{Postgres: c.Args[2], Redis: c.Args[3]})
 	case len(c.Args) == 3 && c.Args[0] == "compare":
 		a, err := Load(c.Args[1])
 		if err != nil {

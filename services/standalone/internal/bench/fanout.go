@@ -20,7 +20,7 @@ const (
 )
 
 // fanoutRate measures what a delivery costs at a rate that leaves time for each. The floor that keeps shows
-// how much of that nobody is spared who commits a message before it is acked.
+// how much of that nobody is spared who commits a message before it is acked, and carries it by Redis.
 func (b *bench) fanoutRate(ctx context.Context) error {
 	for _, c := range []struct{ members, edges int }{{100, 2}, {1000, 2}, {100, 1}, {1000, 1}} {
 		if err := b.stage.needRooms(ctx, fanoutSockets/c.members); err != nil {

@@ -28,7 +28,7 @@ type stage struct {
 	site
 	cluster *cluster.Cluster
 	floor   *cluster.Child
-	keeping *cluster.Child // the floor that keeps what it acks, in the cluster's PostgreSQL
+	keeping *cluster.Child // the floor that keeps what it acks, by the cluster's PostgreSQL and Redis
 	program string         // of the bench
 	folder  string
 }
@@ -67,7 +67,7 @@ func onStage(ctx context.Context, program string, errOut io.Writer, play func(co
 	if s.floor, err = floorServer(ctx, program, "floor", dir.Path("log", "floor.log")); err != nil {
 		return err
 	}
-	if s.keeping, err = floorServer(ctx, program, "keeping", dir.Path("log", "keeping.log"), c.Postgres.URL(cluster.RoomsDatabase)); err != nil {
+	if s.keeping, err = floorServer(ctx, program, "keeping", dir.Path("log", "keeping.log"), c.Postgres.URL(cluster.RoomsDatabase), c.Redis.URL()); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -96,13 +96,13 @@ func (p *player) Run(ctx context.Context, ready func()) error {
 }
 
 // floorServer plans a floor as a process of its own.
-func floorServer(ctx context.Context, program, name, log string, database ...string) (*cluster.Child, error) {
+func floorServer(ctx context.Context, program, name, log string, stores ...string) (*cluster.Child, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &cluster.Child{
-		Name: name, Address: address, Path: program, Args: append([]string{"floor", address}, database...), LogFile: log,
+		Name: name, Address: address, Path: program, Args: append([]string{"floor", address}, stores...), LogFile: log,
 		Stop: syscall.SIGTERM, Grace: 5 * time.Second,
 		Probe: accepts(address),
 	}, nil
@@ -149,9 +149,11 @@ func (s *stage) parley(edges int) target {
 
 func (s *stage) edge(i int) *cluster.Child { return s.cluster.Child(fmt.Sprintf("edge-%d", i+1)) }
 
-// bare is the floor, kept the floor that keeps what it acks: PostgreSQL's time counts with it.
+// bare is the floor, kept the floor that keeps what it acks: the time of its stores counts with it.
 func (s *stage) bare() target { return floorOn(s.floor) }
-func (s *stage) kept() target { return floorOn(s.keeping, s.cluster.Child("postgres")) }
+func (s *stage) kept() target {
+	return floorOn(s.keeping, s.cluster.Child("postgres"), s.cluster.Child("redis"))
+}
 
 func floorOn(server *cluster.Child, others ...*cluster.Child) target {
 	return target{addresses: []string{server.Address}, children: append(others, server), tokens: func(_ context.Context, n int) ([]string, error) {

@@ -2,8 +2,9 @@
 
 // Package floor is the smallest chat server that Go allows: one process, the WebSocket's frames written
 // by hand, rooms in memory, one write a delivery, nothing kept. What it costs is the least that
-// anything costs on this machine that writes each message to each socket by itself. Given a database it is
-// the smallest that keeps what it acks: one INSERT a message before anybody gets it.
+// anything costs on this machine that writes each message to each socket by itself. Given stores it is the
+// smallest that keeps what it acks and would serve edges of any number: one INSERT a message, then its
+// room's Redis stream and a bell, and only what is read from there is written to sockets.
 package floor
 
 import (
@@ -23,28 +24,30 @@ import (
 	"time"
 )
 
-// Serve serves on address until ctx ends, and keeps what is sent in the PostgreSQL of databaseURL where
-// that is not empty.
-func Serve(ctx context.Context, address, databaseURL string) error {
-	var kept *store
-	if databaseURL != "" {
+// Stores are the URLs of a PostgreSQL and a Redis.
+type Stores struct{ Postgres, Redis string }
+
+// Serve serves on address until ctx ends, by way of the stores if they are not nil.
+func Serve(ctx context.Context, address string, stores *Stores) error {
+	s := &server{rooms: map[string]*room{}, conns: map[net.Conn]bool{}}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	if stores != nil {
 		var err error
-		if kept, err = openStore(ctx, databaseURL); err != nil {
+		if s.kept, err = openStore(ctx, *stores); err != nil {
 			return err
 		}
-		defer kept.pool.Close()
+		defer s.kept.close()
+		serving.Go(func() { s.kept.follow(ctx, s.deliver) })
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s := &server{kept: kept, rooms: map[string]*room{}, conns: map[net.Conn]bool{}}
 	defer context.AfterFunc(ctx, func() {
 		_ = listener.Close()
 		s.closeAll()
 	})()
-	var serving sync.WaitGroup
-	defer serving.Wait()
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -58,7 +61,7 @@ func Serve(ctx context.Context, address, databaseURL string) error {
 }
 
 type server struct {
-	kept *store // nil: nothing is kept
+	kept *store // nil: nothing is kept, and delivered at once
 
 	mu    sync.Mutex
 	rooms map[string]*room
@@ -178,18 +181,32 @@ func (s *server) command(ctx context.Context, conn net.Conn, p []byte) error {
 		return write(conn, frame(answer))
 	}
 	r.seq++
-	if s.kept != nil {
-		if err := s.kept.add(ctx, string(name), r.seq, string(field(p, `"nonce":"`)), string(field(p, `"body":"`))); err != nil {
-			return err
-		}
-	}
 	at := time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
 	event := frame(fmt.Sprintf(`{"type":"message","room":"%s","seq":%d,"message":{"id":%d,"author":{"id":"%s","name":"guest-of-the-bench","kind":"guest"},"body":"%s","sent_at":"%s","nonce":"%s"}}`,
 		name, r.seq, r.seq, author, field(p, `"body":"`), at, field(p, `"nonce":"`)))
+	if s.kept != nil {
+		if err := s.kept.add(ctx, string(name), r.seq, string(field(p, `"nonce":"`)), event); err != nil {
+			return err
+		}
+	} else {
+		r.deliver(event)
+	}
+	return write(conn, frame(fmt.Sprintf(`{"type":"sent","id":%s,"room":"%s","message":%d}`, id, name, r.seq)))
+}
+
+// deliver is called under the room's lock.
+func (r *room) deliver(event []byte) {
 	for member := range r.members {
 		_ = write(member, event) // who is gone is taken out by its reader
 	}
-	return write(conn, frame(fmt.Sprintf(`{"type":"sent","id":%s,"room":"%s","message":%d}`, id, name, r.seq)))
+}
+
+// deliver hands what Redis brought to a room.
+func (s *server) deliver(name string, event []byte) {
+	r := s.room(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deliver(event)
 }
 
 // author is as long as an author's id is with Parley.

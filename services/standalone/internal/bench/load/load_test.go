@@ -27,7 +27,7 @@ func serveFloor(t *testing.T) string {
 	_ = listener.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- floor.Serve(ctx, address, "") }()
+	go func() { done <- floor.Serve(ctx, address, nil) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
