@@ -18,7 +18,7 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	readiness := &Readiness{}
-	admin := &Admin{Listener: listener, Registry: NewRegistry(), Readiness: readiness}
+	admin := &Admin{Listener: listener, Registry: NewRegistry(readiness), Readiness: readiness}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- admin.Run(ctx, func() {}) }()

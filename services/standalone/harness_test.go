@@ -64,10 +64,11 @@ func assemble(t testing.TB, out, log io.Writer, data string, variables ...string
 		values[name] = value
 	}
 	s := &standalone{out: out, credential: newCredential()}
+	readiness := &observe.Readiness{}
 	p := &process.Process{
 		Env:      env.New(s.lookup(func(name string) (string, bool) { value, ok := values[name]; return value, ok })),
 		Log:      slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Registry: observe.NewRegistry(), Readiness: &observe.Readiness{},
+		Registry: observe.NewRegistry(readiness), Readiness: readiness,
 	}
 	parts, err := s.build(t.Context(), p)
 	return s, parts, err
