@@ -5,29 +5,56 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
-func BenchmarkObserve(b *testing.B) {
+// gathered returns what a scrape would find of the only family.
+func gathered(t *testing.T, reg *prometheus.Registry) *dto.MetricFamily {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatal(families, err)
+	}
+	return families[0]
+}
+
+func TestHistogramsAreClassicAndNativeAndLeadToTraces(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	classic := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "classic", Buckets: Times()})
-	both := Histogram(reg, "both", "", Times())
-	for name, h := range map[string]prometheus.Histogram{"classic": classic, "both": both} {
-		b.Run(name, func(b *testing.B) {
-			start, n := time.Now(), 0
-			for b.Loop() {
-				n++
-				h.Observe(float64(n%1000) * 1e-5)
-			}
-			_ = start
-		})
-		b.Run(name+"/parallel", func(b *testing.B) {
-			b.RunParallel(func(pb *testing.PB) {
-				n := 0
-				for pb.Next() {
-					n++
-					h.Observe(float64(n%1000) * 1e-5)
-				}
-			})
-		})
+	h := Histogram(reg, "parley_test_seconds", "Help.", Times())
+	Observe(h, 0.003, "")
+	Observe(h, 0.3, "0af7651916cd43dd8448eb211c80319c")
+	got := gathered(t, reg).GetMetric()[0].GetHistogram()
+	if got.GetSampleCount() != 2 || len(got.GetBucket()) != len(Times()) || len(got.GetPositiveSpan()) == 0 {
+		t.Error(got)
+	}
+	var traced []string
+	for _, bucket := range got.GetBucket() {
+		for _, label := range bucket.GetExemplar().GetLabel() {
+			traced = append(traced, label.GetName()+"="+label.GetValue())
+		}
+	}
+	if len(traced) != 1 || traced[0] != "trace_id=0af7651916cd43dd8448eb211c80319c" {
+		t.Error("exemplars:", traced)
+	}
+}
+
+func TestCountersAreThereBeforeTheirFirstEvent(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	Counters(reg, "parley_test_total", "Help.", "result", "ok", "failed")
+	if got := gathered(t, reg).GetMetric(); len(got) != 2 || got[0].GetCounter().GetValue() != 0 {
+		t.Error(got)
+	}
+}
+
+func TestATimestampIsZeroForNever(t *testing.T) {
+	var at time.Time
+	reg := prometheus.NewRegistry()
+	Timestamp(reg, "parley_test_timestamp_seconds", "Help.", nil, func() time.Time { return at })
+	if got := gathered(t, reg).GetMetric()[0].GetGauge().GetValue(); got != 0 {
+		t.Error(got)
+	}
+	at = time.UnixMilli(1_700_000_000_500)
+	if got := gathered(t, reg).GetMetric()[0].GetGauge().GetValue(); got != 1_700_000_000.5 {
+		t.Error(got)
 	}
 }

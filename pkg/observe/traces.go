@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -11,7 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
@@ -28,16 +29,28 @@ type TraceConfig struct {
 // TraceConfigFrom reads PARLEY_TRACES and PARLEY_TRACES_SAMPLE.
 func TraceConfigFrom(r *env.Reader) TraceConfig {
 	c := TraceConfig{
-		Endpoint: r.String("PARLEY_TRACES", "", "Where traces are sent to, by OTLP over HTTP, such as `http://collector:4318`; empty is off. OpenTelemetry's own `OTEL_EXPORTER_OTLP_HEADERS` and `…_CERTIFICATE` hold too."),
+		Endpoint: r.String("PARLEY_TRACES", "", "Where traces are sent to, by OTLP over HTTP, such as `http://collector:4318`; empty is off."),
 		Sample:   r.Float("PARLEY_TRACES_SAMPLE", 0.01, "Which part of all messages and calls is traced, 0 to 1."),
 	}
 	if c.Sample > 1 {
 		r.Mistake("PARLEY_TRACES_SAMPLE: %v is more than 1, which is all", c.Sample)
 	}
-	if u, err := url.Parse(c.Endpoint); c.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		r.Mistake("PARLEY_TRACES: %q is no http or https URL", c.Endpoint)
+	if _, err := tracesURL(c.Endpoint); c.Endpoint != "" && err != nil {
+		r.Mistake("PARLEY_TRACES: %v", err)
 	}
 	return c
+}
+
+// tracesURL is where spans go: to the path that the URL has, or to the usual one.
+func tracesURL(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", errors.New("it is no http or https URL")
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u = u.JoinPath("/v1/traces")
+	}
+	return u.String(), nil
 }
 
 // Traces sends what a Tracer has recorded to a collector. It is a part of the process, the first to start and
@@ -53,11 +66,11 @@ func NewTraces(ctx context.Context, c TraceConfig, service string, log *slog.Log
 	if c.Endpoint == "" {
 		return &Traces{}, nil, nil
 	}
-	endpoint := c.Endpoint
-	if u, err := url.Parse(endpoint); err == nil && strings.Trim(u.Path, "/") == "" {
-		endpoint = u.JoinPath("/v1/traces").String()
+	endpoint, err := tracesURL(c.Endpoint)
+	if err != nil {
+		return nil, nil, fmt.Errorf("PARLEY_TRACES: %w", err)
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithTimeout(sendTimeout))
+	exporter, err := otlptrace.New(ctx, &collector{url: endpoint})
 	if err != nil {
 		return nil, nil, fmt.Errorf("PARLEY_TRACES: %w", err)
 	}
