@@ -359,7 +359,7 @@ func unavailableOccurs(t *testing.T) *contract.Traffic {
 	refresh := before.people(t)["user"].RefreshToken
 	before.stop()
 
-	_, parts, err := assemble(t, io.Discard, io.Discard, data)
+	_, _, parts, err := assemble(t, io.Discard, io.Discard, data)
 	if err != nil {
 		t.Fatal(err)
 	}
