@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // poolSize is how many connections to PostgreSQL a pod may open, where the URL does not say
@@ -30,13 +31,13 @@ func From(r *env.Reader, variable, what string) string {
 	return name
 }
 
-// Open opens the database of that name.
-func Open(ctx context.Context, name string) (*Database, error) {
+// Open opens the database of that name. Within a trace, what PostgreSQL is asked is traced; a nil tracer is none.
+func Open(ctx context.Context, name string, tracer *trace.Tracer) (*Database, error) {
 	if path := sqlitePath(name); path != "" {
 		db, err := OpenSQLite(ctx, path)
 		return &Database{SQLite: db}, err
 	}
-	pool, err := OpenPostgres(ctx, sized(name))
+	pool, err := open(ctx, sized(name), tracer)
 	return &Database{Postgres: pool}, err
 }
 

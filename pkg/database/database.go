@@ -18,16 +18,25 @@ import (
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // registers the driver that OpenSQLite names
+
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // OpenPostgres connects to the database of rawURL, waiting up to a minute for it to come up: services
 // start in any order.
 func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
+	return open(ctx, rawURL, nil)
+}
+
+func open(ctx context.Context, rawURL string, tracer *trace.Tracer) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("the database URL is malformed") //nolint:err113,perfsprint // pgx's own message may repeat the password
 	}
 	config.AfterConnect = prepare
+	if tracer != nil {
+		config.ConnConfig.Tracer = &statements{tracer}
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)

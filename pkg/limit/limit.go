@@ -5,6 +5,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -32,16 +33,17 @@ const limiterKeys = 1 << 16
 // Limiter holds a token bucket per key, of the keys seen last.
 type Limiter struct {
 	rate    Rate
+	refused prometheus.Counter
 	buckets *lru.Cache[string, *rate.Limiter]
 }
 
-// New makes a limiter of that rate.
-func New(r Rate) *Limiter {
+// New makes a limiter of that rate, which counts what it refuses.
+func New(r Rate, refused prometheus.Counter) *Limiter {
 	buckets, err := lru.New[string, *rate.Limiter](limiterKeys)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &Limiter{rate: r, buckets: buckets}
+	return &Limiter{rate: r, refused: refused, buckets: buckets}
 }
 
 // Allow takes one from the key's bucket, or says when to come again: CodeRateLimited.
@@ -61,6 +63,7 @@ func (l *Limiter) Allow(key string) error {
 	reservation := bucket.Reserve()
 	if wait := reservation.Delay(); wait > 0 {
 		reservation.Cancel()
+		l.refused.Inc()
 		return TooMany(wait)
 	}
 	return nil

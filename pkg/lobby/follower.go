@@ -10,9 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 )
 
 // Source asks the service whose lobby it is: webapi.Client.
@@ -51,13 +54,38 @@ type Follower struct {
 	logID chat.LogID
 	at    chat.Seq  // handled up to here
 	heard time.Time // when the source last answered
+	head  chat.Seq  // by its last answer
+	last  time.Time // when an event was handled
 	asked chan struct{}
+
+	renewed prometheus.Counter // nil: not counted
 }
 
 // NewFollower makes a follower of the lobby called name, which first handles the events of the last
 // history (0: none) and is then ready.
 func NewFollower(source Source, client redis.UniversalClient, name string, history time.Duration, handler Handler, log *slog.Logger) *Follower {
 	return &Follower{source: source, client: client, name: name, history: history, handler: handler, log: log, asked: make(chan struct{}, 1)}
+}
+
+// Register has it told, for a service, how it keeps up with the lobby.
+func (f *Follower) Register(reg prometheus.Registerer, service string) {
+	name, labels := "parley_"+service+"_lobby_", prometheus.Labels{"lobby": f.name}
+	at := func(what *time.Time) func() time.Time {
+		return func() time.Time {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return *what
+		}
+	}
+	metric.Timestamp(reg, name+"heard_timestamp_seconds", "When the lobby's service last answered; 0 is never.", labels, at(&f.heard))
+	metric.Timestamp(reg, name+"event_timestamp_seconds", "When an event of the lobby was last handled; 0 is never.", labels, at(&f.last))
+	m := promauto.With(reg)
+	m.NewGaugeFunc(prometheus.GaugeOpts{Name: name + "behind_events", Help: "Events that the lobby's service last told of and that are not handled yet.", ConstLabels: labels}, func() float64 {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return float64(max(0, f.head-f.at))
+	})
+	f.renewed = m.NewCounter(prometheus.CounterOpts{Name: name + "renewed_total", Help: "Times that the lobby could not be continued and was begun anew.", ConstLabels: labels})
 }
 
 // Heard is when the lobby's service last answered: up to there nothing is missing. Zero is never.
@@ -154,6 +182,9 @@ func (f *Follower) ask(ctx context.Context) error {
 		forgotten := len(page.Events) > 0 && page.Events[0].Seq > asked+1
 		f.mu.Unlock()
 		if renamed || forgotten { // restored from a backup, or we were away for longer than it goes back: what it says now is all there is
+			if f.renewed != nil {
+				f.renewed.Inc()
+			}
 			f.log.WarnContext(ctx, "the lobby can't be continued; starting anew", slog.String("lobby", f.name), slog.Bool("renamed", renamed))
 			if f.OnRenewed != nil {
 				f.OnRenewed(ctx)
@@ -176,7 +207,7 @@ func (f *Follower) page(ctx context.Context, request EventsRequest) (Page, error
 		return page, err
 	}
 	f.mu.Lock()
-	f.heard = asked
+	f.heard, f.head = asked, page.Head
 	f.mu.Unlock()
 	return page, nil
 }
@@ -191,7 +222,7 @@ func (f *Follower) apply(ctx context.Context, log chat.LogID, events []Event) (h
 			return true
 		case event.Seq == f.at+1:
 			f.handler.HandleLobby(ctx, event)
-			f.at = event.Seq
+			f.at, f.last = event.Seq, time.Now()
 		}
 	}
 	return false

@@ -1,5 +1,5 @@
-// Package observe gives a process its logger, its metrics registry and the admin listener that
-// serves /livez, /readyz and /metrics.
+// Package observe gives a process its logger, its metrics registry, its tracer, and the admin listener
+// that serves /livez, /readyz and /metrics.
 package observe
 
 import (
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -16,45 +15,21 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/parley-chat/parley/pkg/env"
 )
 
-// LogConfig says what is logged, and how.
-type LogConfig struct {
-	Level  slog.Level
-	Format string
-}
-
-// LogConfigFrom reads PARLEY_LOG_LEVEL and PARLEY_LOG_FORMAT; formatDefault is "json" in a cluster
-// and "text" on a laptop.
-func LogConfigFrom(r *env.Reader, formatDefault string) LogConfig {
-	var c LogConfig
-	level := r.String("PARLEY_LOG_LEVEL", "info", "What is logged: debug, info, warn or error.")
-	if err := c.Level.UnmarshalText([]byte(level)); err != nil {
-		r.Mistake("PARLEY_LOG_LEVEL: %q is not debug, info, warn or error", level)
-	}
-	c.Format = r.String("PARLEY_LOG_FORMAT", formatDefault, "How: json or text.")
-	if c.Format != "json" && c.Format != "text" {
-		r.Mistake("PARLEY_LOG_FORMAT: %q is not json or text", c.Format)
-	}
-	return c
-}
-
-// NewLogger writes to w as c says.
-func NewLogger(w io.Writer, c LogConfig) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Level}
-	if c.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
-}
-
 // NewRegistry holds the metrics of one process, those of the Go runtime and of the process among them.
-func NewRegistry() *prometheus.Registry {
+func NewRegistry(readiness *Readiness) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	ThisBuild().register(registry)
+	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_ready", Help: "1 while the process wants new work, as /readyz says."}, func() float64 {
+		if readiness.Ready() {
+			return 1
+		}
+		return 0
+	})
 	return registry
 }
 
@@ -89,7 +64,8 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
+	// In OpenMetrics, which Prometheus asks for, exemplars go along.
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	if a.Profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -9,7 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 func TestAdminTellsLifeAndReadiness(t *testing.T) {
@@ -18,12 +22,18 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	readiness := &Readiness{}
-	admin := &Admin{Listener: listener, Registry: NewRegistry(), Readiness: readiness}
+	registry := NewRegistry(readiness)
+	admin := &Admin{Listener: listener, Registry: registry, Readiness: readiness}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- admin.Run(ctx, func() {}) }()
-	get := func(path string) (int, string) {
-		resp, err := http.Get("http://" + listener.Addr().String() + path)
+	get := func(path string, accept ...string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header["Accept"] = accept
+		resp, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,12 +51,44 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 	if code, _ := get("/readyz"); code != 200 {
 		t.Error("readyz", code)
 	}
-	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "go_goroutines") {
+	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "go_goroutines") || !strings.Contains(body, "\nparley_ready 1\n") || !strings.Contains(body, "\nparley_build_info{") {
 		t.Error("metrics", code)
+	}
+	metric.Observe(metric.Histogram(registry, "parley_test_seconds", "Help.", metric.Times()), 1, "0af7651916cd43dd8448eb211c80319c")
+	if _, body := get("/metrics", "application/openmetrics-text;version=1.0.0"); !strings.Contains(body, `# {trace_id="0af7651916cd43dd8448eb211c80319c"}`) {
+		t.Error("Prometheus gets no exemplars:", body)
 	}
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestALineTellsItsRequestAndItsTrace(t *testing.T) {
+	var out bytes.Buffer
+	log := NewLogger(&out, LogConfig{Format: "json"}).With("service", "edge")
+	provider := sdk.NewTracerProvider()
+	ctx, span := trace.New(provider).Begin(WithRequest(t.Context(), "R1"), trace.Server, "request")
+	log.InfoContext(ctx, "within")
+	log.Info("outside")
+	within, outside, _ := strings.Cut(out.String(), "\n")
+	if !strings.Contains(within, `"request_id":"R1"`) || !strings.Contains(within, `"trace_id":"`+span.TraceID()+`"`) || !strings.Contains(within, `"service":"edge"`) {
+		t.Error(within)
+	}
+	if strings.Contains(outside, "_id") {
+		t.Error(outside)
+	}
+}
+
+func TestABuildSaysWhatItIs(t *testing.T) {
+	version, commit, date = "v1.2.3", "abc", "2026-01-02"
+	defer func() { version, commit, date = "", "", "" }()
+	if got := ThisBuild().String(); !strings.HasPrefix(got, "parley v1.2.3 (commit abc of 2026-01-02, go1.") {
+		t.Error(got)
+	}
+	version, commit, date = "", "", ""
+	if b := ThisBuild(); b.Version == "" || b.Commit == "" || b.Date == "" {
+		t.Errorf("without stamps: %+v", b)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ import (
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/observe"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // Process is what a service's parts are built with.
@@ -25,12 +27,14 @@ type Process struct {
 	Log       *slog.Logger
 	Registry  *prometheus.Registry
 	Readiness *observe.Readiness
+	Tracer    *trace.Tracer // nil where tracing is off
 	// Admin is where the admin listener listens.
 	Admin net.Addr
 }
 
 // Defaults are what differs between services on a laptop and in a cluster.
 type Defaults struct {
+	Name        string // of the service, as traces tell it
 	AdminListen string // of PARLEY_ADMIN_LISTEN
 	LogFormat   string // of PARLEY_LOG_FORMAT
 }
@@ -53,7 +57,16 @@ func Run(reader *env.Reader, errors io.Writer, defaults Defaults, build Build) i
 func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaults, build Build) (err error) {
 	logs := observe.LogConfigFrom(reader, defaults.LogFormat)
 	adminListen, profiles := Admin(reader, defaults.AdminListen)
-	p := &Process{Env: reader, Log: observe.NewLogger(out, logs), Registry: observe.NewRegistry(), Readiness: &observe.Readiness{}}
+	tracing := observe.TraceConfigFrom(reader)
+	readiness := &observe.Readiness{}
+	p := &Process{Env: reader, Log: observe.NewLogger(out, logs), Registry: observe.NewRegistry(readiness), Readiness: readiness}
+	made := observe.ThisBuild()
+	p.Log.InfoContext(ctx, "starting", slog.String("version", made.Version), slog.String("commit", made.Commit), slog.String("date", made.Date), slog.String("go", made.Go))
+	traces, tracer, err := observe.NewTraces(ctx, tracing, defaults.Name, p.Log)
+	if err != nil {
+		return errors.Join(reader.Err(), err)
+	}
+	p.Tracer = tracer
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", adminListen)
 	if err != nil {
@@ -65,7 +78,7 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 		return errors.Join(err, listener.Close())
 	}
 	admin := &observe.Admin{Listener: listener, Registry: p.Registry, Readiness: p.Readiness, Profiles: profiles}
-	parts = append([]lifecycle.Part{{Name: "admin", Component: admin}}, parts...)
+	parts = append([]lifecycle.Part{{Name: "traces", Component: traces}, {Name: "admin", Component: admin}}, parts...)
 
 	// Unready first of all: whoever routes to us needs time to notice.
 	defer context.AfterFunc(ctx, func() { p.Readiness.Set(false) })()
@@ -75,6 +88,15 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	}, parts...)
 	p.Log.InfoContext(ctx, "stopped")
 	return err
+}
+
+// Version prints what the program was made of, where that is all that args, the program's arguments, ask for.
+func Version(args []string, out io.Writer) bool {
+	if len(args) != 2 || strings.TrimLeft(args[1], "-") != "version" {
+		return false
+	}
+	_, _ = fmt.Fprintln(out, observe.ThisBuild())
+	return true
 }
 
 // Admin reads PARLEY_ADMIN_LISTEN and PARLEY_PROFILES.

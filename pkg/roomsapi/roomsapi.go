@@ -40,6 +40,8 @@ type Append struct {
 	Body    string      `json:"body,omitempty"`     // KindSend, KindEdit
 	ReplyTo chat.Seq    `json:"reply_to,omitempty"` // KindSend
 	Message chat.Seq    `json:"message,omitempty"`  // KindEdit, KindDelete
+	// Traceparent is the span that the append is a part of, in the form of W3C Trace Context; of most there is none.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // AppendRequest is a batch; its entries are decided in order, each for itself.
@@ -122,6 +124,9 @@ type Entry struct {
 	State json.RawMessage `json:"state,omitempty"`
 	// AtMS is when the entry was written, in Unix milliseconds: what delivery times are measured from.
 	AtMS int64 `json:"at_ms,omitempty"`
+	// Traceparent is the span that the entry came from, for the few that are traced; never of what is read
+	// from the log.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // TailRequest asks for the newest entries of a room, Limit and Bytes at most.

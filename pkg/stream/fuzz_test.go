@@ -21,7 +21,7 @@ func FuzzEntry(f *testing.F) {
 	f.Cleanup(func() { _ = client.Close() })
 	f.Fuzz(func(t *testing.T, id, kind, message, at, event, state string) {
 		values := map[string]any{}
-		for name, value := range map[string]string{fieldKind: kind, fieldMessage: message, fieldAt: at, fieldEvent: event, fieldState: state, "from the future": id} {
+		for name, value := range map[string]string{fieldKind: kind, fieldMessage: message, fieldAt: at, fieldEvent: event, fieldState: state, fieldTrace: kind, "from the future": id} {
 			if value != "" {
 				values[name] = value
 			}

@@ -14,7 +14,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // Bounds of a room's stream and of what waits to be published.
@@ -33,6 +35,7 @@ const (
 	fieldEvent   = "e" // missing where the event is too large to be carried
 	fieldState   = "s"
 	fieldAt      = "t"
+	fieldTrace   = "p" // a traceparent, of the few entries that are traced
 )
 
 // Publisher writes committed entries to their rooms' streams and rings the bells, many in one
@@ -41,8 +44,12 @@ const (
 type Publisher struct {
 	client redis.UniversalClient
 	log    *slog.Logger
-	lost   *prometheus.CounterVec
-	took   prometheus.Histogram
+	// Tracer is set before Run; nil is none.
+	Tracer *trace.Tracer
+
+	lost *prometheus.CounterVec
+	took prometheus.Histogram
+	lag  prometheus.Histogram
 
 	away bool // Redis failed last time; of Run alone
 
@@ -57,20 +64,25 @@ type publication struct {
 	room    Room
 	entries []roomsapi.Entry
 	drop    bool
+	since   time.Time
 }
 
 // NewPublisher makes a Publisher; Run does its work.
 func NewPublisher(client redis.UniversalClient, log *slog.Logger, registry prometheus.Registerer) *Publisher {
-	metrics := promauto.With(registry)
-	return &Publisher{
+	p := &Publisher{
 		client: client, log: log, wake: make(chan struct{}, 1),
-		lost: metrics.NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_rooms_publish_lost_total", Help: "Entries that did not get to Redis, which edges then fill from the log, by reason.",
-		}, []string{"reason"}),
-		took: metrics.NewHistogram(prometheus.HistogramOpts{
-			Name: "parley_rooms_publish_seconds", Help: "Time of one pipeline of entries and bells.", Buckets: prometheus.ExponentialBuckets(0.0002, 2.5, 12),
-		}),
+		lost: metric.Counters(registry, "parley_rooms_publish_lost_total", "Entries that did not get to Redis, which edges then fill from the log, by reason.", "reason", "full", "order", "redis"),
+		took: metric.Histogram(registry, "parley_rooms_publish_seconds", "Time of one pipeline of entries and bells.", prometheus.ExponentialBuckets(0.0002, 2.5, 12)),
+		lag:  metric.Histogram(registry, "parley_rooms_publish_lag_seconds", "From the commit to the end of the pipeline, of the oldest entry in it.", metric.Times()),
 	}
+	metrics := promauto.With(registry)
+	metrics.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_rooms_publish_queue_bytes", Help: "Bytes that wait to be published."}, func() float64 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return float64(p.queued)
+	})
+	metrics.NewGauge(prometheus.GaugeOpts{Name: "parley_rooms_publish_queue_bytes_max", Help: "How many there may be; what comes then is left to be filled from the log."}).Set(maxQueuedBytes)
+	return p
 }
 
 // Publish queues committed entries of one room, in the order of their seqs.
@@ -84,6 +96,7 @@ func (p *Publisher) Drop(tenant chat.TenantID, log chat.LogID) {
 }
 
 func (p *Publisher) enqueue(one publication) {
+	one.since = time.Now()
 	size := 64
 	for i := range one.entries {
 		size += len(one.entries[i].Event) + len(one.entries[i].State) + 64
@@ -136,11 +149,13 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	pipe := p.client.Pipeline()
 	entries := 0
 	heads := map[Room]chat.Seq{}
+	var spans []trace.Span
 	for _, one := range batch {
 		if one.drop {
 			pipe.Del(ctx, one.room.Key("room"))
 		}
 		for i := range one.entries {
+			spans = p.follow(ctx, spans, one, &one.entries[i])
 			add(ctx, pipe, one.room, &one.entries[i])
 			heads[one.room] = max(heads[one.room], one.entries[i].Seq)
 			entries++
@@ -152,7 +167,8 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	}
 	start := time.Now()
 	commands, err := pipe.Exec(ctx)
-	p.took.Observe(time.Since(start).Seconds())
+	metric.Since(p.took, start, "")
+	metric.Since(p.lag, batch[0].since, "")
 	for _, command := range commands {
 		// A seq that another pod has overtaken is refused, and filled from the log.
 		if refused := command.Err(); refused != nil && isOrder(refused) {
@@ -161,6 +177,13 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 		}
 	}
 	away := err != nil && !isReply(err)
+	failed := err
+	if !away {
+		failed = nil
+	}
+	for _, span := range spans {
+		span.End(failed)
+	}
 	if away {
 		p.lost.WithLabelValues("redis").Add(float64(entries))
 	}
@@ -168,6 +191,21 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 		p.away = away
 		p.log.WarnContext(ctx, "redis takes entries or not; edges fill from the log what it does not take", slog.Bool("takes", !away), slog.Any("error", err))
 	}
+}
+
+// follow begins the span of an entry that is traced, which from then on leads on to those who read the entry.
+func (p *Publisher) follow(ctx context.Context, spans []trace.Span, one publication, e *roomsapi.Entry) []trace.Span {
+	if e.Traceparent == "" {
+		return spans
+	}
+	_, span := p.Tracer.FollowSince(trace.From(ctx, e.Traceparent), trace.Producer, "publish", one.since)
+	if !span.Recorded() {
+		return spans
+	}
+	span.Text("messaging.system", "redis")
+	span.Int("parley.seq", int64(e.Seq))
+	e.Traceparent = span.Parent()
+	return append(spans, span)
 }
 
 // isReply tells an answer of Redis that refuses a command from a connection that failed.
@@ -185,6 +223,9 @@ func add(ctx context.Context, pipe redis.Pipeliner, room Room, e *roomsapi.Entry
 	}
 	if e.AtMS != 0 {
 		values = append(values, fieldAt, e.AtMS)
+	}
+	if e.Traceparent != "" {
+		values = append(values, fieldTrace, e.Traceparent)
 	}
 	if len(e.Event)+len(e.State) <= 2*maxCarriedBytes {
 		values = append(values, fieldEvent, []byte(e.Event))

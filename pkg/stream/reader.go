@@ -94,6 +94,7 @@ func decode(id string, values map[string]any) (roomsapi.Entry, bool) {
 	if text, ok := values[fieldAt].(string); ok {
 		e.AtMS, _ = strconv.ParseInt(text, 10, 64) // only measured with
 	}
+	e.Traceparent, _ = values[fieldTrace].(string)
 	event, _ := values[fieldEvent].(string)
 	e.Event = json.RawMessage(event)
 	if state, ok := values[fieldState].(string); ok {

@@ -12,7 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 )
 
 // How a KeySet fetches. auth publishes a key well before it signs with it, so the periodic refresh
@@ -38,6 +41,7 @@ type KeySet struct {
 
 	mu       sync.RWMutex
 	keys     map[string]ed25519.PublicKey // replaced whole, never changed
+	fetched  time.Time                    // when they were fetched
 	demanded time.Time                    // the last time that an unknown id caused a fetch
 	round    chan struct{}                // closed when the fetch asked for is over; nil if none is
 }
@@ -48,6 +52,15 @@ func NewKeySet(urls []string, client *http.Client, log *slog.Logger, now func() 
 		return nil, errors.New("a key set needs the address of auth")
 	}
 	return &KeySet{urls: urls, client: client, log: log, now: now, demand: make(chan struct{}, 1)}, nil
+}
+
+// Register has it told, for a service, how old the keys are.
+func (s *KeySet) Register(reg prometheus.Registerer, service string) {
+	metric.Timestamp(reg, "parley_"+service+"_jwks_fetched_timestamp_seconds", "When auth's public keys were last fetched; 0 is never.", nil, func() time.Time {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		return s.fetched
+	})
 }
 
 // Key implements Keys. For an unknown id it waits for a refetch, which happens at most once a
@@ -150,7 +163,7 @@ func (s *KeySet) fetch(ctx context.Context) error {
 		if err == nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.keys = keys
+			s.keys, s.fetched = keys, s.now()
 			return nil
 		}
 		errs = append(errs, err)

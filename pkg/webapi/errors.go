@@ -58,8 +58,7 @@ func errorHandler(log *slog.Logger) fiber.ErrorHandler {
 		}
 		shown, code := classify(err)
 		if code >= http.StatusInternalServerError && shown.Code == chat.CodeInternal {
-			log.ErrorContext(c.UserContext(), "request failed", slog.String("method", c.Method()), slog.String("path", c.Path()),
-				slog.String("request_id", c.GetRespHeader(fiber.HeaderXRequestID)), slog.Any("error", err))
+			log.ErrorContext(c.UserContext(), "request failed", slog.String("method", c.Method()), slog.String("path", c.Path()), slog.Any("error", err))
 		}
 		if shown.RetryAfter > 0 {
 			c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(shown.RetryAfter.Seconds())+1))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // Client calls the internal listeners of another service. Its pods are equals: a call goes to the
@@ -97,6 +98,7 @@ func (c *Client) post(ctx context.Context, url string, body []byte, answer any, 
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+c.credential)
+	trace.Inject(ctx, request.Header)
 	// Without GetBody net/http can't send the call again by itself on a connection that broke.
 	request.GetBody = nil
 	response, err := c.http.Do(request)

@@ -15,10 +15,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/valyala/fasthttp"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/pkg/observe"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // Options says what an app serves.
@@ -26,12 +28,16 @@ type Options struct {
 	Service   string // of the metrics' names: auth, rooms, edge, web, standalone
 	Log       *slog.Logger
 	Registry  prometheus.Registerer
-	BodyLimit int // bytes of a request's body, 64 KiB if 0
+	Tracer    *trace.Tracer // nil: nothing is traced
+	BodyLimit int           // bytes of a request's body, 64 KiB if 0
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// Streams says that some answers last as long as the client stays (SSE), so that no time limit
 	// may be put on writing one.
 	Streams bool
+	// Internal says that other services call, whose traces are gone on with. Strangers can't choose what is
+	// traced, and no trace begins with what a service does by itself once a second.
+	Internal bool
 }
 
 // New makes an app that answers every failure in the error form of PROTOCOL.md.
@@ -54,11 +60,8 @@ func New(o Options) *fiber.App {
 		IdleTimeout:           2 * time.Minute,
 		ErrorHandler:          errorHandler(o.Log),
 	})
-	seconds := promauto.With(o.Registry).NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "parley_" + o.Service + "_http_request_seconds",
-		Help:    "Time to answer an HTTP request, by route, method and status.",
-		Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
-	}, []string{"route", "method", "code"})
+	seconds := metric.Histograms(o.Registry, "parley_"+o.Service+"_http_request_seconds", "Time to answer an HTTP request, by route, method and status.",
+		prometheus.ExponentialBuckets(0.0005, 2.5, 12), "route", "method", "code")
 	app.Use(observed(o, seconds), headers, recovered(o.Log))
 	server := app.Server()
 	server.Handler = knownMethods(server.Handler)
@@ -82,24 +85,52 @@ func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 
 type clientIPKey struct{}
 
-// observed counts and logs each request. Bodies, queries and tokens are never logged.
+// observed counts, traces and logs each request. Bodies, queries and tokens are never logged.
 func observed(o Options, seconds *prometheus.HistogramVec) fiber.Handler {
+	refused := newRefusals(o.Log)
 	return func(c *fiber.Ctx) error {
 		start := time.Now()
+		id := NewID()
+		c.Response().Header.Set(fiber.HeaderXRequestID, id)
 		c.Locals(clientIPKey{}, clientIP(c, o.TrustedProxies))
+		ctx, span := begin(c, o, observe.WithRequest(c.UserContext(), id))
+		c.SetUserContext(ctx)
 		err := c.Next()
+		failed := err
 		if err != nil {
 			err = c.App().Config().ErrorHandler(c, err)
 		}
 		if err != nil {
+			span.End(err)
 			return err
 		}
 		took := time.Since(start)
 		status := c.Response().StatusCode()
-		seconds.WithLabelValues(route(c), method(c), strconv.Itoa(status)).Observe(took.Seconds())
-		o.Log.DebugContext(c.UserContext(), "request", slog.String("method", c.Method()), slog.String("path", c.Path()),
-			slog.Int("status", status), slog.Duration("took", took), slog.String("request_id", c.GetRespHeader(fiber.HeaderXRequestID)))
+		metric.Observe(seconds.WithLabelValues(route(c), method(c), strconv.Itoa(status)), took.Seconds(), span.TraceID())
+		if span.Recorded() {
+			span.Name(method(c) + " " + route(c))
+			span.Int("http.response.status_code", int64(status))
+		}
+		if status < fiber.StatusInternalServerError {
+			failed = nil // the caller's fault
+		}
+		span.End(failed)
+		refused.log(c, status)
+		o.Log.DebugContext(ctx, "request", slog.String("method", c.Method()), slog.String("path", c.Path()),
+			slog.Int("status", status), slog.Duration("took", took))
 		return nil
+	}
+}
+
+// begin begins the span of a request.
+func begin(c *fiber.Ctx, o Options, ctx context.Context) (context.Context, trace.Span) { //nolint:revive // the context is what is begun in
+	switch {
+	case o.Tracer == nil:
+		return ctx, trace.Span{}
+	case o.Internal:
+		return o.Tracer.Follow(trace.From(ctx, c.Get("traceparent")), trace.Server, "request")
+	default:
+		return o.Tracer.Begin(ctx, trace.Server, "request")
 	}
 }
 
@@ -121,14 +152,16 @@ func method(c *fiber.Ctx) string {
 	}
 }
 
-// headers sets what every answer has, and an id that finds the request in the log.
+// headers sets what every answer has.
 func headers(c *fiber.Ctx) error {
 	setHeaders(&c.Response().Header)
 	return c.Next()
 }
 
 func setHeaders(h *fasthttp.ResponseHeader) {
-	h.Set(fiber.HeaderXRequestID, NewID())
+	if len(h.Peek(fiber.HeaderXRequestID)) == 0 { // where the request did not come to us
+		h.Set(fiber.HeaderXRequestID, NewID())
+	}
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	h.Set(fiber.HeaderCacheControl, "no-store") // the web page's files say otherwise

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -15,7 +16,9 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
@@ -27,6 +30,7 @@ import (
 type Deps struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Tracer   *trace.Tracer // nil: nothing is traced
 	Now      func() time.Time
 	Redis    redis.UniversalClient // carries the lobby; stays the caller's to close
 }
@@ -45,7 +49,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and makes the administrator that the
 // configuration names, if there is none yet. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	kept, db, err := openStore(ctx, c.Store.Database)
+	kept, db, err := openStore(ctx, c.Store.Database, d.Tracer)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +58,9 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			db.Close()
 		}
 	}()
+	if err = db.Register(d.Registry, "auth"); err != nil {
+		return nil, err
+	}
 	s := &Service{config: c, store: kept}
 	log, err := kept.LobbyLog(ctx)
 	if err != nil {
@@ -74,6 +81,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		}
 	}
 	s.ring = keys.NewRing(kept, c.Issuer, c.KeyRotation, d.Log, d.Now)
+	s.ring.Register(d.Registry)
 	s.sessions = session.New(session.Options{
 		Store: kept, Signer: s.ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
 		Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
@@ -86,13 +94,15 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	s.api = httpapi.New(httpapi.Deps{
 		Accounts: s.accounts, Sessions: s.sessions, Verifier: verifier, Keys: s.ring, Lobby: kept,
 		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
-		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log,
+		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log, Registry: d.Registry,
 	})
+	sweeps := &sweeper{sessions: s.sessions, lobby: kept, log: d.Log, now: d.Now}
+	metric.Timestamp(d.Registry, "parley_auth_swept_timestamp_seconds", "When what is over by age was last deleted; 0 is not yet.", nil, sweeps.last)
 	s.parts = []lifecycle.Part{
 		{Name: "auth store", Component: db},
 		{Name: "auth lobby", Component: events},
 		{Name: "auth signing keys", Component: s.ring},
-		{Name: "auth sweeper", Component: &sweeper{sessions: s.sessions, lobby: kept, log: d.Log, now: d.Now}},
+		{Name: "auth sweeper", Component: sweeps},
 	}
 	return s, nil
 }
@@ -130,6 +140,15 @@ type sweeper struct {
 	lobby    lobbyKeeper
 	log      *slog.Logger
 	now      func() time.Time
+	swept    atomic.Int64 // Unix milliseconds
+}
+
+// last is when all was swept, zero if it never was.
+func (s *sweeper) last() time.Time {
+	if ms := s.swept.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
 }
 
 // Run sweeps until ctx ends.
@@ -163,5 +182,6 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if err := s.lobby.PruneLobby(ctx, s.now().Add(-keepLobby)); err != nil {
 		return fmt.Errorf("sweeping: %w", err)
 	}
+	s.swept.Store(s.now().UnixMilli())
 	return nil
 }

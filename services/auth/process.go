@@ -26,11 +26,12 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := New(ctx, config, Deps{Log: p.Log, Registry: p.Registry, Now: time.Now, Redis: client})
+	service, err := New(ctx, config, Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, Now: time.Now, Redis: client})
 	if err != nil {
 		return nil, err
 	}
 	public.Routes, internal.Routes = service.Routes, service.InternalRoutes
-	doors, err := webapi.Open(ctx, p.Log, p.Registry, proxies, public, internal)
-	return append(service.Parts(), doors...), err
+	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry)}}, service.Parts()...)
+	doors, err := webapi.Open(ctx, p.Log, p.Registry, p.Tracer, proxies, public, internal)
+	return append(parts, doors...), err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
@@ -36,8 +37,8 @@ type lobbyKeeper interface {
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
-func openStore(ctx context.Context, name string) (s store, db *database.Database, err error) {
-	if db, err = database.Open(ctx, name); err != nil {
+func openStore(ctx context.Context, name string, tracer *trace.Tracer) (s store, db *database.Database, err error) {
+	if db, err = database.Open(ctx, name, tracer); err != nil {
 		return nil, nil, err
 	}
 	log := newLog()
@@ -58,7 +59,7 @@ func newLog() chat.LogID { return chat.LogID(webapi.NewID()) }
 // NewLogs gives the lobby's log another name: to be run after a restore from a backup, while the service
 // is stopped, so that nobody takes a lobby that went back in time for the one that they knew.
 func NewLogs(ctx context.Context, c StoreConfig) error {
-	s, db, err := openStore(ctx, c.Database)
+	s, db, err := openStore(ctx, c.Database, nil)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/gateway"
@@ -30,6 +31,7 @@ import (
 type Deps struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Tracer   *trace.Tracer // nil: nothing is traced
 	Now      func() time.Time
 	Redis    redis.UniversalClient // stays the caller's to close
 	Dial     webapi.Dial           // how auth and rooms are reached, nil for TCP
@@ -48,11 +50,12 @@ func New(c Config, d Deps) (*Service, error) {
 		return nil, err
 	}
 	roomsPods := webapi.NewClient(c.RoomsURLs, c.Credential, d.Dial)
-	client := roomsclient.New(roomsPods, d.Registry)
+	client := roomsclient.New(roomsPods, d.Registry, d.Tracer)
 
 	rooms := hub.New(client, d.Log, d.Registry)
 	tail := tailer.New(stream.NewReader(d.Redis), rooms, client, d.Log, d.Registry)
-	people := presence.New(c.Presence, presence.NewRegistry(d.Redis, rand.Text(), c.Limits.Members), d.Redis, rooms, d.Log)
+	tail.Tracer = d.Tracer
+	people := presence.New(c.Presence, presence.NewRegistry(d.Redis, rand.Text(), c.Limits.Members), d.Redis, rooms, d.Log, d.Registry)
 	bells := stream.NewBells(d.Redis, hearers{tail, people}, d.Log)
 	rooms.Connect(bells, tail.Look)
 	tail.SetBells(bells)
@@ -66,18 +69,21 @@ func New(c Config, d Deps) (*Service, error) {
 
 	shared := &session.Shared{
 		Hub: rooms, Rooms: client, Verifier: tokens, Presence: people,
-		Limiter: session.NewLimiter(c.Rates), Writers: session.NewWriters(), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Log: d.Log,
+		Limiter: session.NewLimiter(c.Rates), Writers: session.NewWriters(), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Tracer: d.Tracer, Log: d.Log,
 	}
 	registry := session.NewRegistry(c.Limits.Heartbeat)
 	told := &session.Lobby{Hub: rooms, Registry: registry, Revocations: tokens.Revocations, Log: d.Log}
 	ofAuth := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, told, d.Log)
 	ofRooms := lobby.NewFollower(roomsPods, d.Redis, lobby.OfRooms, 0, told, d.Log)
 	ofRooms.OnRenewed = told.Renewed
+	tokens.Keys.Register(d.Registry, "edge")
+	ofAuth.Register(d.Registry, "edge")
+	ofRooms.Register(d.Registry, "edge")
 
 	return &Service{
 		gateway: gateway.New(gateway.Options{
 			Shared: shared, Registry: registry, Authenticator: &webapi.Authenticator{Verifier: tokens, Browsers: c.Browsers},
-			Connects: c.Connects, Polls: c.Polls, Log: d.Log, Drain: c.Drain,
+			Connects: c.Connects, Polls: c.Polls, Log: d.Log, Drain: c.Drain, Metrics: d.Registry,
 		}),
 		parts: []lifecycle.Part{
 			{Name: "edge signing keys", Component: tokens.Keys},

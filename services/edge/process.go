@@ -23,11 +23,12 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := New(config, Deps{Log: p.Log, Registry: p.Registry, Now: time.Now, Redis: client})
+	service, err := New(config, Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, Now: time.Now, Redis: client})
 	if err != nil {
 		return nil, err
 	}
 	public.Routes, public.Streams = service.Routes, true
-	doors, err := webapi.Open(ctx, p.Log, p.Registry, proxies, public)
-	return append(append(service.Parts(), doors...), service.Drain()), err
+	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry)}}, service.Parts()...)
+	doors, err := webapi.Open(ctx, p.Log, p.Registry, p.Tracer, proxies, public)
+	return append(append(parts, doors...), service.Drain()), err
 }

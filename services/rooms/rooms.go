@@ -17,6 +17,7 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/httpapi"
@@ -27,6 +28,7 @@ import (
 type Deps struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Tracer   *trace.Tracer // nil: nothing is traced
 	Now      func() time.Time
 	Redis    redis.UniversalClient // stays the caller's to close
 	Dial     webapi.Dial           // how auth is reached, nil for TCP
@@ -41,7 +43,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and, at the very first start, makes the first
 // rooms. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	store, db, err := openStore(ctx, c.Database)
+	store, db, err := openStore(ctx, c.Database, d.Tracer)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +52,13 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			db.Close()
 		}
 	}()
+	if err = db.Register(d.Registry, "rooms"); err != nil {
+		return nil, err
+	}
 	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
+	rooms.Tracer = d.Tracer
 	books := ledger.New(ledger.Deps{
-		Store: store, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Now: d.Now,
+		Store: store, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
 	})
 	rows := directory.New(directory.Deps{Store: store, Ledger: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
 	if c.Seed {
@@ -67,7 +73,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	return &Service{
 		api: httpapi.New(httpapi.Deps{
 			Directory: rows, Ledger: books, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
-			Credential: c.Credential, RoomCreate: c.RoomCreate, Sends: c.Sends, Now: d.Now,
+			Credential: c.Credential, RoomCreate: c.RoomCreate, Sends: c.Sends, Now: d.Now, Registry: d.Registry,
 		}),
 		parts: []lifecycle.Part{
 			{Name: "rooms store", Component: db},
@@ -87,6 +93,8 @@ func newVerifier(c Config, d Deps) (*token.KeySet, *lobby.Follower, *graced, err
 		return nil, nil, nil, err
 	}
 	follower := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, revoked{remote.Revocations}, d.Log)
+	remote.Keys.Register(d.Registry, "rooms")
+	follower.Register(d.Registry, "rooms")
 	return remote.Keys, follower, &graced{verifier: remote.Verifier, follower: follower, grace: c.Grace}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
@@ -17,8 +18,8 @@ type store interface {
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
-func openStore(ctx context.Context, name string) (s store, db *database.Database, err error) {
-	if db, err = database.Open(ctx, name); err != nil {
+func openStore(ctx context.Context, name string, tracer *trace.Tracer) (s store, db *database.Database, err error) {
+	if db, err = database.Open(ctx, name, tracer); err != nil {
 		return nil, nil, err
 	}
 	if db.SQLite != nil {
@@ -36,7 +37,7 @@ func openStore(ctx context.Context, name string) (s store, db *database.Database
 // NewLogs gives all logs in the database fresh names and says how many rooms there are: to be run after a
 // restore from a backup, while the service is stopped.
 func NewLogs(ctx context.Context, name string) (rooms int, err error) {
-	s, db, err := openStore(ctx, name)
+	s, db, err := openStore(ctx, name, nil)
 	if err != nil {
 		return 0, err
 	}

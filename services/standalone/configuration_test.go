@@ -73,6 +73,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 				t.Error("started on no configuration")
 			}
 			observe.LogConfigFrom(r, defaults.LogFormat)
+			observe.TraceConfigFrom(r)
 			process.Admin(r, defaults.AdminListen)
 		}
 	}

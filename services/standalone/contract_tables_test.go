@@ -38,7 +38,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 
 // What only services may call is mounted nowhere but on their own listeners.
 func TestInternalRoutesAreNotDocumented(t *testing.T) {
-	_, parts, err := assemble(t, t.Output(), t.Output(), t.TempDir())
+	_, _, parts, err := assemble(t, t.Output(), t.Output(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

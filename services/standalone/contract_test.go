@@ -202,7 +202,7 @@ func (a asker) example(operation string) string {
 // breaks runs statements on one of the server's databases.
 func breaks(t *testing.T, data, file string, statements ...string) {
 	t.Helper()
-	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(data, file))
+	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(data, file), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func unavailableOccurs(t *testing.T) *contract.Traffic {
 	refresh := before.people(t)["user"].RefreshToken
 	before.stop()
 
-	_, parts, err := assemble(t, io.Discard, io.Discard, data)
+	_, _, parts, err := assemble(t, io.Discard, io.Discard, data)
 	if err != nil {
 		t.Fatal(err)
 	}

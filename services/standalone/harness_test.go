@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/env"
@@ -40,7 +40,10 @@ type server struct {
 	traffic *contract.Traffic
 	app     *fiber.App
 	out     *bytes.Buffer
-	stop    func() // waits until it has stopped; may be called again
+	metrics *prometheus.Registry
+	log     *bytes.Buffer // to be read when it has stopped
+	secret  string        // what its services show each other
+	stop    func()        // waits until it has stopped; may be called again
 }
 
 // serve starts a server on the folder data, with variables on top of what the tests want anyway.
@@ -54,29 +57,31 @@ func serve(t testing.TB, data string, variables ...string) *server {
 }
 
 // assemble puts a server together that nobody has started.
-func assemble(t testing.TB, out, log io.Writer, data string, variables ...string) (*standalone, []lifecycle.Part, error) {
+func assemble(t testing.TB, out, log io.Writer, data string, variables ...string) (*standalone, *process.Process, []lifecycle.Part, error) {
 	t.Helper()
 	values := map[string]string{
 		"PARLEY_LISTEN": "127.0.0.1:0", "PARLEY_DATA": data, "PARLEY_ADMIN_USER": adminName, "PARLEY_ADMIN_PASSWORD": adminPassword,
+		"PARLEY_LOG_LEVEL": "warn",
 	}
 	for _, v := range variables {
 		name, value, _ := strings.Cut(v, "=")
 		values[name] = value
 	}
 	s := &standalone{out: out, credential: newCredential()}
+	reader := env.New(s.lookup(func(name string) (string, bool) { value, ok := values[name]; return value, ok }))
+	readiness := &observe.Readiness{}
 	p := &process.Process{
-		Env:      env.New(s.lookup(func(name string) (string, bool) { value, ok := values[name]; return value, ok })),
-		Log:      slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Registry: observe.NewRegistry(), Readiness: &observe.Readiness{},
+		Env: reader, Log: observe.NewLogger(log, observe.LogConfigFrom(reader, "text")),
+		Registry: observe.NewRegistry(readiness), Readiness: readiness,
 	}
 	parts, err := s.build(t.Context(), p)
-	return s, parts, err
+	return s, p, parts, err
 }
 
 func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
 	t.Helper()
 	var out, log bytes.Buffer
-	s, parts, err := assemble(t, &out, &log, data, variables...)
+	s, p, parts, err := assemble(t, &out, &log, data, variables...)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +104,7 @@ func tryServe(t testing.TB, data string, variables ...string) (*server, error) {
 		ran <- nil
 		return nil, err
 	}
-	started := &server{url: "http://" + s.address.String(), app: appOf(parts), out: &out, stop: stop}
+	started := &server{url: "http://" + s.address.String(), app: appOf(parts), out: &out, metrics: p.Registry, log: &log, secret: s.credential, stop: stop}
 	started.watch(t)
 	return started, nil
 }

@@ -11,10 +11,13 @@ import (
 )
 
 func main() {
+	if process.Version(os.Args, os.Stdout) {
+		return
+	}
 	s := &standalone{out: os.Stdout, credential: newCredential()}
 	reader := env.New(s.lookup(os.LookupEnv))
 	if len(os.Args) == 1 {
-		os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: "127.0.0.1:0", LogFormat: "text"}, s.build))
+		os.Exit(process.Run(reader, os.Stderr, process.Defaults{Name: "standalone", AdminListen: "127.0.0.1:0", LogFormat: "text"}, s.build))
 	}
 	if err := s.command(reader, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/process"
+	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth"
 	"github.com/parley-chat/parley/services/edge"
@@ -98,19 +99,19 @@ func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle
 		return nil, err
 	}
 	s.address = listener.Addr()
-	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}}
+	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}, {Name: "redis watch", Component: stream.NewWatch(redis.client, p.Registry)}}
 	parts = append(parts, all.parts(p, lines, listener, c.proxies)...) //nolint:contextcheck // requests bring contexts of their own
 	return append(parts, lifecycle.Part{Name: "welcome", Component: welcome{out: s.out, address: s.address, hint: hint}}), nil
 }
 
 func newServices(ctx context.Context, c configs, p *process.Process, redis *embeddedRedis, lines switchboard) (s services, err error) {
-	if s.auth, err = auth.New(ctx, c.auth, auth.Deps{Log: p.Log, Registry: p.Registry, Now: time.Now, Redis: redis.client}); err != nil {
+	if s.auth, err = auth.New(ctx, c.auth, auth.Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, Now: time.Now, Redis: redis.client}); err != nil {
 		return s, err
 	}
-	if s.rooms, err = rooms.New(ctx, c.rooms, rooms.Deps{Log: p.Log, Registry: p.Registry, Now: time.Now, Redis: redis.client, Dial: lines.dial}); err != nil {
+	if s.rooms, err = rooms.New(ctx, c.rooms, rooms.Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, Now: time.Now, Redis: redis.client, Dial: lines.dial}); err != nil {
 		return s, err
 	}
-	if s.edge, err = edge.New(c.edge, edge.Deps{Log: p.Log, Registry: p.Registry, Now: time.Now, Redis: redis.client, Dial: lines.dial}); err != nil {
+	if s.edge, err = edge.New(c.edge, edge.Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, Now: time.Now, Redis: redis.client, Dial: lines.dial}); err != nil {
 		return s, err
 	}
 	s.web, err = web.New()
@@ -122,7 +123,8 @@ func newServices(ctx context.Context, c configs, p *process.Process, redis *embe
 func (s services) parts(p *process.Process, lines switchboard, public net.Listener, proxies []netip.Prefix) []lifecycle.Part {
 	serve := func(name string, listener net.Listener, bodyLimit int, grace time.Duration, mounts ...func(fiber.Router)) lifecycle.Part {
 		app := webapi.New(webapi.Options{
-			Service: name, Log: p.Log, Registry: p.Registry, BodyLimit: bodyLimit, TrustedProxies: proxies, Streams: true,
+			Service: name, Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, BodyLimit: bodyLimit, TrustedProxies: proxies, Streams: true,
+			Internal: grace == internalGrace,
 		})
 		for _, mount := range mounts {
 			mount(app)

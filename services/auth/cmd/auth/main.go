@@ -13,9 +13,12 @@ import (
 )
 
 func main() {
+	if process.Version(os.Args, os.Stdout) {
+		return
+	}
 	reader := env.New(os.LookupEnv)
 	if len(os.Args) == 1 {
-		os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, auth.Build))
+		os.Exit(process.Run(reader, os.Stderr, process.Defaults{Name: "auth", AdminListen: ":9090", LogFormat: "json"}, auth.Build))
 	}
 	if err := command.Run(reader, os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/metric"
 )
 
 // Account is somebody who can sign in with a password.
@@ -89,9 +89,7 @@ type Options struct {
 func New(o Options) *Accounts {
 	return &Accounts{
 		store: o.Store, hasher: o.Hasher, throttle: o.Throttle, announce: o.Announce, now: o.Now, newID: o.NewID,
-		logins: promauto.With(o.Registry).NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_auth_logins_total", Help: "Tries to sign in with a password, by result.",
-		}, []string{"result"}),
+		logins: metric.Counters(o.Registry, "parley_auth_logins_total", "Tries to sign in with a password, by result.", "result", "ok", "refused", "throttled", "unavailable"),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 )
 
 // HashConfig is what one hash costs, and how many are made at once. Memory needed is their product.
@@ -47,7 +48,7 @@ func NewHasher(c HashConfig, reg prometheus.Registerer) (*Hasher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hashing: %w", err)
 	}
-	return &Hasher{
+	h := &Hasher{
 		params: params, wait: c.Wait, slots: make(chan struct{}, c.Concurrent), dummy: dummy,
 		flight: promauto.With(reg).NewGauge(prometheus.GaugeOpts{
 			Name: "parley_auth_hashes_in_flight", Help: "Password hashes being computed.",
@@ -55,11 +56,12 @@ func NewHasher(c HashConfig, reg prometheus.Registerer) (*Hasher, error) {
 		refused: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "parley_auth_hashes_refused_total", Help: "Password hashes refused because too many were under way.",
 		}),
-		seconds: promauto.With(reg).NewHistogram(prometheus.HistogramOpts{
-			Name: "parley_auth_hash_seconds", Help: "Time to compute a password hash, waiting left out.",
-			Buckets: prometheus.ExponentialBuckets(0.005, 2, 10),
-		}),
-	}, nil
+		seconds: metric.Histogram(reg, "parley_auth_hash_seconds", "Time to compute a password hash, waiting left out.", prometheus.ExponentialBuckets(0.005, 2, 10)),
+	}
+	promauto.With(reg).NewGauge(prometheus.GaugeOpts{Name: "parley_auth_hashes_max", Help: "Password hashes that are computed at once at most."}).Set(float64(c.Concurrent))
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_auth_hashes_waiting", Help: "Who waits for a turn to have a password hash computed."},
+		func() float64 { return float64(h.queue.Load()) })
+	return h, nil
 }
 
 // Dummy is a hash that no password has, as costly to compare with as any.

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
@@ -52,6 +54,7 @@ type Deps struct {
 	NewID      func() string
 	Now        func() time.Time
 	Log        *slog.Logger
+	Registry   prometheus.Registerer
 }
 
 // API serves auth over HTTP.
@@ -64,13 +67,14 @@ type API struct {
 
 // New makes the API.
 func New(d Deps) *API {
+	refused := metric.Counters(d.Registry, "parley_auth_refused_total", "Calls refused because an address made too many, by the limit.", "limit", "signup", "login", "guest", "refresh")
 	return &API{
 		Deps:          d,
 		authenticator: &webapi.Authenticator{Verifier: live{d.Verifier, d.Sessions}, Browsers: d.Browsers},
-		signup:        limit.New(d.Limits.Signup),
-		login:         limit.New(d.Limits.Login),
-		guest:         limit.New(d.Limits.Guest),
-		refresh:       limit.New(d.Limits.Refresh),
+		signup:        limit.New(d.Limits.Signup, refused.WithLabelValues("signup")),
+		login:         limit.New(d.Limits.Login, refused.WithLabelValues("login")),
+		guest:         limit.New(d.Limits.Guest, refused.WithLabelValues("guest")),
+		refresh:       limit.New(d.Limits.Refresh, refused.WithLabelValues("refresh")),
 	}
 }
 

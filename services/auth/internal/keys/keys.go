@@ -15,7 +15,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/token"
 )
 
@@ -62,11 +65,27 @@ type Ring struct {
 	set    []byte // JSON Web Key Set
 	signer *token.Signer
 	signID string
+	signs  Key       // without its private part
+	loaded time.Time // when the store last told
 }
 
 // NewRing makes a ring whose keys are each current for the time every, 0 for ever.
 func NewRing(store Store, issuer string, every time.Duration, log *slog.Logger, now func() time.Time) *Ring {
 	return &Ring{store: store, issuer: issuer, every: every, log: log, now: now}
+}
+
+// Register has it told how old the keys are.
+func (r *Ring) Register(reg prometheus.Registerer) {
+	moment := func(name, help string, at func() time.Time) {
+		metric.Timestamp(reg, "parley_auth_signing_"+name+"_timestamp_seconds", help, nil, func() time.Time {
+			r.mu.RLock()
+			defer r.mu.RUnlock()
+			return at()
+		})
+	}
+	moment("key_created", "When the key was made that signs.", func() time.Time { return r.signs.Created })
+	moment("key_retires", "When another key is to take over; 0 is never.", func() time.Time { return r.signs.Retires })
+	moment("keys_loaded", "When the database last told the keys.", func() time.Time { return r.loaded })
 }
 
 // Run follows the store and rotates what is due, until ctx ends.
@@ -218,7 +237,8 @@ func (r *Ring) take(keys []Key) error {
 		}
 		r.signer, r.signID = signer, id
 	}
-	r.public, r.set = public, set
+	r.public, r.set, r.loaded = public, set, r.now()
+	r.signs = Key{ID: keys[current].ID, Created: keys[current].Created, Activated: keys[current].Activated, Retires: keys[current].Retires}
 	return nil
 }
 

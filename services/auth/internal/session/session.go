@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/token"
 )
 
@@ -104,12 +104,8 @@ type Options struct {
 func New(o Options) *Sessions {
 	return &Sessions{
 		store: o.Store, signer: o.Signer, announce: o.Announce, lifetimes: o.Lifetimes, now: o.Now, newID: o.NewID,
-		issued: promauto.With(o.Registry).NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_auth_tokens_issued_total", Help: "Access tokens issued, by the kind of user.",
-		}, []string{"kind"}),
-		refreshes: promauto.With(o.Registry).NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_auth_refreshes_total", Help: "Uses of refresh tokens, by result: ok, again, refused, reused.",
-		}, []string{"result"}),
+		issued:    metric.Counters(o.Registry, "parley_auth_tokens_issued_total", "Access tokens issued, by the kind of user.", "kind", string(chat.KindUser), string(chat.KindGuest)),
+		refreshes: metric.Counters(o.Registry, "parley_auth_refreshes_total", "Uses of refresh tokens, by result; reused: by a thief, or after one, so that the session was ended.", "result", "ok", "again", "refused", "reused"),
 	}
 }
 

@@ -15,8 +15,11 @@ import (
 const gcPercent = 40
 
 func main() {
+	if process.Version(os.Args, os.Stdout) {
+		return
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	os.Exit(process.Run(env.New(os.LookupEnv), os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, edge.Build))
+	os.Exit(process.Run(env.New(os.LookupEnv), os.Stderr, process.Defaults{Name: "edge", AdminListen: ":9090", LogFormat: "json"}, edge.Build))
 }

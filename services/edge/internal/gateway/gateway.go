@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/limit"
@@ -26,6 +27,7 @@ type Gateway struct {
 	polls    *limit.Limiter // by user
 	log      *slog.Logger
 	drain    Drain
+	metrics  *metrics
 
 	upgrade  fiber.Handler
 	sockets  sync.WaitGroup // their readers
@@ -44,14 +46,17 @@ type Options struct {
 	Connects, Polls limit.Rate
 	Log             *slog.Logger
 	Drain           Drain
+	Metrics         prometheus.Registerer // where the gateway's are counted
 }
 
 // New makes a gateway.
 func New(o Options) *Gateway {
 	g := &Gateway{
 		shared: o.Shared, registry: o.Registry, auth: o.Authenticator, log: o.Log, drain: o.Drain,
-		connects: limit.New(o.Connects), polls: limit.New(o.Polls), draining: make(chan struct{}),
+		connects: limit.New(o.Connects, o.Shared.Metrics.Refused(session.LimitConnects)), polls: limit.New(o.Polls, o.Shared.Metrics.Refused(session.LimitPolls)),
+		draining: make(chan struct{}),
 	}
+	g.metrics = newMetrics(o.Metrics, g)
 	// The origin is checked before, where a cookie speaks for the caller; "*" leaves it to us.
 	g.upgrade = websocket.New(g.adopt, websocket.Config{
 		HandshakeTimeout: 5 * time.Second, Origins: []string{"*"}, ReadBufferSize: smallBuffer, WriteBufferSize: smallBuffer,

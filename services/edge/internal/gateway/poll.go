@@ -50,6 +50,8 @@ func (g *Gateway) poll(c *fiber.Ctx) error {
 	}
 	f := &follower{gateway: g, caller: caller, slug: chat.Slug(c.Params("slug")), after: after, log: chat.LogID(c.Query("log")), watcher: hub.NewWatcher()}
 	defer f.stop()
+	g.metrics.polling.Inc()
+	defer g.metrics.polling.Dec()
 
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()

@@ -22,10 +22,17 @@ const callerLocal = "parley-caller"
 
 // socket is the handshake. Who shows no token here does so in the first frame.
 func (g *Gateway) socket(c *fiber.Ctx) error {
+	draining := g.isDraining()
+	err := g.handshake(c, draining)
+	g.metrics.handshake(err, draining)
+	return err
+}
+
+func (g *Gateway) handshake(c *fiber.Ctx, draining bool) error {
 	switch {
 	case !websocket.IsWebSocketUpgrade(c):
 		return fiber.ErrUpgradeRequired
-	case g.isDraining():
+	case draining:
 		return errDraining()
 	}
 	if err := g.connects.Allow(webapi.IPKey(webapi.ClientIP(c))); err != nil {
@@ -77,6 +84,7 @@ func (g *Gateway) serve(conn net.Conn, early []byte, caller webapi.Caller) {
 	if caller.Token != "" {
 		r.session.Greet(context.Background(), caller.Claims, caller.Token)
 	}
+	g.log.Debug("socket opened", slog.Any("socket", r.session))
 	if g.isDraining() { // the drain may have looked before the session was there
 		r.session.Close(wire.CloseDrained)
 	}
@@ -122,13 +130,14 @@ func (r *reader) read() {
 // caught ends a socket whose reader panicked, and no other.
 func (r *reader) caught() {
 	if p := recover(); p != nil {
-		r.log.Error("a socket's reader panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		r.log.Error("a socket's reader panicked", slog.Any("socket", r.session), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		r.end()
 	}
 }
 
 func (r *reader) end() {
 	r.session.End()
+	r.log.Debug("socket closed", slog.Any("socket", r.session), slog.Int("code", int(r.session.Code())))
 	r.registry.Remove(r.session)
 	r.sockets.Done()
 }

@@ -116,6 +116,8 @@ type eventStream struct {
 }
 
 func (s *eventStream) run(ctx context.Context) {
+	s.gateway.metrics.streams.Inc()
+	defer s.gateway.metrics.streams.Dec()
 	defer func() {
 		for _, f := range s.followers {
 			f.stop()

@@ -74,6 +74,7 @@ func (h *Hub) Release(room *Room) {
 func (h *Hub) open(ctx context.Context, room *Room) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
+	start := time.Now()
 	var tail roomsapi.Range
 	var latest newest
 	var err error = chat.Errorf(chat.CodeUnavailable, "too many rooms are being opened, try again")
@@ -83,6 +84,7 @@ func (h *Hub) open(ctx context.Context, room *Room) {
 		<-h.opening
 	case <-ctx.Done():
 	}
+	h.metrics.opened(start, err)
 	if err != nil {
 		h.mu.Lock()
 		if h.rooms[room.ID] == room {
@@ -225,7 +227,9 @@ func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older [
 }
 
 // Fill reads what the room's log has beyond what has been delivered, and delivers it.
-func (h *Hub) Fill(ctx context.Context, room *Room) error {
+func (h *Hub) Fill(ctx context.Context, room *Room) (err error) {
+	start := time.Now()
+	defer func() { h.metrics.filledSince(start, err) }()
 	room.fillOnce.Lock()
 	defer room.fillOnce.Unlock()
 	for {

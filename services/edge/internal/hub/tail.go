@@ -27,6 +27,7 @@ func (t *tail) add(slug chat.Slug, e roomsapi.Entry) {
 	if len(e.State) > 0 {
 		t.fold(slug, e.Message, e.State)
 	}
+	e.Traceparent = "" // it has come to its end
 	t.entries = append(t.entries, e)
 	t.bytes += size(&e)
 	drop := 0

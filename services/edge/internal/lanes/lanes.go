@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 )
 
 // Bounds of a lane. What waits beyond them is refused with CodeUnavailable, at once and unsent.
@@ -23,8 +24,9 @@ type Call[Q, A any] func(ctx context.Context, batch []Q) ([]A, error)
 
 // Lane carries items in the order in which they were submitted, one batch at a time.
 type Lane[Q, A any] struct {
-	call   Call[Q, A]
-	bounds Bounds
+	call     Call[Q, A]
+	bounds   Bounds
+	measured measured
 
 	mu      sync.Mutex
 	waiting []item[Q, A]
@@ -40,9 +42,9 @@ type item[Q, A any] struct {
 	done  func(A, error)
 }
 
-// New makes a lane.
-func New[Q, A any](bounds Bounds, call Call[Q, A]) *Lane[Q, A] {
-	return &Lane[Q, A]{call: call, bounds: bounds}
+// New makes a lane. Those of one name are measured together.
+func New[Q, A any](name string, bounds Bounds, metrics *Metrics, call Call[Q, A]) *Lane[Q, A] {
+	return &Lane[Q, A]{call: call, bounds: bounds, measured: metrics.of(name, bounds)}
 }
 
 // Submit queues query, of about that many bytes. done is called exactly once, from another goroutine
@@ -51,12 +53,15 @@ func (l *Lane[Q, A]) Submit(query Q, bytes int, done func(A, error)) {
 	l.mu.Lock()
 	if l.bytes+bytes > l.bounds.Bytes && len(l.waiting) > 0 {
 		l.mu.Unlock()
+		l.measured.full.Inc()
 		var none A
 		done(none, errFull())
 		return
 	}
 	l.waiting = append(l.waiting, item[Q, A]{query, bytes, time.Now(), done})
 	l.bytes += bytes
+	l.measured.entries.Inc()
+	l.measured.bytes.Add(float64(bytes))
 	start := !l.busy
 	if start {
 		l.busy = true
@@ -113,6 +118,7 @@ func (l *Lane[Q, A]) carry() {
 // take returns the next batch. What has waited too long is refused, unsent.
 func (l *Lane[Q, A]) take() []item[Q, A] {
 	l.mu.Lock()
+	before := l.bytes
 	var old []item[Q, A]
 	for len(l.waiting) > 0 && time.Since(l.waiting[0].since) > l.bounds.Age {
 		old = append(old, l.waiting[0])
@@ -127,11 +133,17 @@ func (l *Lane[Q, A]) take() []item[Q, A] {
 	batch := l.waiting[:n:n]
 	l.waiting = l.waiting[n:]
 	l.bytes -= bytes
+	l.measured.entries.Sub(float64(n + len(old)))
+	l.measured.bytes.Sub(float64(before - l.bytes))
 	if n == 0 {
 		l.waiting = nil
 		l.busy = false
 	}
 	l.mu.Unlock()
+	if n > 0 {
+		metric.Since(l.measured.waited, batch[0].since, "")
+	}
+	l.measured.old.Add(float64(len(old)))
 	for i := range old {
 		var none A
 		old[i].done(none, errFull())

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
@@ -38,7 +40,7 @@ func (s *server) call(_ context.Context, batch []int) ([]int, error) {
 func TestIdleGoesOutAtOnceAndLoadGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{took: 10 * time.Millisecond}
-		lane := New(bounds, s.call)
+		lane := New("test", bounds, NewMetrics(prometheus.NewRegistry()), s.call)
 		var got []int
 		var mu sync.Mutex
 		for n := 1; n <= 8; n++ {
@@ -68,7 +70,7 @@ func TestIdleGoesOutAtOnceAndLoadGathers(t *testing.T) {
 func TestABatchIsBoundedInBytesToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{took: time.Millisecond}
-		lane := New(bounds, s.call)
+		lane := New("test", bounds, NewMetrics(prometheus.NewRegistry()), s.call)
 		for n := 1; n <= 4; n++ {
 			lane.Submit(n, 60, func(int, error) {})
 		}
@@ -84,7 +86,7 @@ func TestABatchIsBoundedInBytesToo(t *testing.T) {
 func TestWhatWaitsTooLongIsRefusedUnsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{took: 3 * time.Second}
-		lane := New(bounds, s.call)
+		lane := New("test", bounds, NewMetrics(prometheus.NewRegistry()), s.call)
 		codes := make([]chat.Code, 3)
 		for n := range 3 {
 			lane.Submit(n, 1, func(_ int, err error) { codes[n] = chat.CodeOf(err) })
@@ -100,7 +102,7 @@ func TestWhatWaitsTooLongIsRefusedUnsent(t *testing.T) {
 func TestAFullLaneRefusesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{took: time.Second}
-		lane := New(bounds, s.call)
+		lane := New("test", bounds, NewMetrics(prometheus.NewRegistry()), s.call)
 		var refused atomic.Int32
 		for n := range 30 {
 			lane.Submit(n, 100, func(_ int, err error) {
@@ -118,7 +120,7 @@ func TestAFullLaneRefusesAtOnce(t *testing.T) {
 
 func TestAnErrorIsEverybodys(t *testing.T) {
 	s := &server{err: errors.New("down")}
-	lane := New(bounds, s.call)
+	lane := New("test", bounds, NewMetrics(prometheus.NewRegistry()), s.call)
 	for range 3 {
 		if _, err := lane.Do(t.Context(), 1, 1); err == nil {
 			t.Error("no error")

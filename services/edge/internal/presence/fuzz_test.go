@@ -56,7 +56,7 @@ func FuzzSignal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind byte, payload string) {
 		h := hub.New(emptyLog{"l"}, quiet, prometheus.NewRegistry())
 		h.Connect(deaf{}, func(*hub.Room) {})
-		p := New(true, NewRegistry(client, "me", 100), client, h, quiet)
+		p := New(true, NewRegistry(client, "me", 100), client, h, quiet, prometheus.NewRegistry())
 		room, err := h.Open(t.Context(), "test", roomsapi.Access{ID: 1, Room: &chat.Room{Slug: "a", Log: "l"}})
 		if err != nil {
 			t.Fatal(err)

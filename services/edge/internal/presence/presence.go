@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -35,8 +36,9 @@ type Presence struct {
 	rooms    interface {
 		ByKey(key stream.Room) *hub.Room
 	}
-	log *slog.Logger
-	on  bool
+	log     *slog.Logger
+	on      bool
+	metrics metrics
 
 	mu      sync.Mutex
 	tracked map[stream.Room]*tracked
@@ -72,10 +74,10 @@ type local struct {
 // New makes the presence of an edge, or one that is switched off and knows nobody.
 func New(on bool, registry *Registry, client redis.UniversalClient, rooms interface {
 	ByKey(key stream.Room) *hub.Room
-}, log *slog.Logger,
+}, log *slog.Logger, reg prometheus.Registerer,
 ) *Presence {
 	return &Presence{
-		on: on, registry: registry, client: client, rooms: rooms, log: log,
+		on: on, registry: registry, client: client, rooms: rooms, log: log, metrics: newMetrics(reg),
 		tracked: map[stream.Room]*tracked{}, typing: map[typist]time.Time{}, wake: make(chan struct{}, 1),
 	}
 }

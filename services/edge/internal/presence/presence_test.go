@@ -84,7 +84,7 @@ func newEdge(t *testing.T, client *redis.Client, log chat.LogID, limit int) *edg
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	h := hub.New(emptyLog{log}, quiet, prometheus.NewRegistry())
-	p := New(true, NewRegistry(client, rand.Text(), limit), client, h, quiet)
+	p := New(true, NewRegistry(client, rand.Text(), limit), client, h, quiet, prometheus.NewRegistry())
 	bells := stream.NewBells(client, hearer{p}, quiet)
 	h.Connect(bells, func(*hub.Room) {})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

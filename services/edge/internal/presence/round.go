@@ -82,11 +82,13 @@ func (t *tracked) waiting(now time.Time) bool {
 }
 
 func (p *Presence) carryOut(ctx context.Context, now time.Time, due []stream.Room, changes []change) {
+	start := time.Now()
 	err := p.registry.write(ctx, changes)
 	var states []state
 	if err == nil {
 		states, err = p.registry.read(ctx, due)
 	}
+	p.metrics.round(start, err)
 	if err != nil {
 		// Redis is away: nobody knows who is elsewhere, so what was known stays, and is tried again.
 		p.log.DebugContext(ctx, "presence is away", slog.Any("error", err))
@@ -130,6 +132,8 @@ func (p *Presence) settle(now time.Time, key stream.Room, c change, s state) {
 		delete(p.tracked, key)
 	}
 	p.mu.Unlock()
+	p.metrics.updates.WithLabelValues("entered").Add(float64(len(entered)))
+	p.metrics.updates.WithLabelValues("exited").Add(float64(len(exited)))
 	for _, user := range entered {
 		tell(room, "entered", user, count)
 	}

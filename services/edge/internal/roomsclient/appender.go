@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/trace"
 )
 
 // Times of an append.
@@ -29,29 +30,73 @@ type appender struct {
 	client *Client
 	pod    int // to be asked first; another one after each failure
 
-	unsettled []roomsapi.Append
+	unsettled []pending
 	since     time.Time // when it was told as unknown
 }
 
+// pending is an append in its lane.
+type pending struct {
+	roomsapi.Append
+
+	waits trace.Span // there
+}
+
 // append is the lane's call.
-func (a *appender) append(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, error) {
+func (a *appender) append(ctx context.Context, batch []pending) (outcomes []roomsapi.Outcome, err error) {
 	a.client.batches.Observe(float64(len(batch)))
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	ctx, calls := a.follow(ctx, batch)
+	defer func() { calls.end(outcomes, err) }()
 	if len(a.unsettled) > 0 && time.Since(a.since) < haunting {
 		if _, a.unsettled = a.try(ctx, a.unsettled); len(a.unsettled) > 0 {
 			return nil, chat.Errorf(chat.CodeUnavailable, "what was sent before this is not settled yet, try again")
 		}
 	}
-	var outcomes []roomsapi.Outcome
 	outcomes, a.unsettled = a.try(ctx, batch)
 	a.since = time.Now()
 	return outcomes, nil
 }
 
+// calls are the spans of the entries of a batch that are traced, by their place in it.
+type calls map[int]trace.Span
+
+// follow begins them. What is called within the context that it returns belongs to the first of them: a batch has
+// one way, whoever is in it.
+func (a *appender) follow(ctx context.Context, batch []pending) (context.Context, calls) {
+	var all calls
+	for i := range batch {
+		if batch[i].Traceparent == "" {
+			continue
+		}
+		batch[i].waits.End(nil)
+		within, span := a.client.tracer.Follow(trace.From(ctx, batch[i].Traceparent), trace.Client, "append")
+		if !span.Recorded() {
+			continue
+		}
+		span.Int("parley.batch.entries", int64(len(batch)))
+		batch[i].Traceparent = span.Parent()
+		if all == nil {
+			ctx, all = within, calls{}
+		}
+		all[i] = span
+	}
+	return ctx, all
+}
+
+func (c calls) end(outcomes []roomsapi.Outcome, err error) {
+	for i, span := range c {
+		failed := err
+		if i < len(outcomes) && outcomes[i].Error != nil {
+			failed = outcomes[i].Error.Err()
+		}
+		span.End(failed)
+	}
+}
+
 // try sends a batch, and again those of its entries whose outcome is unknown, until there are none or
 // ctx ends. It returns an outcome for every entry, and the entries whose outcome is still unknown.
-func (a *appender) try(ctx context.Context, batch []roomsapi.Append) ([]roomsapi.Outcome, []roomsapi.Append) {
+func (a *appender) try(ctx context.Context, batch []pending) ([]roomsapi.Outcome, []pending) {
 	outcomes := make([]roomsapi.Outcome, len(batch))
 	open := make([]int, len(batch)) // the entries whose outcome is unknown
 	for i := range open {
@@ -63,7 +108,7 @@ func (a *appender) try(ctx context.Context, batch []roomsapi.Append) ([]roomsapi
 	for tries := 0; ; tries++ {
 		sent := make([]roomsapi.Append, len(open))
 		for n, i := range open {
-			sent[n] = batch[i]
+			sent[n] = batch[i].Append
 		}
 		answers, err := a.once(ctx, sent)
 		still := open[:0]
@@ -80,13 +125,14 @@ func (a *appender) try(ctx context.Context, batch []roomsapi.Append) ([]roomsapi
 		pause.Reset(time.Duration(min(tries, 4)) * 50 * time.Millisecond)
 		select {
 		case <-ctx.Done():
-			unsettled := make([]roomsapi.Append, len(open))
+			unsettled := make([]pending, len(open))
 			for n, i := range open {
 				unsettled[n] = batch[i]
 			}
 			return outcomes, unsettled
 		case <-pause.C:
 			a.client.retries.Inc()
+			trace.Of(ctx).Event("again")
 		}
 	}
 }
@@ -119,7 +165,9 @@ func (a *appender) once(ctx context.Context, batch []roomsapi.Append) ([]roomsap
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	var answer roomsapi.AppendResponse
+	start := time.Now()
 	err := a.client.caller.PostOnce(ctx, a.pod, roomsapi.PathAppend, roomsapi.AppendRequest{Entries: batch}, &answer)
+	a.client.called(roomsapi.PathAppend, start, err)
 	if chat.CodeOf(err) == chat.CodeInternal { // a pod that broke over it: it may be stored
 		err = errors.Join(chat.Errorf(chat.CodeUnavailable, "the rooms service failed"), err)
 	}

@@ -31,7 +31,7 @@ func (s saying) PostOnce(ctx context.Context, _ int, path string, request, answe
 func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		synctest.Test(t, func(t *testing.T) {
-			c := New(saying{content}, prometheus.NewRegistry())
+			c := New(saying{content}, prometheus.NewRegistry(), nil)
 			seq, err := appendTo(c, "n")
 			if err == nil && (seq < 1 || seq > chat.MaxSeq) {
 				t.Errorf("%q: acked as message %d", content, seq)

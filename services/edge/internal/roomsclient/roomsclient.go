@@ -4,13 +4,16 @@ package roomsclient
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/services/edge/internal/lanes"
 )
 
@@ -33,25 +36,34 @@ const readTimeout = 5 * time.Second
 // Client calls the rooms service. Safe for concurrent use.
 type Client struct {
 	caller  Caller
-	appends [laneCount]*lanes.Lane[roomsapi.Append, roomsapi.Outcome]
+	tracer  *trace.Tracer
+	appends [laneCount]*lanes.Lane[pending, roomsapi.Outcome]
 	access  *lanes.Lane[roomsapi.Question, roomsapi.Access]
 	batches prometheus.Histogram
 	retries prometheus.Counter
+	calls   *prometheus.HistogramVec
 }
 
-// New makes a client.
-func New(caller Caller, registry prometheus.Registerer) *Client {
+// New makes a client. A nil tracer traces nothing.
+func New(caller Caller, registry prometheus.Registerer, tracer *trace.Tracer) *Client {
 	metrics := promauto.With(registry)
 	c := &Client{
 		caller:  caller,
-		batches: metrics.NewHistogram(prometheus.HistogramOpts{Name: "parley_edge_append_batch_entries", Help: "Entries in one append.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
+		tracer:  tracer,
+		batches: metric.Histogram(registry, "parley_edge_append_batch_entries", "Entries in one append.", prometheus.ExponentialBuckets(1, 2, 10)),
 		retries: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_append_retries_total", Help: "Appends that were sent again, their outcome being unknown."}),
+		calls:   metric.Histograms(registry, "parley_edge_rooms_call_seconds", "Time of a call of the rooms service, by whether it could answer; what it refuses it has answered.", metric.Times(), "call", "result"),
 	}
+	for _, path := range []string{roomsapi.PathAppend, roomsapi.PathAccess, roomsapi.PathTail, roomsapi.PathEntries, roomsapi.PathHistory, roomsapi.PathHeads} {
+		c.calls.WithLabelValues(callName(path), "ok")
+		c.calls.WithLabelValues(callName(path), "failed")
+	}
+	metricsOfLanes := lanes.NewMetrics(registry)
 	for i := range c.appends {
 		a := &appender{client: c, pod: i}
-		c.appends[i] = lanes.New(lanes.Bounds{Batch: 256, BatchBytes: 1 << 20, Bytes: 4 << 20, Age: patience}, a.append)
+		c.appends[i] = lanes.New("append", lanes.Bounds{Batch: 256, BatchBytes: 1 << 20, Bytes: 4 << 20, Age: patience}, metricsOfLanes, a.append)
 	}
-	c.access = lanes.New(lanes.Bounds{Batch: 500, BatchBytes: 1 << 20, Bytes: 16 << 20, Age: readTimeout}, c.ask)
+	c.access = lanes.New("access", lanes.Bounds{Batch: 500, BatchBytes: 1 << 20, Bytes: 16 << 20, Age: readTimeout}, metricsOfLanes, c.ask)
 	return c
 }
 
@@ -59,8 +71,14 @@ func New(caller Caller, registry prometheus.Registerer) *Client {
 // committed, or an error: CodeUnavailable and CodeInternal mean that its outcome is unknown.
 func (c *Client) Append(a roomsapi.Append, done func(chat.Seq, error)) {
 	lane := c.appends[uint64(a.Room)%laneCount] //nolint:gosec // only spreads
-	lane.Submit(a, len(a.Body)+len(a.Token)+200, func(outcome roomsapi.Outcome, err error) {
-		if err == nil {
+	p := pending{Append: a}
+	if a.Traceparent != "" {
+		_, p.waits = c.tracer.Follow(trace.From(context.Background(), a.Traceparent), trace.Internal, "lane")
+	}
+	lane.Submit(p, len(a.Body)+len(a.Token)+200, func(outcome roomsapi.Outcome, err error) {
+		if err != nil { // it never left the lane
+			p.waits.End(err)
+		} else {
 			err = outcome.Error.Err()
 		}
 		done(outcome.Seq, err)
@@ -115,8 +133,23 @@ func (c *Client) Heads(ctx context.Context) (heads []roomsapi.Head, err error) {
 func (c *Client) read(ctx context.Context, path string, request, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	return c.caller.Post(ctx, path, request, answer)
+	start := time.Now()
+	err := c.caller.Post(ctx, path, request, answer)
+	c.called(path, start, err)
+	return err
 }
+
+// called measures a call.
+func (c *Client) called(path string, start time.Time, err error) {
+	result := "ok"
+	if code := chat.CodeOf(err); code == chat.CodeUnavailable || code == chat.CodeInternal {
+		result = "failed"
+	}
+	metric.Since(c.calls.WithLabelValues(callName(path), result), start, "")
+}
+
+// callName is a path's last part.
+func callName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // Wait returns when nothing is under way. Nothing may be asked any more.
 func (c *Client) Wait() {

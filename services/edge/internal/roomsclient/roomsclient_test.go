@@ -76,7 +76,7 @@ func TestAnUnknownOutcomeIsAskedOfTheNextPodUntilItIsKnown(t *testing.T) {
 			}
 			return nil, true
 		}}
-		c := New(p, prometheus.NewRegistry())
+		c := New(p, prometheus.NewRegistry(), nil)
 		seq, err := appendTo(c, "n")
 		if err != nil || seq != 1 || len(p.stored) != 1 {
 			t.Error(seq, err, p.stored)
@@ -90,7 +90,7 @@ func TestAnUnknownOutcomeIsAskedOfTheNextPodUntilItIsKnown(t *testing.T) {
 
 func TestAfterTwoSecondsTheOutcomeIsToldAsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(&pods{fail: func(int) (error, bool) { return unavailable(), false }}, prometheus.NewRegistry())
+		c := New(&pods{fail: func(int) (error, bool) { return unavailable(), false }}, prometheus.NewRegistry(), nil)
 		start := time.Now()
 		_, err := appendTo(c, "n")
 		if chat.CodeOf(err) != chat.CodeUnavailable || time.Since(start) > 3*time.Second {
@@ -102,7 +102,7 @@ func TestAfterTwoSecondsTheOutcomeIsToldAsUnknown(t *testing.T) {
 
 func TestARefusalOfTheWholeBatchIsNotRepeated(t *testing.T) {
 	p := &pods{fail: func(int) (error, bool) { return chat.Errorf(chat.CodeUnauthenticated, "credential"), false }}
-	c := New(p, prometheus.NewRegistry())
+	c := New(p, prometheus.NewRegistry(), nil)
 	if _, err := appendTo(c, "n"); chat.CodeOf(err) != chat.CodeUnauthenticated || len(p.calls) != 1 {
 		t.Error(err, p.calls)
 	}
@@ -111,7 +111,7 @@ func TestARefusalOfTheWholeBatchIsNotRepeated(t *testing.T) {
 
 func TestOneRoomKeepsItsOrder(t *testing.T) {
 	p := &pods{}
-	c := New(p, prometheus.NewRegistry())
+	c := New(p, prometheus.NewRegistry(), nil)
 	var done sync.WaitGroup
 	var want []string
 	for i := range 500 {
@@ -141,7 +141,7 @@ func TestWhatIsUnsettledIsSettledBeforeAnythingElseIsSent(t *testing.T) {
 			}
 			return nil, true
 		}}
-		c := New(p, prometheus.NewRegistry())
+		c := New(p, prometheus.NewRegistry(), nil)
 		if _, err := appendTo(c, "first"); chat.CodeOf(err) != chat.CodeUnavailable {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestATokenThatEndsBetweenTriesIsNoWordOfTheFirst(t *testing.T) {
 			}
 			return nil, true
 		}}}
-		c := New(e, prometheus.NewRegistry())
+		c := New(e, prometheus.NewRegistry(), nil)
 		if _, err := appendTo(c, "n"); !chat.Unknown(err) {
 			t.Error("told as not stored, and stored it is:", err, e.stored)
 		}

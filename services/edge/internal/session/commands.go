@@ -8,7 +8,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
@@ -31,14 +33,20 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 		s.Close(wire.CloseFlooding)
 		return
 	}
+	b := begun{at: time.Now()}
+	ctx, b.span = s.Tracer.Begin(ctx, trace.Server, "command")
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	c, err := wire.DecodeCommand(frame)
+	if b.span.Recorded() {
+		b.span.Name("command " + label(c.Type))
+	}
 	if err == nil {
-		err = s.carryOut(ctx, c)
+		err = s.carryOut(ctx, c, b)
 	}
 	if !errors.Is(err, errLater) {
-		s.Metrics.commands.WithLabelValues(label(c.Type), result(err)).Inc()
+		s.Metrics.answered(label(c.Type), b.at, err, b.span.TraceID())
+		b.span.End(err)
 	}
 	if err != nil && !errors.Is(err, errLater) {
 		s.reply(wire.NewError(c.ID, err))
@@ -46,21 +54,32 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 	s.outbox.Wait()
 }
 
+// begun is a command that is being carried out.
+type begun struct {
+	at   time.Time
+	span trace.Span
+}
+
 // maxEarly bounds the frames of a socket that has not shown a token yet.
 const maxEarly = 20
 
-func (s *Session) flooding() bool {
+func (s *Session) flooding() (flooding bool) {
 	if s.budget != nil {
-		return !s.budget.frames.Allow()
+		flooding = !s.budget.frames.Allow()
+	} else {
+		s.early++
+		flooding = s.early > maxEarly
 	}
-	s.early++
-	return s.early > maxEarly
+	if flooding {
+		s.Metrics.Refused(limitFrames).Inc()
+	}
+	return flooding
 }
 
 // errLater says that a command is answered when its outcome is known.
 var errLater = errors.New("answered later")
 
-func (s *Session) carryOut(ctx context.Context, c wire.Command) error {
+func (s *Session) carryOut(ctx context.Context, c wire.Command, b begun) error {
 	if c.Type == wire.TypeAuth {
 		return s.auth(ctx, c)
 	}
@@ -73,7 +92,7 @@ func (s *Session) carryOut(ctx context.Context, c wire.Command) error {
 	case wire.TypeLeave:
 		return s.leave(c)
 	case wire.TypeSend, wire.TypeEdit, wire.TypeDelete:
-		return s.append(c)
+		return s.append(c, b)
 	case wire.TypeHistory:
 		return s.history(ctx, c)
 	case wire.TypeTyping:
@@ -133,7 +152,7 @@ func (s *Session) leave(c wire.Command) error {
 
 // append checks a send, edit or delete and hands it to the room's lane. Its answer follows when it is
 // committed.
-func (s *Session) append(c wire.Command) error {
+func (s *Session) append(c wire.Command, b begun) error {
 	room, err := s.room(c.Room)
 	if err != nil {
 		return err
@@ -157,7 +176,7 @@ func (s *Session) append(c wire.Command) error {
 		err = chat.CheckNonce(a.Nonce)
 	}
 	if err == nil {
-		err = allow(s.budget.sends)
+		err = s.allow(s.budget.sends, limitSends)
 	}
 	if err != nil {
 		return err
@@ -165,10 +184,17 @@ func (s *Session) append(c wire.Command) error {
 	s.mu.Lock()
 	a.Token = s.token
 	s.mu.Unlock()
+	if b.span.Recorded() {
+		b.span.Int("parley.room", int64(room.ID))
+		b.span.Text("parley.user", string(s.User().ID))
+		a.Traceparent = b.span.Parent()
+	}
 	start := time.Now()
 	s.Rooms.Append(a, func(seq chat.Seq, err error) {
-		s.Metrics.acks.WithLabelValues(c.Type).Observe(time.Since(start).Seconds())
-		s.Metrics.commands.WithLabelValues(c.Type, result(err)).Inc()
+		traceID := b.span.TraceID()
+		metric.Since(s.Metrics.acks.WithLabelValues(c.Type), start, traceID)
+		s.Metrics.answered(c.Type, b.at, err, traceID)
+		b.span.End(err)
 		switch {
 		case err != nil:
 			s.reply(wire.NewError(c.ID, err))
@@ -233,20 +259,4 @@ func pageSize(asked *int) int {
 		return defaultPage
 	}
 	return min(max(*asked, 1), maxPage)
-}
-
-// label keeps to the closed set of types, since strangers may send any.
-func label(kind string) string {
-	switch kind {
-	case wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeSend, wire.TypeEdit, wire.TypeDelete, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers:
-		return kind
-	}
-	return "unknown"
-}
-
-func result(err error) string {
-	if err == nil {
-		return "ok"
-	}
-	return string(chat.CodeOf(err))
 }

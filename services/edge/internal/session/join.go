@@ -13,7 +13,7 @@ import (
 const joinTries = 4
 
 func (s *Session) join(ctx context.Context, c wire.Command) error {
-	if err := allow(s.budget.joins); err != nil {
+	if err := s.allow(s.budget.joins, limitJoins); err != nil {
 		return err
 	}
 	if c.After != nil && (*c.After < 0 || *c.After > chat.MaxSeq) {

@@ -86,13 +86,14 @@ func bucket(l limit.Rate) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(l.PerSecond), l.Burst)
 }
 
-// allow takes one from the bucket, or says when to come again: CodeRateLimited.
-func allow(b *rate.Limiter) error {
+// allow takes one from the bucket of a limit, or says when to come again: CodeRateLimited.
+func (s *Session) allow(b *rate.Limiter, limited string) error {
 	reservation := b.Reserve()
 	wait := reservation.Delay()
 	if wait == 0 {
 		return nil
 	}
 	reservation.Cancel()
+	s.Metrics.Refused(limited).Inc()
 	return limit.TooMany(max(wait, time.Millisecond))
 }

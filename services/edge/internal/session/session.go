@@ -17,6 +17,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
@@ -65,6 +66,7 @@ type Shared struct {
 	Writers  *Writers
 	Limits   Limits
 	Metrics  *Metrics
+	Tracer   *trace.Tracer // nil: nothing is traced
 	Log      *slog.Logger
 }
 
@@ -117,6 +119,15 @@ func (s *Session) hold(ctx context.Context, claims token.Claims, raw string) {
 		s.Close(wire.CloseUnauthenticated)
 	}
 }
+
+// LogValue implements slog.LogValuer: what tells the session apart in the log.
+func (s *Session) LogValue() slog.Value {
+	claims, _ := s.Claims()
+	return slog.GroupValue(slog.String("id", s.id), slog.String("session", string(claims.Session)), slog.String("user_id", string(claims.User.ID)))
+}
+
+// Code is what it was closed with, 1000 if the client or the network ended it.
+func (s *Session) Code() wire.CloseCode { return s.outbox.Code() }
 
 // User is whose socket it is.
 func (s *Session) User() chat.User {

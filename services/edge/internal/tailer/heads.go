@@ -158,6 +158,7 @@ func (t *Tailer) missed(ctx context.Context, room *hub.Room, head chat.Seq, heal
 func (t *Tailer) renew(ctx context.Context, deaf bool) {
 	if deaf && time.Since(t.renewed) > renewPause {
 		t.renewed = time.Now()
+		t.metrics.renewed.Inc()
 		t.log.WarnContext(ctx, "entries came of which no bell told; renewing the connection")
 		t.bells.Renew()
 	}

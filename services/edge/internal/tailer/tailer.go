@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/stream"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
 
@@ -48,8 +49,10 @@ type Tailer struct {
 	// Renewed is told of a room whose log went back in time: whoever is in it must begin anew.
 	Renewed func(ctx context.Context, room *hub.Room)
 
-	failed  prometheus.Counter
-	missing prometheus.Counter
+	// Tracer is set before Run; nil is none.
+	Tracer *trace.Tracer
+
+	metrics metrics
 
 	renewed time.Time                // of followHeads alone, as is
 	told    map[chat.RoomID]chat.Seq // the heads, by the last answer
@@ -66,14 +69,13 @@ type Tailer struct {
 
 // New makes a tailer; Run does its work.
 func New(streams Streams, rooms Rooms, heads Heads, log *slog.Logger, registry prometheus.Registerer) *Tailer {
-	metrics := promauto.With(registry)
-	return &Tailer{
+	t := &Tailer{
 		streams: streams, rooms: rooms, heads: heads, log: log,
-		failed:  metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_stream_failures_total", Help: "Rounds in which Redis could not be read."}),
-		missing: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_holes_total", Help: "Times that a room's stream lacked entries, which were then filled from the log."}),
-		dirty:   map[*hub.Room]struct{}{}, filling: map[*hub.Room]bool{}, unfit: map[*hub.Room]struct{}{},
+		dirty: map[*hub.Room]struct{}{}, filling: map[*hub.Room]bool{}, unfit: map[*hub.Room]struct{}{},
 		wake: make(chan struct{}, 1), slots: make(chan struct{}, fills),
 	}
+	t.metrics = newMetrics(registry, t)
+	return t
 }
 
 // SetBells gives the tailer the bells, which need to know whom they wake, before anything runs.
@@ -144,13 +146,18 @@ func (t *Tailer) round(ctx context.Context) {
 	for room := range dirty {
 		positions = append(positions, stream.Position{Room: room.Key, After: room.Head()})
 	}
+	start := time.Now()
 	news, err := t.streams.Read(ctx, positions)
 	if err != nil {
-		t.failed.Inc()
+		t.metrics.failed.Inc()
+	} else {
+		metric.Since(t.metrics.read, start, "")
 	}
 	for room := range dirty {
 		entries, found := news[room.Key]
+		spans := t.follow(ctx, room, entries, start)
 		head := room.Deliver(entries)
+		t.delivered(entries, head, spans)
 		_, rung, _ := room.Ring(0)
 		switch {
 		case err != nil || head < rung || found && (len(entries) == 0 || entries[len(entries)-1].Seq > head):
@@ -172,7 +179,7 @@ func (t *Tailer) fill(ctx context.Context, room *hub.Room) {
 	if already {
 		return
 	}
-	t.missing.Inc()
+	t.metrics.missing.Inc()
 	t.filled.Go(func() {
 		select {
 		case t.slots <- struct{}{}:

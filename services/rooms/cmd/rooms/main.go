@@ -12,9 +12,12 @@ import (
 )
 
 func main() {
+	if process.Version(os.Args, os.Stdout) {
+		return
+	}
 	reader := env.New(os.LookupEnv)
 	if len(os.Args) == 1 {
-		os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, rooms.Build))
+		os.Exit(process.Run(reader, os.Stderr, process.Defaults{Name: "rooms", AdminListen: ":9090", LogFormat: "json"}, rooms.Build))
 	}
 	if err := command(reader, os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

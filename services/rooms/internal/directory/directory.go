@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
@@ -39,9 +39,8 @@ type Directory struct {
 func New(d Deps) *Directory {
 	return &Directory{
 		store: d.Store, ledger: d.Ledger, rules: d.Rules, log: d.Log,
-		questions: promauto.With(d.Registry).NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_rooms_access_questions_total", Help: "Questions of edges who may enter a room, by how they were answered.",
-		}, []string{"result"}),
+		questions: metric.Counters(d.Registry, "parley_rooms_access_questions_total", "Questions of edges who may enter a room, by how they were answered.", "result",
+			"ok", string(chat.CodeNotFound), string(chat.CodeUnauthenticated)),
 	}
 }
 

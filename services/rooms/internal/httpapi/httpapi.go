@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/limit"
+	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -33,6 +35,7 @@ type Deps struct {
 	RoomCreate    limit.Rate
 	Sends         limit.Rate
 	Now           func() time.Time
+	Registry      prometheus.Registerer
 }
 
 // API answers calls.
@@ -48,9 +51,10 @@ type API struct {
 
 // New makes an API.
 func New(d Deps) *API {
+	refused := metric.Counters(d.Registry, "parley_rooms_refused_total", "Calls of the public API refused because somebody made too many, by the limit.", "limit", "sends", "creates")
 	return &API{
 		directory: d.Directory, ledger: d.Ledger, auth: d.Authenticator, credential: d.Credential,
-		creates: limit.New(d.RoomCreate), sends: limit.New(d.Sends), now: d.Now,
+		creates: limit.New(d.RoomCreate, refused.WithLabelValues("creates")), sends: limit.New(d.Sends, refused.WithLabelValues("sends")), now: d.Now,
 	}
 }
 

@@ -83,7 +83,7 @@ func newServerOn(t testing.TB, store storetest.Store, sends limit.Rate) server {
 	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
 	d := directory.New(directory.Deps{Store: store, Ledger: l, Rules: rules, Log: log, Registry: reg})
 	api := New(Deps{
-		Directory: d, Ledger: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Sends: sends, Now: time.Now,
+		Directory: d, Ledger: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Sends: sends, Now: time.Now, Registry: reg,
 	})
 	app := webapi.New(webapi.Options{Service: "rooms", Log: log, Registry: reg, BodyLimit: 1 << 20})
 	api.Routes(app)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 )
@@ -130,7 +131,7 @@ func (a *API) append(c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.E
 	if err != nil {
 		return entry, 0, err
 	}
-	entry.Room = room.ID
+	entry.Room, entry.Trace = room.ID, trace.Of(ctx).Parent()
 	outcome := a.ledger.Append(ctx, []ledger.Entry{entry})[0]
 	return entry, outcome.Seq, outcome.Err
 }

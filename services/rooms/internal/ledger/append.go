@@ -23,6 +23,7 @@ type Entry struct {
 	Body    string   // of KindSend and KindEdit
 	ReplyTo chat.Seq // of KindSend, 0 for none
 	Message chat.Seq // of KindEdit and KindDelete
+	Trace   string   // the span that it is a part of, "" for none
 }
 
 // Outcome answers one Entry. Seq is the message's id for KindSend, the entry's seq otherwise. An Err
@@ -86,6 +87,7 @@ func half(sum [sha256.Size]byte) (h Hash) {
 // Append appends a batch over any rooms, in order, and answers each entry for itself.
 func (l *Ledger) Append(ctx context.Context, entries []Entry) []Outcome {
 	started := l.now()
+	ctx, traced := l.trace(ctx, entries)
 	outcomes := make([]Outcome, len(entries))
 	good := make([]int, 0, len(entries))
 	for i := range entries {
@@ -96,7 +98,8 @@ func (l *Ledger) Append(ctx context.Context, entries []Entry) []Outcome {
 	if len(good) > 0 {
 		l.commit(ctx, entries, good, outcomes)
 	}
-	l.metrics.batch(entries, outcomes, l.now().Sub(started))
+	l.metrics.batch(entries, outcomes, l.now().Sub(started), traced.batch.TraceID())
+	traced.end(outcomes)
 	return outcomes
 }
 
@@ -153,6 +156,7 @@ func (l *Ledger) decide(b *Book, e *Entry) (chat.Seq, error) {
 			if spent.Fingerprint != e.fingerprint() {
 				return 0, chat.Errorf(chat.CodeConflict, "this nonce was used for something else")
 			}
+			l.metrics.duplicates.Inc()
 			return spent.Seq, nil
 		}
 	}
@@ -172,7 +176,7 @@ func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
 		if e.ReplyTo != 0 && b.message(room.ID, e.ReplyTo) == nil {
 			return 0, chat.Errorf(chat.CodeNotFound, "reply_to names no message")
 		}
-		return b.append(room, Row{Kind: KindMessage, Author: author, Body: e.Body, ReplyTo: e.ReplyTo, Nonce: e.Nonce}).Seq, nil
+		return b.append(room, Row{Kind: KindMessage, Author: author, Body: e.Body, ReplyTo: e.ReplyTo, Nonce: e.Nonce}, e.Trace).Seq, nil
 	}
 	target := b.message(room.ID, e.Message)
 	if target == nil || target.DeletedBy != 0 && e.Kind == roomsapi.KindEdit {
@@ -184,7 +188,7 @@ func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
 		}
 		target.Body, target.EditedAt = e.Body, b.now
 		b.change(target)
-		return b.append(room, Row{Kind: KindEdited, Author: author, Message: target.Seq}).Seq, nil
+		return b.append(room, Row{Kind: KindEdited, Author: author, Message: target.Seq}, e.Trace).Seq, nil
 	}
 	if err := l.rules.Delete(e.Author, target.Author.ID); err != nil {
 		return 0, err
@@ -192,7 +196,7 @@ func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
 	if target.DeletedBy != 0 {
 		return target.DeletedBy, nil
 	}
-	deleted := b.append(room, Row{Kind: KindDeleted, Author: author, Message: target.Seq})
+	deleted := b.append(room, Row{Kind: KindDeleted, Author: author, Message: target.Seq}, e.Trace)
 	target.Body, target.DeletedBy = "", deleted.Seq
 	b.change(target)
 	return deleted.Seq, nil

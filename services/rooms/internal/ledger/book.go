@@ -16,6 +16,7 @@ type Book struct {
 	changes Changes
 	fresh   map[MessageKey]*Row // rows that this transaction adds or changes
 	heads   map[chat.RoomID]chat.Seq
+	traces  map[*Row]string // of the few that are traced
 }
 
 func open(have Have, now chat.Time) *Book {
@@ -37,7 +38,7 @@ func (b *Book) Room(id chat.RoomID) (Room, bool) {
 func (b *Book) Taken(key SlugKey) bool { return b.have.Taken[key] }
 
 // Notice appends the service's own word to a room's log.
-func (b *Book) Notice(room Room, text string) { b.append(room, Row{Kind: KindNotice, Body: text}) }
+func (b *Book) Notice(room Room, text string) { b.append(room, Row{Kind: KindNotice, Body: text}, "") }
 
 // Create makes a room under an id reserved for it, and announces it.
 func (b *Book) Create(room Room) Room {
@@ -71,8 +72,9 @@ func (b *Book) announce(kind lobby.Kind, room Room, before *chat.Room) {
 	})
 }
 
-// append numbers a row: the next seq of its room, which nobody else can take while the room is locked.
-func (b *Book) append(room Room, row Row) *Row {
+// append numbers a row: the next seq of its room, which nobody else can take while the room is locked. Traced is
+// the span that it comes from, "" for none.
+func (b *Book) append(room Room, row Row, traced string) *Row {
 	b.heads[room.ID]++
 	row.Room, row.Tenant, row.Seq, row.At = room.ID, room.Tenant, b.heads[room.ID], b.now
 	if row.Kind == KindMessage {
@@ -80,6 +82,12 @@ func (b *Book) append(room Room, row Row) *Row {
 	}
 	b.changes.Entries = append(b.changes.Entries, &row)
 	b.fresh[MessageKey{room.ID, row.Seq}] = &row
+	if traced != "" {
+		if b.traces == nil {
+			b.traces = make(map[*Row]string)
+		}
+		b.traces[&row] = traced
+	}
 	return &row
 }
 
@@ -139,7 +147,9 @@ func (b *Book) logged() []logged {
 		if row.Kind == KindEdited || row.Kind == KindDeleted {
 			item.Subject = b.message(row.Room, row.Message)
 		}
-		all[i].entries = append(all[i].entries, render(all[i].room.Slug, item))
+		entry := render(all[i].room.Slug, item)
+		entry.Traceparent = b.traces[row]
+		all[i].entries = append(all[i].entries, entry)
 		all[i].deletes = all[i].deletes || row.Kind == KindDeleted
 	}
 	return all

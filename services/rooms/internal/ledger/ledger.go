@@ -19,6 +19,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
@@ -40,6 +41,7 @@ type Deps struct {
 	Rules    policy.Rules
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Tracer   *trace.Tracer // nil: nothing is traced
 	Now      func() time.Time
 }
 
@@ -51,6 +53,7 @@ type Ledger struct {
 	rules   policy.Rules
 	log     *slog.Logger
 	now     func() time.Time
+	tracer  *trace.Tracer
 	heads   *Heads
 	turns   *turns
 	metrics metrics
@@ -59,7 +62,7 @@ type Ledger struct {
 // New makes a ledger.
 func New(d Deps) *Ledger {
 	return &Ledger{
-		store: d.Store, bus: d.Bus, rules: d.Rules, log: d.Log, now: d.Now,
+		store: d.Store, bus: d.Bus, rules: d.Rules, log: d.Log, now: d.Now, tracer: d.Tracer,
 		heads: newHeads(d.Store, d.Log, d.Registry, d.Now), turns: newTurns(), metrics: newMetrics(d.Registry),
 	}
 }
@@ -74,7 +77,11 @@ func (l *Ledger) Heads() *Heads { return l.heads }
 // This pod's transactions on a room queue here, not in the database: so no connection is held by
 // one that waits, and the bus gets a room's entries in order.
 func (l *Ledger) Transact(ctx context.Context, need Need, decide func(*Book) error) error {
+	l.metrics.turns.Inc()
+	_, waits := l.tracer.Follow(ctx, trace.Internal, "turn")
 	done, err := l.turns.take(ctx, need.Rooms)
+	waits.End(err)
+	l.metrics.turns.Dec()
 	if err != nil {
 		return l.failed(ctx, fmt.Errorf("waiting for the rooms' turn: %w", err))
 	}

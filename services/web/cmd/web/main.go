@@ -13,7 +13,10 @@ import (
 )
 
 func main() {
-	defaults := process.Defaults{AdminListen: ":9090", LogFormat: "json"}
+	if process.Version(os.Args, os.Stdout) {
+		return
+	}
+	defaults := process.Defaults{Name: "web", AdminListen: ":9090", LogFormat: "json"}
 	os.Exit(process.Run(env.New(os.LookupEnv), os.Stderr, defaults, build))
 }
 
@@ -27,5 +30,5 @@ func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 		return nil, err
 	}
 	door.Routes = service.Routes
-	return webapi.Open(ctx, p.Log, p.Registry, nil, door)
+	return webapi.Open(ctx, p.Log, p.Registry, p.Tracer, nil, door)
 }

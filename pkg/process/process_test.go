@@ -1,0 +1,16 @@
+package process
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestVersionIsAskedForAlone(t *testing.T) {
+	for args, want := range map[string]bool{"edge version": true, "edge -version": true, "edge --version": true, "edge": false, "edge newlogs": false, "edge version x": false} {
+		var out bytes.Buffer
+		if got := Version(strings.Fields(args), &out); got != want || got != strings.HasPrefix(out.String(), "parley ") {
+			t.Errorf("%q: %v, %q", args, got, out.String())
+		}
+	}
+}

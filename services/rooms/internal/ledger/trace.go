@@ -1,0 +1,51 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/parley-chat/parley/pkg/trace"
+)
+
+// traced are the spans of a batch. Its statements are the batch's, whichever of its entries are traced: so the
+// batch is a span in the trace that it came with, linked to the others, and each entry one in its own.
+type traced struct {
+	batch   trace.Span
+	entries map[int]trace.Span // by their place in the batch
+}
+
+// trace begins the spans of the entries that are traced, which from then on lead on to those who publish them.
+func (l *Ledger) trace(ctx context.Context, entries []Entry) (context.Context, traced) {
+	var t traced
+	for i := range entries {
+		e := &entries[i]
+		if e.Trace == "" {
+			continue
+		}
+		within := trace.From(ctx, e.Trace)
+		if t.entries == nil {
+			if !trace.Of(ctx).Recorded() { // the call did not tell
+				ctx = within
+			}
+			ctx, t.batch = l.tracer.Follow(ctx, trace.Internal, "append batch")
+			t.batch.Int("parley.batch.entries", int64(len(entries)))
+			t.entries = make(map[int]trace.Span)
+		}
+		_, span := l.tracer.Follow(within, trace.Server, "append")
+		if !span.Recorded() {
+			continue
+		}
+		span.Int("parley.room", int64(e.Room))
+		span.Link(t.batch.Parent())
+		t.batch.Link(span.Parent())
+		t.entries[i], e.Trace = span, span.Parent()
+	}
+	return ctx, t
+}
+
+func (t traced) end(outcomes []Outcome) {
+	for i, span := range t.entries {
+		span.Int("parley.seq", int64(outcomes[i].Seq))
+		span.End(outcomes[i].Err)
+	}
+	t.batch.End(nil)
+}
