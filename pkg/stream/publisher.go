@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -134,7 +133,6 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	pipe := p.client.Pipeline()
-	entries := 0
 	heads := map[Room]chat.Seq{}
 	for _, one := range batch {
 		if one.drop {
@@ -143,37 +141,32 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 		for i := range one.entries {
 			add(ctx, pipe, one.room, &one.entries[i])
 			heads[one.room] = max(heads[one.room], one.entries[i].Seq)
-			entries++
 		}
 	}
 	for room, head := range heads {
 		pipe.Expire(ctx, room.Key("room"), streamExpiry)
-		pipe.Publish(ctx, room.Key("bell"), strconv.FormatInt(int64(head), 10))
+		ring(ctx, p.client, pipe, room, strconv.FormatInt(int64(head), 10))
 	}
 	start := time.Now()
-	commands, err := pipe.Exec(ctx)
+	commands, _ := pipe.Exec(ctx) // each command has its error
 	p.took.Observe(time.Since(start).Seconds())
+	var away error
 	for _, command := range commands {
-		// A seq that another pod has overtaken is refused, and filled from the log.
-		if refused := command.Err(); refused != nil && isOrder(refused) {
+		switch refused := command.Err(); {
+		case refused == nil:
+		case isOrder(refused): // another pod has overtaken this seq, which edges fill from the log
 			p.lost.WithLabelValues("order").Inc()
-			entries--
+		default:
+			away = refused
+			if command.Name() == "xadd" {
+				p.lost.WithLabelValues("redis").Inc()
+			}
 		}
 	}
-	away := err != nil && !isReply(err)
-	if away {
-		p.lost.WithLabelValues("redis").Add(float64(entries))
+	if (away != nil) != p.away {
+		p.away = away != nil
+		p.log.WarnContext(ctx, "redis takes entries or not; edges fill from the log what it does not take", slog.Bool("takes", !p.away), slog.Any("error", away))
 	}
-	if away != p.away {
-		p.away = away
-		p.log.WarnContext(ctx, "redis takes entries or not; edges fill from the log what it does not take", slog.Bool("takes", !away), slog.Any("error", err))
-	}
-}
-
-// isReply tells an answer of Redis that refuses a command from a connection that failed.
-func isReply(err error) bool {
-	_, reply := errors.AsType[redis.Error](err)
-	return reply && isOrder(err)
 }
 
 func isOrder(err error) bool { return strings.Contains(err.Error(), "equal or smaller") }
