@@ -98,7 +98,7 @@ func within(t *testing.T, what string, ok func() bool) {
 
 func TestFollower(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
-	redistest.Each(t, func(t *testing.T, client *redis.Client) {
+	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		name := "test-" + rand.Text()
 		log := &ledger{name: chat.LogID(rand.Text())}
 		log.add(time.Hour)

@@ -1,4 +1,5 @@
-// Package redistest runs a test on every Redis that Parley runs on: the embedded one and a real one.
+// Package redistest runs a test on every Redis that Parley runs on: the embedded one and a real one, one that
+// sentinels look after, and a cluster.
 package redistest
 
 import (
@@ -11,31 +12,34 @@ import (
 	"github.com/parley-chat/parley/pkg/stream"
 )
 
-// Each runs test on the embedded Redis and on the real one that PARLEY_TEST_REDIS names, which other
-// tests use too: keep to keys of your own there.
-func Each(t *testing.T, test func(t *testing.T, client *redis.Client)) {
+// Each runs test on each of them. The real one is that which PARLEY_TEST_REDIS names, which other tests use
+// too: keep to keys of your own there.
+func Each(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) { test(t, Embedded(t)) })
 	t.Run("real", func(t *testing.T) { test(t, Real(t)) })
+	t.Run("sentinel", func(t *testing.T) { test(t, Open(t, StartSentinel(t).URL)) })
+	t.Run("cluster", func(t *testing.T) { test(t, Open(t, StartCluster(t, 0).URL)) })
 }
 
 // Embedded returns a client of an embedded Redis of its own.
-func Embedded(tb testing.TB) *redis.Client {
+func Embedded(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
-	return open(tb, "redis://"+miniredis.RunT(tb).Addr())
+	return Open(tb, "redis://"+miniredis.RunT(tb).Addr())
 }
 
 // Real returns a client of the real Redis.
-func Real(t *testing.T) *redis.Client {
+func Real(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	url := os.Getenv("PARLEY_TEST_REDIS")
 	if url == "" {
 		t.Fatal("PARLEY_TEST_REDIS is not set; run the tests by make test")
 	}
-	return open(t, url)
+	return Open(t, url)
 }
 
-func open(tb testing.TB, url string) *redis.Client {
+// Open returns a client for url, which answers.
+func Open(tb testing.TB, url string) redis.UniversalClient {
 	tb.Helper()
 	client, err := stream.Open(url)
 	if err != nil {

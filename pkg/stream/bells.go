@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,25 +32,27 @@ const (
 	SignalTyping  = 't' // somebody types: a chat.Author as JSON
 )
 
-// Times of the bell's connection.
+// Times of the bells.
 const (
 	confirmTimeout = time.Second
-	quietTimeout   = 3 * time.Second // without a sound, ping; without a sound after that, renew
-	renewPause     = 250 * time.Millisecond
+	ownersEvery    = time.Second            // on a cluster: who owns which partition
+	ownersSoon     = 100 * time.Millisecond // the same, when something hints at a change
 )
 
-// Bells listens to the bells of many rooms on one connection, which it renews and subscribes again
-// when it fails or seems to.
+// Bells listens to the bells of many rooms: on one line, or on a cluster on one to each node that owns
+// partitions. Lines are renewed, and rooms subscribed again, when they fail or seem to, and when
+// partitions move.
 type Bells struct {
-	client  redis.UniversalClient
-	hearer  Hearer
-	log     *slog.Logger
-	healthy atomic.Bool
+	client redis.UniversalClient
+	hearer Hearer
+	log    *slog.Logger
+	hint   chan struct{} // tells Run that partitions may have moved; holds one
 
-	order      sync.Mutex // before mu: held over a change of rooms and the command that tells Redis of it
-	mu         sync.Mutex
-	rooms      map[string]*subscription // by channel
-	connection *redis.PubSub            // nil while there is none
+	order sync.Mutex // before mu: held over a change of rooms or lines and the command that tells Redis of it
+	mu    sync.Mutex
+	rooms map[string]*subscription // by channel
+	lines map[redis.UniversalClient]*line
+	at    [Partitions]*line // on which each partition's bells are heard, nil before that is known
 }
 
 type subscription struct {
@@ -61,11 +63,23 @@ type subscription struct {
 
 // NewBells makes Bells that tell hearer; Run does the work.
 func NewBells(client redis.UniversalClient, hearer Hearer, log *slog.Logger) *Bells {
-	return &Bells{client: client, hearer: hearer, log: log, rooms: map[string]*subscription{}}
+	return &Bells{
+		client: client, hearer: hearer, log: log, hint: make(chan struct{}, 1),
+		rooms: map[string]*subscription{}, lines: map[redis.UniversalClient]*line{},
+	}
 }
 
-// Healthy says whether the connection seems to carry bells.
-func (b *Bells) Healthy() bool { return b.healthy.Load() }
+// Healthy says whether all lines seem to carry bells.
+func (b *Bells) Healthy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.lines {
+		if l.connection == nil {
+			return false
+		}
+	}
+	return len(b.lines) > 0
+}
 
 // Subscribe begins to listen to a room's bell and waits until Redis has confirmed it. An error says
 // that the bell can't be heard for now; it will be as soon as Redis is back. Each Subscribe wants an
@@ -85,6 +99,8 @@ func (b *Bells) Subscribe(ctx context.Context, room Room) error {
 	}
 }
 
+var errAway = errors.New("redis is away")
+
 func (b *Bells) subscribe(ctx context.Context, room Room) (confirmed chan struct{}, err error) {
 	channel := room.Key("bell")
 	b.order.Lock()
@@ -96,17 +112,25 @@ func (b *Bells) subscribe(ctx context.Context, room Room) (confirmed chan struct
 		b.rooms[channel] = s
 	}
 	s.users++
-	first, connection := s.users == 1, b.connection
+	first, connection := s.users == 1, b.connection(room)
 	b.mu.Unlock()
-	if connection == nil || !b.Healthy() {
-		return nil, errors.New("redis is away") //nolint:err113 // only ever logged
+	if connection == nil {
+		return nil, errAway
 	}
 	if first {
-		if err := connection.Subscribe(ctx, channel); err != nil {
+		if err := connection.subscribe(ctx, channel); err != nil {
 			return nil, fmt.Errorf("subscribe: %w", err)
 		}
 	}
 	return s.confirmed, nil
+}
+
+// connection is where a room's bell is heard, nil while there is none. Under mu.
+func (b *Bells) connection(room Room) *connection {
+	if l := b.at[room.partition()]; l != nil {
+		return l.connection
+	}
+	return nil
 }
 
 // Unsubscribe takes back one Subscribe; with the last of a room its bell is not heard any more.
@@ -115,7 +139,7 @@ func (b *Bells) Unsubscribe(ctx context.Context, room Room) {
 	b.order.Lock()
 	defer b.order.Unlock()
 	b.mu.Lock()
-	s, connection := b.rooms[channel], b.connection
+	s, connection := b.rooms[channel], b.connection(room)
 	last := s != nil && s.users == 1
 	if last {
 		delete(b.rooms, channel)
@@ -123,102 +147,133 @@ func (b *Bells) Unsubscribe(ctx context.Context, room Room) {
 		s.users--
 	}
 	b.mu.Unlock()
-	if last && connection != nil && b.Healthy() {
-		_ = connection.Unsubscribe(ctx, channel) // a broken connection is renewed without it
+	if last && connection != nil {
+		_ = connection.unsubscribe(ctx, channel) // a broken connection is renewed without it
 	}
 }
 
-// Renew counts the connection as broken: something should have rung and did not.
+// Renew counts the lines as broken: something should have rung and did not.
 func (b *Bells) Renew() {
-	b.healthy.Store(false)
 	b.mu.Lock()
-	connection := b.connection
-	b.connection = nil
+	lines := slices.Collect(maps.Values(b.lines))
 	b.mu.Unlock()
-	if connection != nil {
-		_ = connection.Close()
+	for _, l := range lines {
+		l.cut()
 	}
 }
 
 // Run listens until ctx ends.
 func (b *Bells) Run(ctx context.Context, ready func()) error {
 	ready()
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	for complained := false; ; {
+	defer b.hangUp()
+	look := time.NewTimer(0)
+	defer look.Stop()
+	for complained, hinted := false, false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-pause.C:
+		case <-b.hint:
+			reload(ctx, b.client)
+			if !hinted {
+				hinted = true
+				look.Reset(ownersSoon)
+			}
+			continue
+		case <-look.C:
+			hinted = false
 		}
-		heard, err := b.listen(ctx)
-		b.Renew()
-		if ctx.Err() == nil && (heard || !complained) {
-			b.log.WarnContext(ctx, "the bells' connection broke; entries come from the log until it is back", slog.Any("error", err))
-			complained = true
+		err := b.allot(ctx)
+		if err != nil && !complained && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "nobody tells which node owns what; entries come from the log until it is known", slog.Any("error", err))
 		}
-		pause.Reset(renewPause)
+		complained = err != nil
+		if err != nil || isCluster(b.client) {
+			look.Reset(ownersEvery)
+		}
 	}
 }
 
-// listen hears one connection until it fails, and says whether it ever worked.
-func (b *Bells) listen(ctx context.Context) (heard bool, err error) {
-	connection := b.client.Subscribe(ctx)
-	defer func() { _ = connection.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
-	if err := connection.Ping(ctx); err != nil {
-		return false, err
+// allot makes a line to each node that owns partitions, ends those that are not needed any more, and
+// subscribes on their new lines the rooms whose partition has moved.
+func (b *Bells) allot(ctx context.Context) error {
+	owners, err := ownersOf(ctx, b.client)
+	if err != nil {
+		return err
 	}
-	for pinged := true; ; {
-		message, err := connection.ReceiveTimeout(ctx, quietTimeout)
-		if isTimeout(err) && !pinged {
-			pinged = true
-			err = connection.Ping(ctx)
-			if err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return heard, err
-		}
-		pinged = false
-		if !heard {
-			heard = true
-			if err := b.attach(ctx, connection); err != nil {
-				return heard, err
-			}
-		}
-		b.handle(message)
-	}
-}
-
-// attach makes connection the one that Subscribe uses, and subscribes what was subscribed before.
-func (b *Bells) attach(ctx context.Context, connection *redis.PubSub) error {
 	b.order.Lock()
-	defer b.order.Unlock()
 	b.mu.Lock()
-	b.connection = connection
-	channels := make([]string, 0, len(b.rooms))
-	for channel := range b.rooms {
-		channels = append(channels, channel)
-	}
-	b.healthy.Store(true)
-	b.mu.Unlock()
-	const batch = 512
-	for len(channels) > 0 {
-		n := min(batch, len(channels))
-		if err := connection.Subscribe(ctx, channels[:n]...); err != nil {
-			return err
+	var moved [Partitions]bool
+	gone := maps.Clone(b.lines)
+	for partition, owner := range owners {
+		l := b.lines[owner]
+		if l == nil {
+			l = b.startLine(ctx, owner)
+			b.lines[owner] = l
 		}
-		channels = channels[n:]
+		delete(gone, owner)
+		moved[partition] = b.at[partition] != l
+		b.at[partition] = l
+	}
+	for owner := range gone {
+		delete(b.lines, owner)
+	}
+	news := map[*connection][]string{}
+	for channel, s := range b.rooms {
+		if c := b.connection(s.room); c != nil && moved[s.room.partition()] {
+			news[c] = append(news[c], channel)
+		}
+	}
+	b.mu.Unlock()
+	for connection, channels := range news {
+		_ = connection.subscribe(ctx, channels...) // if it broke, its line begins anew with all its rooms
+	}
+	b.order.Unlock()
+	for _, l := range gone { // without the lock, which a line may be waiting for
+		l.end()
 	}
 	return nil
 }
 
-func (b *Bells) handle(message any) {
+// hangUp ends all lines.
+func (b *Bells) hangUp() {
+	b.mu.Lock()
+	lines := b.lines
+	b.lines, b.at = map[redis.UniversalClient]*line{}, [Partitions]*line{}
+	b.mu.Unlock()
+	for _, l := range lines {
+		l.end()
+	}
+}
+
+// moved hints that partitions may have moved.
+func (b *Bells) moved() {
+	select {
+	case b.hint <- struct{}{}:
+	default:
+	}
+}
+
+// channelsAt are the channels of the rooms that are heard on l. Under mu.
+func (b *Bells) channelsAt(l *line) []string {
+	channels := make([]string, 0, len(b.rooms))
+	for channel, s := range b.rooms {
+		if b.at[s.room.partition()] == l {
+			channels = append(channels, channel)
+		}
+	}
+	return channels
+}
+
+// handle takes in what came on l. An error says that l does not hear any more what it should.
+func (b *Bells) handle(l *line, message any) error {
 	switch m := message.(type) {
 	case *redis.Subscription:
-		if s := b.subscription(m.Channel); s != nil && m.Kind == "subscribe" {
+		s := b.subscription(l, m.Channel)
+		switch {
+		case s == nil:
+		case m.Kind == "sunsubscribe":
+			return errMoved
+		case m.Kind == "subscribe" || m.Kind == "ssubscribe":
 			select {
 			case <-s.confirmed: // again: bells may have rung in between
 			default:
@@ -227,9 +282,9 @@ func (b *Bells) handle(message any) {
 			b.hearer.Rang(s.room, 0)
 		}
 	case *redis.Message:
-		s := b.subscription(m.Channel)
+		s := b.subscription(l, m.Channel)
 		if s == nil || m.Payload == "" {
-			return
+			return nil
 		}
 		if kind := m.Payload[0]; kind < '0' || kind > '9' {
 			b.hearer.Signalled(s.room, kind, m.Payload[1:])
@@ -237,34 +292,16 @@ func (b *Bells) handle(message any) {
 			b.hearer.Rang(s.room, chat.Seq(seq))
 		}
 	}
+	return nil
 }
 
-func (b *Bells) subscription(channel string) *subscription {
+// subscription is that of a channel, if it is to be heard on l.
+func (b *Bells) subscription(l *line, channel string) *subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rooms[channel]
-}
-
-func isTimeout(err error) bool {
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
-}
-
-// Signal is something that rides on a room's bell.
-type Signal struct {
-	Room    Room
-	Kind    byte
-	Payload string
-}
-
-// Send publishes signals, at most once.
-func Send(ctx context.Context, client redis.UniversalClient, signals []Signal) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	pipe := client.Pipeline()
-	for _, s := range signals {
-		pipe.Publish(ctx, s.Room.Key("bell"), string(s.Kind)+s.Payload)
+	s := b.rooms[channel]
+	if s == nil || b.at[s.room.partition()] != l {
+		return nil
 	}
-	_, err := pipe.Exec(ctx)
-	return err
+	return s
 }

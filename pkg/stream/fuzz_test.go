@@ -90,11 +90,16 @@ func FuzzBell(f *testing.F) {
 		heard, room := &listener{}, Room{"t", "l"}
 		bells := NewBells(nil, heard, slog.New(slog.DiscardHandler))
 		bells.rooms[room.Key("bell")] = &subscription{room: room, confirmed: make(chan struct{})}
-		bells.handle(&redis.Message{Channel: "another", Payload: payload})
-		if heard.calls != 0 {
-			t.Fatal("heard another room's bell")
+		l := &line{}
+		bells.at[room.partition()] = l
+		for other, channel := range map[*line]string{l: "another", {}: room.Key("bell")} {
+			if err := bells.handle(other, &redis.Message{Channel: channel, Payload: payload}); err != nil || heard.calls != 0 {
+				t.Fatal("heard another room's bell, or on another line", err)
+			}
 		}
-		bells.handle(&redis.Message{Channel: room.Key("bell"), Payload: payload})
+		if err := bells.handle(l, &redis.Message{Channel: room.Key("bell"), Payload: payload}); err != nil {
+			t.Fatal(err)
+		}
 		n, err := strconv.ParseInt(payload, 10, 64)
 		rings := err == nil && n >= 0 && n <= chat.MaxSeq && payload[0] >= '0' && payload[0] <= '9'
 		signals := payload != "" && (payload[0] < '0' || payload[0] > '9')

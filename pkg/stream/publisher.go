@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -147,7 +146,6 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	pipe := p.client.Pipeline()
-	entries := 0
 	heads := map[Room]chat.Seq{}
 	var spans []trace.Span
 	for _, one := range batch {
@@ -158,38 +156,35 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 			spans = p.follow(ctx, spans, one, &one.entries[i])
 			add(ctx, pipe, one.room, &one.entries[i])
 			heads[one.room] = max(heads[one.room], one.entries[i].Seq)
-			entries++
 		}
 	}
 	for room, head := range heads {
 		pipe.Expire(ctx, room.Key("room"), streamExpiry)
-		pipe.Publish(ctx, room.Key("bell"), strconv.FormatInt(int64(head), 10))
+		ring(ctx, p.client, pipe, room, strconv.FormatInt(int64(head), 10))
 	}
 	start := time.Now()
-	commands, err := pipe.Exec(ctx)
+	commands, _ := pipe.Exec(ctx) // each command has its error
 	metric.Since(p.took, start, "")
 	metric.Since(p.lag, batch[0].since, "")
+	var away error
 	for _, command := range commands {
-		// A seq that another pod has overtaken is refused, and filled from the log.
-		if refused := command.Err(); refused != nil && isOrder(refused) {
+		switch refused := command.Err(); {
+		case refused == nil:
+		case isOrder(refused): // another pod has overtaken this seq, which edges fill from the log
 			p.lost.WithLabelValues("order").Inc()
-			entries--
+		default:
+			away = refused
+			if command.Name() == "xadd" {
+				p.lost.WithLabelValues("redis").Inc()
+			}
 		}
 	}
-	away := err != nil && !isReply(err)
-	failed := err
-	if !away {
-		failed = nil
-	}
 	for _, span := range spans {
-		span.End(failed)
+		span.End(away)
 	}
-	if away {
-		p.lost.WithLabelValues("redis").Add(float64(entries))
-	}
-	if away != p.away {
-		p.away = away
-		p.log.WarnContext(ctx, "redis takes entries or not; edges fill from the log what it does not take", slog.Bool("takes", !away), slog.Any("error", err))
+	if (away != nil) != p.away {
+		p.away = away != nil
+		p.log.WarnContext(ctx, "redis takes entries or not; edges fill from the log what it does not take", slog.Bool("takes", !p.away), slog.Any("error", away))
 	}
 }
 
@@ -206,12 +201,6 @@ func (p *Publisher) follow(ctx context.Context, spans []trace.Span, one publicat
 	span.Int("parley.seq", int64(e.Seq))
 	e.Traceparent = span.Parent()
 	return append(spans, span)
-}
-
-// isReply tells an answer of Redis that refuses a command from a connection that failed.
-func isReply(err error) bool {
-	_, reply := errors.AsType[redis.Error](err)
-	return reply && isOrder(err)
 }
 
 func isOrder(err error) bool { return strings.Contains(err.Error(), "equal or smaller") }

@@ -22,8 +22,10 @@ type Position struct {
 	After chat.Seq
 }
 
-// readPage is how many entries one Read takes of each room at most.
-const readPage = 256
+const (
+	readPage    = 256 // entries that one Read takes of each room at most
+	readTimeout = 2 * time.Second
+)
 
 // Reader reads streams.
 type Reader struct{ client redis.UniversalClient }
@@ -33,14 +35,57 @@ func NewReader(client redis.UniversalClient) *Reader { return &Reader{client} }
 
 // Read returns what the streams hold beyond each position, by room, in the order of seqs, in one
 // round trip that never waits for more. A run may have holes, and ends before an entry that is not
-// carried, or is empty because that comes first: the caller fills both from the log. Rooms without news
-// are absent.
+// carried, or is empty because that comes first, or because its node of a cluster can't be read: the caller
+// fills them from the log. Rooms without news are absent.
 func (r *Reader) Read(ctx context.Context, positions []Position) (map[Room][]roomsapi.Entry, error) {
 	if len(positions) == 0 {
 		return nil, nil //nolint:nilnil // nothing asked, nothing read
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	news := map[Room][]roomsapi.Entry{}
+	if isCluster(r.client) {
+		return news, r.readPartitions(ctx, positions, news)
+	}
+	return news, read(ctx, r.client, positions).collect(news)
+}
+
+// readPartitions reads each partition by a command of its own, all nodes at once.
+func (r *Reader) readPartitions(ctx context.Context, positions []Position, news map[Room][]roomsapi.Entry) (err error) {
+	byPartition := map[int][]Position{}
+	for _, p := range positions {
+		at := p.Room.partition()
+		byPartition[at] = append(byPartition[at], p)
+	}
+	pipe := r.client.Pipeline()
+	answers := make([]reading, 0, len(byPartition))
+	for _, some := range byPartition {
+		answers = append(answers, read(ctx, pipe, some))
+	}
+	_, _ = pipe.Exec(ctx) // each command has its error
+	failed := 0
+	for _, answer := range answers {
+		if refused := answer.collect(news); refused != nil {
+			failed, err = failed+1, refused
+			for _, room := range answer.rooms {
+				news[room] = []roomsapi.Entry{}
+			}
+		}
+	}
+	if failed < len(answers) {
+		return nil
+	}
+	return err
+}
+
+// reading is an XREAD, and the rooms that it asks for by their keys.
+type reading struct {
+	*redis.XStreamSliceCmd
+
+	rooms map[string]Room
+}
+
+func read(ctx context.Context, to redis.Cmdable, positions []Position) reading {
 	keys := make([]string, 2*len(positions))
 	rooms := make(map[string]Room, len(positions))
 	for i, p := range positions {
@@ -48,18 +93,22 @@ func (r *Reader) Read(ctx context.Context, positions []Position) (map[Room][]roo
 		keys[i], keys[len(positions)+i] = key, strconv.FormatInt(int64(p.After), 10)+"-0"
 		rooms[key] = p.Room
 	}
-	streams, err := r.client.XRead(ctx, &redis.XReadArgs{Streams: keys, Count: readPage, Block: -1}).Result()
+	return reading{to.XRead(ctx, &redis.XReadArgs{Streams: keys, Count: readPage, Block: -1}), rooms}
+}
+
+// collect adds what was read to news.
+func (r reading) collect(news map[Room][]roomsapi.Entry) error {
+	streams, err := r.Result()
 	if errors.Is(err, redis.Nil) {
-		return nil, nil //nolint:nilnil // no news
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read streams: %w", err)
+		return fmt.Errorf("read streams: %w", err)
 	}
-	news := make(map[Room][]roomsapi.Entry, len(streams))
 	for _, s := range streams {
-		news[rooms[s.Stream]] = decodeRun(s.Messages)
+		news[r.rooms[s.Stream]] = decodeRun(s.Messages)
 	}
-	return news, nil
+	return nil
 }
 
 // decodeRun decodes entries up to the first that is not carried or not understood.

@@ -44,7 +44,7 @@ func running(t *testing.T, run func(context.Context, func()) error) {
 	})
 }
 
-func publisher(t *testing.T, client *redis.Client) *stream.Publisher {
+func publisher(t *testing.T, client redis.UniversalClient) *stream.Publisher {
 	t.Helper()
 	p := stream.NewPublisher(client, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	running(t, p.Run)
@@ -69,7 +69,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func TestStreams(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, client *redis.Client) {
+	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		p, r := publisher(t, client), stream.NewReader(client)
 		read := func(room stream.Room, after chat.Seq) []roomsapi.Entry {
 			t.Helper()
@@ -156,7 +156,7 @@ func (e *ear) signals() string {
 }
 
 func TestBells(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, client *redis.Client) {
+	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		p := publisher(t, client)
 		hears := &ear{rang: map[stream.Room][]chat.Seq{}}
 		bells := stream.NewBells(client, hears, slog.New(slog.DiscardHandler))

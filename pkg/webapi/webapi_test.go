@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -208,7 +209,8 @@ func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
 	const nobody = "http://127.0.0.1:1"
 	var answer struct{ OK bool }
 
-	c := NewClient([]string{nobody, cut.URL, good.URL}, "x", nil)
+	c := NewClient([]string{nobody, cut.URL, good.URL}, "x", nil, quiet)
+	c.turn.Store(math.MaxUint32) // the first is asked first
 	if err := c.Post(t.Context(), "/", nil, &answer); err != nil || !answer.OK || calls.Load() != 1 {
 		t.Error(err, answer, calls.Load())
 	}
@@ -216,7 +218,7 @@ func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
 	if err := c.PostOnce(t.Context(), 0, "/", nil, &answer); chat.CodeOf(err) != chat.CodeUnavailable || calls.Load() != 1 {
 		t.Error("what was sent to a pod that broke off must be said to be unknown:", err, calls.Load())
 	}
-	err := NewClient([]string{good.URL}, "x", nil).Post(t.Context(), "/refuse", nil, &answer)
+	err := NewClient([]string{good.URL}, "x", nil, quiet).Post(t.Context(), "/refuse", nil, &answer)
 	if e := chat.Public(err); e.Code != chat.CodeConflict || e.Details["floor"] != 3.0 {
 		t.Error(err)
 	}
@@ -229,7 +231,8 @@ func TestAPodThatHangsLeavesTimeForTheNext(t *testing.T) {
 	defer close(release)
 	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	defer good.Close()
-	c := NewClient([]string{hung.URL, good.URL}, "x", nil)
+	c := NewClient([]string{hung.URL, good.URL}, "x", nil, quiet)
+	c.turn.Store(math.MaxUint32)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	for try := range 3 { // the second is not sent to the one that hangs

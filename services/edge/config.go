@@ -30,8 +30,8 @@ type Config struct {
 // ConfigFrom reads the configuration of the service from the environment.
 func ConfigFrom(r *env.Reader) Config {
 	return Config{
-		AuthURLs:   r.URLs("PARLEY_AUTH_URL", "Base URLs of auth's internal listener, such as `http://auth:8081`, comma-separated."),
-		RoomsURLs:  r.URLs("PARLEY_ROOMS_URL", "Base URLs of rooms' internal listener, such as `http://rooms:8081`, comma-separated."),
+		AuthURLs:   r.URLs("PARLEY_AUTH_URL", "Base URLs of auth's internal listener, such as `http://auth:8081`, comma-separated. Of a name every address is a pod; it is looked up again every few seconds."),
+		RoomsURLs:  r.URLs("PARLEY_ROOMS_URL", "Base URLs of rooms' internal listener, such as `http://rooms:8081`, comma-separated. Of a name every address is a pod; it is looked up again every few seconds."),
 		Credential: webapi.CredentialFrom(r),
 		Issuer:     r.String("PARLEY_ISSUER", "parley", "The issuer that access tokens must name."),
 		Browsers:   webapi.BrowsersFrom(r),

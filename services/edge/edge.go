@@ -49,7 +49,8 @@ func New(c Config, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	roomsPods := webapi.NewClient(c.RoomsURLs, c.Credential, d.Dial)
+	roomsPods := webapi.NewClient(c.RoomsURLs, c.Credential, d.Dial, d.Log)
+	authPods := webapi.NewClient(c.AuthURLs, c.Credential, d.Dial, d.Log)
 	client := roomsclient.New(roomsPods, d.Registry, d.Tracer)
 
 	rooms := hub.New(client, d.Log, d.Registry)
@@ -73,7 +74,7 @@ func New(c Config, d Deps) (*Service, error) {
 	}
 	registry := session.NewRegistry(c.Limits.Heartbeat)
 	told := &session.Lobby{Hub: rooms, Registry: registry, Revocations: tokens.Revocations, Log: d.Log}
-	ofAuth := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, told, d.Log)
+	ofAuth := lobby.NewFollower(authPods, d.Redis, lobby.OfAuth, token.MaxLifetime, told, d.Log)
 	ofRooms := lobby.NewFollower(roomsPods, d.Redis, lobby.OfRooms, 0, told, d.Log)
 	ofRooms.OnRenewed = told.Renewed
 	tokens.Keys.Register(d.Registry, "edge")
@@ -86,6 +87,8 @@ func New(c Config, d Deps) (*Service, error) {
 			Connects: c.Connects, Polls: c.Polls, Log: d.Log, Drain: c.Drain, Metrics: d.Registry,
 		}),
 		parts: []lifecycle.Part{
+			{Name: "edge finds auth", Component: authPods},
+			{Name: "edge finds rooms", Component: roomsPods},
 			{Name: "edge signing keys", Component: tokens.Keys},
 			{Name: "edge follows auth", Component: ofAuth},
 			{Name: "edge follows rooms", Component: ofRooms},

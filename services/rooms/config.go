@@ -28,7 +28,7 @@ type Config struct {
 func ConfigFrom(r *env.Reader) Config {
 	return Config{
 		Database:   DatabaseFrom(r),
-		AuthURLs:   r.URLs("PARLEY_AUTH_URL", "Base URLs of auth's internal listener, such as `http://auth:8081`, comma-separated."),
+		AuthURLs:   r.URLs("PARLEY_AUTH_URL", "Base URLs of auth's internal listener, such as `http://auth:8081`, comma-separated. Of a name every address is a pod; it is looked up again every few seconds."),
 		Credential: webapi.CredentialFrom(r),
 		Issuer:     r.String("PARLEY_ISSUER", "parley", "The issuer that access tokens must name."),
 		Browsers:   webapi.BrowsersFrom(r),

@@ -66,7 +66,8 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			return nil, fmt.Errorf("make the first rooms: %w", err)
 		}
 	}
-	keys, follower, verifier, err := newVerifier(c, d)
+	authPods := webapi.NewClient(c.AuthURLs, c.Credential, d.Dial, d.Log)
+	keys, follower, verifier, err := newVerifier(c, authPods, d)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +80,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			{Name: "rooms store", Component: db},
 			{Name: "room streams", Component: rooms},
 			{Name: "rooms lobby", Component: events},
+			{Name: "rooms finds auth", Component: authPods},
 			{Name: "rooms signing keys", Component: keys},
 			{Name: "rooms follows auth", Component: follower},
 			{Name: "rooms heads", Component: books.Heads()},
@@ -87,12 +89,12 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 }
 
 // newVerifier makes what checks tokens: by auth's keys, and by its lobby for what was revoked.
-func newVerifier(c Config, d Deps) (*token.KeySet, *lobby.Follower, *graced, error) {
+func newVerifier(c Config, auth lobby.Source, d Deps) (*token.KeySet, *lobby.Follower, *graced, error) {
 	remote, err := token.NewRemote(c.Issuer, c.AuthURLs, d.Dial, d.Log, d.Now)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	follower := lobby.NewFollower(webapi.NewClient(c.AuthURLs, c.Credential, d.Dial), d.Redis, lobby.OfAuth, token.MaxLifetime, revoked{remote.Revocations}, d.Log)
+	follower := lobby.NewFollower(auth, d.Redis, lobby.OfAuth, token.MaxLifetime, revoked{remote.Revocations}, d.Log)
 	remote.Keys.Register(d.Registry, "rooms")
 	follower.Register(d.Registry, "rooms")
 	return remote.Keys, follower, &graced{verifier: remote.Verifier, follower: follower, grace: c.Grace}, nil

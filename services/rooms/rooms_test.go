@@ -96,7 +96,7 @@ func (a *authority) end(session chat.SessionID) {
 // service is a running rooms service.
 type service struct {
 	base     string
-	redis    *redis.Client
+	redis    redis.UniversalClient
 	registry *prometheus.Registry
 	logs     *lockedBuffer
 }

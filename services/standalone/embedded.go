@@ -18,7 +18,7 @@ import (
 // only we have the password of.
 type embeddedRedis struct {
 	server *miniredis.Miniredis
-	client *redis.Client
+	client redis.UniversalClient
 }
 
 func startRedis(password string) (*embeddedRedis, error) {

@@ -80,7 +80,7 @@ type hearer struct{ p *Presence }
 func (hearer) Rang(stream.Room, chat.Seq)                        {}
 func (h hearer) Signalled(r stream.Room, kind byte, text string) { h.p.Signalled(r, kind, text) }
 
-func newEdge(t *testing.T, client *redis.Client, log chat.LogID, limit int) *edge {
+func newEdge(t *testing.T, client redis.UniversalClient, log chat.LogID, limit int) *edge {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	h := hub.New(emptyLog{log}, quiet, prometheus.NewRegistry())
@@ -142,7 +142,7 @@ func names(users []chat.User, count *int) string {
 }
 
 func TestPresenceAcrossEdges(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, client *redis.Client) {
+	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		t.Parallel()
 		log := chat.LogID(rand.Text())
 		one, two := newEdge(t, client, log, 100), newEdge(t, client, log, 100)
@@ -232,7 +232,7 @@ func TestALargeRoomTellsOnlyHowMany(t *testing.T) {
 }
 
 func TestTypingIsToldToOthersOncePerThreeSeconds(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, client *redis.Client) {
+	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		t.Parallel()
 		log := chat.LogID(rand.Text())
 		one, two := newEdge(t, client, log, 100), newEdge(t, client, log, 100)

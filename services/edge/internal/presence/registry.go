@@ -93,7 +93,7 @@ func (r *Registry) write(ctx context.Context, changes []change) error {
 			pipe.Expire(ctx, key, roomExpiry)
 		}
 		if c.tell {
-			pipe.Publish(ctx, c.room.Key("bell"), string(rune(stream.SignalMembers))+encode(signal{Edge: r.edge, Left: c.left}))
+			stream.Queue(ctx, r.client, pipe, stream.Signal{Room: c.room, Kind: stream.SignalMembers, Payload: encode(signal{Edge: r.edge, Left: c.left})})
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {

@@ -1,0 +1,291 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// password is that of all servers started here, so that tests show that it is sent wherever it is wanted.
+const password = "sesame"
+
+// startWithin bounds how long servers may take until they do their work: the slowest is a cluster, whose
+// masters wait for 2 s before they accept anything.
+const startWithin = 20 * time.Second
+
+// server is a Redis server of a test's own.
+type server struct {
+	address string
+	admin   *redis.Client
+	process *exec.Cmd
+	exited  chan struct{}
+}
+
+// start starts a server on a free port and waits until it answers.
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("Redis is not installed: there is no redis-server on PATH (Debian: apt-get install redis-server)")
+	}
+	for try := 1; ; try++ { // a port that was free may not be so any more
+		s, err := tryStart(t, path, args)
+		if err == nil {
+			return s
+		}
+		if try == 3 {
+			t.Fatal(err)
+		}
+	}
+}
+
+func tryStart(t *testing.T, path string, args []string) (*server, error) {
+	t.Helper()
+	port, bus := freePort(t), freePort(t)
+	folder := t.TempDir()
+	file := filepath.Join(folder, "redis.conf") // sentinels want a file, which they write to
+	settings := append([]string{
+		"bind 127.0.0.1", "port " + port, "dir " + folder, `save ""`, "appendonly no", "logfile log", "requirepass " + password,
+	}, args...)
+	mode := []string{file}
+	switch {
+	case strings.HasPrefix(args[0], "sentinel "):
+		mode = append(mode, "--sentinel")
+		settings = append(settings[:3:3], settings[5:]...) // they store nothing
+	case args[0] == clusterEnabled:
+		settings = append(settings, "cluster-port "+bus)
+	}
+	if err := os.WriteFile(file, []byte(strings.Join(settings, "\n")+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	s := &server{address: "127.0.0.1:" + port, process: exec.Command(path, mode...), exited: make(chan struct{})}
+	s.admin = redis.NewClient(&redis.Options{Addr: s.address, Password: password, MaxRetries: -1})
+	if err := s.process.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(s.exited)
+		_ = s.process.Wait()
+	}()
+	t.Cleanup(s.kill)
+	return s, s.until(t, "it answers", func(ctx context.Context) bool { return s.admin.Ping(ctx).Err() == nil })
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+var errExited = errors.New("it has exited")
+
+// until waits until a server does what is wanted of it.
+func (s *server) until(t *testing.T, what string, ok func(context.Context) bool) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	defer cancel()
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for !ok(ctx) {
+		select {
+		case <-pause.C:
+		case <-s.exited:
+			return fmt.Errorf("redis-server %s: %w before %s", s.address, errExited, what)
+		case <-ctx.Done():
+			return fmt.Errorf("redis-server %s: not within %s: %s", s.address, startWithin, what)
+		}
+	}
+	return nil
+}
+
+// kill ends the server as a lost machine would.
+func (s *server) kill() {
+	_ = s.process.Process.Kill()
+	<-s.exited
+	_ = s.admin.Close()
+}
+
+// must carries commands out.
+func (s *server) must(t *testing.T, commands ...string) {
+	t.Helper()
+	for _, command := range commands {
+		var args []any
+		for word := range strings.FieldsSeq(command) {
+			args = append(args, word)
+		}
+		if err := s.admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatalf("redis %s: %s: %v", s.address, command, err)
+		}
+	}
+}
+
+// says tells whether a section of a server's INFO, or of CLUSTER INFO, has a line.
+func (s *server) says(ctx context.Context, section, line string) bool {
+	text, err := s.admin.Info(ctx, section).Result()
+	if section == "cluster" {
+		text, err = s.admin.ClusterInfo(ctx).Result()
+	}
+	return err == nil && strings.Contains(text, line+"\r\n")
+}
+
+// Sentinel is a master, its replica, and a sentinel that looks after them.
+type Sentinel struct {
+	URL    string
+	master *server
+}
+
+// StartSentinel starts them for the time of the test.
+func StartSentinel(t *testing.T) *Sentinel {
+	t.Helper()
+	auth := "masterauth " + password
+	master := start(t, auth)
+	host, port, _ := net.SplitHostPort(master.address)
+	replica := start(t, auth, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+	master.must(t, "config set repl-diskless-sync-delay 0")
+	sentinel := start(t,
+		"sentinel monitor mymaster "+host+" "+port+" 1", "sentinel auth-pass mymaster "+password,
+		"sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000")
+	for s, what := range map[*server][2]string{replica: {"replication", "master_link_status:up"}, sentinel: {"sentinel", "slaves=1"}} {
+		if err := s.until(t, what[1], func(ctx context.Context) bool {
+			text, err := s.admin.Info(ctx, what[0]).Result()
+			return err == nil && strings.Contains(text, what[1])
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &Sentinel{
+		URL:    "redis+sentinel://:" + password + "@127.0.0.1:1," + sentinel.address + "/0?master=mymaster&sentinel_password=" + password,
+		master: master,
+	}
+}
+
+// KillMaster has the replica become the master, after a while.
+func (s *Sentinel) KillMaster() { s.master.kill() }
+
+// Cluster is a Redis Cluster of three masters, of which each has a third of the slots.
+type Cluster struct {
+	URL     string
+	masters []*server
+	ids     []string
+}
+
+const (
+	clusterEnabled = "cluster-enabled yes"
+	slots          = 16384
+)
+
+// StartCluster starts one for the time of the test. The first masters, as many as replicas says, have a
+// replica.
+func StartCluster(t *testing.T, replicas int) *Cluster {
+	t.Helper()
+	const masters = 3
+	var c Cluster
+	var all []*server
+	for n := range masters + replicas {
+		s := start(t, clusterEnabled, "masterauth "+password, "cluster-node-timeout 1000", "cluster-replica-validity-factor 0", "repl-diskless-sync-delay 0")
+		s.must(t, "cluster set-config-epoch "+strconv.Itoa(n+1))
+		all = append(all, s)
+		id, err := s.admin.ClusterMyID(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ids = append(c.ids, id)
+	}
+	c.masters = all[:masters]
+	addresses := make([]string, len(all))
+	for n, s := range all {
+		addresses[n] = s.address
+		if n < masters {
+			s.must(t, fmt.Sprintf("cluster addslotsrange %d %d", n*slots/masters, (n+1)*slots/masters-1))
+		}
+	}
+	for _, s := range all[1:] {
+		host, port, _ := net.SplitHostPort(s.address)
+		bus, err := s.admin.ConfigGet(t.Context(), "cluster-port").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[0].must(t, "cluster meet "+host+" "+port+" "+bus["cluster-port"])
+	}
+	c.each(t, all, "cluster_known_nodes:"+strconv.Itoa(len(all)))
+	for n, s := range all[masters:] {
+		s.must(t, "cluster replicate "+c.ids[n])
+	}
+	c.each(t, all, "cluster_state:ok")
+	for _, s := range all[masters:] {
+		if err := s.until(t, "it has copied its master", func(ctx context.Context) bool { return s.says(ctx, "replication", "master_link_status:up") }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.URL = "redis+cluster://:" + password + "@" + strings.Join(addresses, ",")
+	return &c
+}
+
+func (c *Cluster) each(t *testing.T, all []*server, line string) {
+	t.Helper()
+	for _, s := range all {
+		if err := s.until(t, line, func(ctx context.Context) bool { return s.says(ctx, "cluster", line) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// owner is the number of the master that key belongs to.
+func (c *Cluster) owner(t *testing.T, key string) (master, slot int) {
+	t.Helper()
+	n, err := c.masters[len(c.masters)-1].admin.ClusterKeySlot(t.Context(), key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n) * len(c.masters) / slots, int(n)
+}
+
+// Owner is the number of the master that key belongs to, before anything was moved.
+func (c *Cluster) Owner(t *testing.T, key string) int {
+	t.Helper()
+	master, _ := c.owner(t, key)
+	return master
+}
+
+// Kill ends a master. Its replica takes over, after a while.
+func (c *Cluster) Kill(master int) { c.masters[master].kill() }
+
+// Move gives key's slot to another master, as an operator does who moves slots between nodes.
+func (c *Cluster) Move(t *testing.T, key string, to int) {
+	t.Helper()
+	from, slot := c.owner(t, key)
+	number := strconv.Itoa(slot)
+	c.masters[to].must(t, "cluster setslot "+number+" importing "+c.ids[from])
+	c.masters[from].must(t, "cluster setslot "+number+" migrating "+c.ids[to])
+	host, port, _ := net.SplitHostPort(c.masters[to].address)
+	for {
+		keys, err := c.masters[from].admin.ClusterGetKeysInSlot(t.Context(), slot, 100).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(keys) == 0 {
+			break
+		}
+		for _, k := range keys {
+			c.masters[from].must(t, "migrate "+host+" "+port+" "+k+" 0 5000 auth "+password)
+		}
+	}
+	for _, s := range []*server{c.masters[to], c.masters[from]} {
+		s.must(t, "cluster setslot "+number+" node "+c.ids[to])
+	}
+}

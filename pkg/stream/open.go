@@ -1,0 +1,192 @@
+package stream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/parley-chat/parley/pkg/env"
+)
+
+// URLFrom reads PARLEY_REDIS.
+func URLFrom(r *env.Reader) string {
+	raw := r.RequiredSecret("PARLEY_REDIS", "The Redis that carries entries between services: `redis://user:password@host:6379/0`; behind Sentinel "+
+		"`redis+sentinel://user:password@host:26379,host2:26379/0?master=mymaster` (and `sentinel_username=`, `sentinel_password=` where the sentinels want them); "+
+		"a cluster `redis+cluster://user:password@host:6379,host2:6379`. `rediss` instead of `redis` is TLS, with `ca_file=` for a certificate authority of one's own, "+
+		"`cert_file=` and `key_file=` to show a certificate, `server_name=` where the servers' certificates name something else than their address.")
+	if raw != "" {
+		if _, err := parse(raw); err != nil {
+			r.Mistake("PARLEY_REDIS: %v", err)
+		}
+	}
+	return raw
+}
+
+// Open makes a client for a URL as URLFrom tells of. It does not connect: services start in any
+// order. Its time limits are short, since nothing waits for Redis that could go on without it.
+func Open(raw string) (redis.UniversalClient, error) {
+	options, err := parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the Redis URL: %w", err)
+	}
+	options.DialTimeout = time.Second
+	options.ReadTimeout = 2 * time.Second
+	options.WriteTimeout = 2 * time.Second
+	options.MaxRetries = -1 // whoever calls knows better when to try again
+	options.MaxRedirects = 2
+	options.DialerRetries = 1
+	options.ContextTimeoutEnabled = true
+	options.DisableIdentity = true
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	redis.SetLogger(silent{}) // it would write each failed dial to stderr; we say once that Redis is away
+	return redis.NewUniversalClient(options), nil
+}
+
+// silent is a logger of go-redis's, which has one for the whole process.
+type silent struct{}
+
+// Printf implements go-redis's logger.
+func (silent) Printf(context.Context, string, ...any) {}
+
+// The ways in which a URL's scheme says that there are several servers.
+const (
+	oneServer = ""
+	sentinel  = "sentinel"
+	cluster   = "cluster"
+)
+
+var (
+	errScheme    = errors.New("it begins with redis://, redis+sentinel:// or redis+cluster://, or with rediss for TLS")
+	errMalformed = errors.New("it is malformed") // go-redis's own message may repeat the password
+	errMaster    = errors.New("redis+sentinel:// wants ?master= and the name under which the sentinels know the master")
+	errClusterDB = errors.New("a Redis Cluster has no database but 0")
+	errPlain     = errors.New("ca_file, cert_file, key_file and server_name are for TLS: rediss instead of redis")
+	errPair      = errors.New("cert_file and key_file are needed both or not at all")
+)
+
+// parse reads a URL. Its errors never repeat what stands in it, which may be a password.
+func parse(raw string) (*redis.UniversalOptions, error) {
+	scheme, rest, _ := strings.Cut(raw, "://")
+	base, kind, _ := strings.Cut(scheme, "+")
+	if base != "redis" && base != "rediss" || kind != oneServer && kind != sentinel && kind != cluster {
+		return nil, errScheme
+	}
+	// Lists of hosts are no URL: each host is read by itself.
+	path := ""
+	if at := strings.IndexAny(rest, "/?#"); at >= 0 {
+		rest, path = rest[:at], rest[at:]
+	}
+	user, hosts := rest[:strings.LastIndex(rest, "@")+1], rest[strings.LastIndex(rest, "@")+1:]
+	first, _, several := strings.Cut(hosts, ",")
+	if several && kind == oneServer {
+		return nil, errScheme
+	}
+	path, query, _ := strings.Cut(path, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil || strings.Contains(path+query, "#") {
+		return nil, errMalformed
+	}
+	take := func(name string) string {
+		defer values.Del(name)
+		return values.Get(name)
+	}
+	options := &redis.UniversalOptions{IsClusterMode: kind == cluster}
+	if kind == sentinel {
+		options.MasterName, options.SentinelUsername, options.SentinelPassword = take("master"), take("sentinel_username"), take("sentinel_password")
+		if options.MasterName == "" {
+			return nil, errMaster
+		}
+	}
+	files := tlsFiles{ca: take("ca_file"), cert: take("cert_file"), key: take("key_file"), name: take("server_name")}
+	plain, err := redis.ParseURL(base + "://" + user + first + path + "?" + values.Encode())
+	if err != nil {
+		return nil, errMalformed
+	}
+	if kind == cluster && plain.DB != 0 {
+		return nil, errClusterDB
+	}
+	if options.Addrs, err = addresses(hosts, map[string]string{oneServer: "6379", cluster: "6379", sentinel: "26379"}[kind]); err != nil {
+		return nil, err
+	}
+	options.Username, options.Password, options.DB = plain.Username, plain.Password, plain.DB
+	options.ClientName, options.Protocol = plain.ClientName, plain.Protocol
+	options.PoolFIFO, options.PoolSize, options.PoolTimeout = plain.PoolFIFO, plain.PoolSize, plain.PoolTimeout
+	options.MinIdleConns, options.MaxIdleConns, options.MaxActiveConns = plain.MinIdleConns, plain.MaxIdleConns, plain.MaxActiveConns
+	options.ConnMaxIdleTime, options.ConnMaxLifetime = plain.ConnMaxIdleTime, plain.ConnMaxLifetime
+	if plain.TLSConfig == nil && files != (tlsFiles{}) {
+		return nil, errPlain
+	}
+	if plain.TLSConfig != nil {
+		plain.TLSConfig.ServerName = files.name // none: that of the server being connected to
+		if err := files.apply(plain.TLSConfig); err != nil {
+			return nil, err
+		}
+	}
+	options.TLSConfig = plain.TLSConfig
+	return options, nil
+}
+
+// addresses reads hosts, each with the port or without.
+func addresses(hosts, port string) ([]string, error) {
+	var all []string
+	for host := range strings.SplitSeq(hosts, ",") {
+		u, err := url.Parse("redis://" + host)
+		if err != nil || u.Host != host || u.Hostname() == "" {
+			return nil, errMalformed
+		}
+		if _, err := netip.ParseAddr(u.Hostname()); err != nil && strings.Contains(u.Hostname(), ":") {
+			return nil, errMalformed
+		}
+		if u.Port() != "" {
+			all = append(all, net.JoinHostPort(u.Hostname(), u.Port()))
+		} else {
+			all = append(all, net.JoinHostPort(u.Hostname(), port))
+		}
+	}
+	return all, nil
+}
+
+// tlsFiles are the paths of what TLS needs, and the name that the servers' certificates must have.
+type tlsFiles struct{ ca, cert, key, name string }
+
+func (f tlsFiles) apply(config *tls.Config) error {
+	if f.ca != "" {
+		content, err := os.ReadFile(f.ca)
+		if err != nil {
+			return fmt.Errorf("ca_file: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(content) {
+			return fmt.Errorf("ca_file: %s holds no certificate", f.ca)
+		}
+	}
+	if (f.cert == "") != (f.key == "") {
+		return errPair
+	}
+	if f.cert == "" {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(f.cert, f.key); err != nil {
+		return fmt.Errorf("cert_file, key_file: %w", err)
+	}
+	// Read anew for each connection: certificates are renewed under running pods.
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file, key_file: %w", err)
+		}
+		return &pair, nil
+	}
+	return nil
+}
