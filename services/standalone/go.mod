@@ -16,6 +16,7 @@ require (
 	github.com/parley-chat/parley/services/auth v0.0.0
 	github.com/parley-chat/parley/services/edge v0.0.0
 	github.com/parley-chat/parley/services/rooms v0.0.0
+	github.com/parley-chat/parley/services/steward v0.0.0
 	github.com/parley-chat/parley/services/web v0.0.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
@@ -61,6 +62,7 @@ require (
 	go.uber.org/atomic v1.12.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
@@ -76,5 +78,6 @@ replace (
 	github.com/parley-chat/parley/services/auth => ../auth
 	github.com/parley-chat/parley/services/edge => ../edge
 	github.com/parley-chat/parley/services/rooms => ../rooms
+	github.com/parley-chat/parley/services/steward => ../steward
 	github.com/parley-chat/parley/services/web => ../web
 )

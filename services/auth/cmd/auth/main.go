@@ -13,9 +13,9 @@ import (
 )
 
 func main() {
-	reader := env.New(os.LookupEnv)
-	if len(os.Args) == 1 {
-		os.Exit(process.Run(reader, os.Stderr, process.Defaults{AdminListen: ":9090", LogFormat: "json"}, auth.Build))
+	reader, defaults := env.New(os.LookupEnv), process.Defaults{AdminListen: ":9090", LogFormat: "json"}
+	if status, done := process.Main(os.Args[1:], reader, os.Stderr, defaults, auth.Build); done {
+		os.Exit(status)
 	}
 	if err := command.Run(reader, os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -85,6 +85,7 @@ func (c *checker) talk(ctx context.Context) (string, error) {
 		return "", err
 	}
 	c.sent = slices.Concat(byOne, byTwo)
+	slices.SortFunc(c.sent, func(a, b message) int { return cmp.Compare(a.id, b.id) })
 	if err := c.same(ctx, from); err != nil {
 		return "", err
 	}
@@ -138,10 +139,7 @@ func (c *checker) send(ctx context.Context, p *person, who string, acked *[]mess
 // same waits until both have everything that was sent, and then holds what they saw after an entry against
 // each other.
 func (c *checker) same(ctx context.Context, from chat.Seq) error {
-	var last chat.Seq
-	for _, m := range c.sent {
-		last = max(last, m.id)
-	}
+	last := c.sent[len(c.sent)-1].id
 	for _, p := range []*person{c.one, c.two} {
 		reached := func(p *person) bool { return len(p.entries) > 0 && p.entries[len(p.entries)-1].Seq >= last }
 		if !p.until(ctx, reached) {
