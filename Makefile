@@ -4,12 +4,23 @@ SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
 
-MODULES  := pkg services/auth services/rooms services/edge services/web services/standalone
-SERVICES := auth rooms edge web
+MODULES  := .ci/images pkg services/auth services/rooms services/edge services/web services/steward services/standalone
+SERVICES := auth rooms edge web steward
 CACHE    := $(CURDIR)/.cache
 LINT_VERSION := v2.15.0
 LINT     := $(CACHE)/golangci-lint-$(LINT_VERSION)
-GOBUILD  := CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/
+# What the programs tell of themselves. The date is the commit's: the same commit gives the same programs.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DATE     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)
+STAMPED  := github.com/parley-chat/parley/pkg/observe
+GOFLAGS_RELEASE = -trimpath -buildvcs=false -ldflags '-s -w -X $(STAMPED).version=$(VERSION) -X $(STAMPED).commit=$(COMMIT) -X $(STAMPED).date=$(DATE)'
+GOBUILD  = CGO_ENABLED=0 GOWORK=off go build $(GOFLAGS_RELEASE) -o $(CURDIR)/bin/
+IMAGE_PREFIX ?= ghcr.io/parley-chat/parley
+PLATFORMS    ?= linux/$(shell go env GOARCH)
+SBOM_VERSION := v1.10.0
+SBOM     := $(CACHE)/cyclonedx-gomod-$(SBOM_VERSION)
+COMMA    := ,
 FUZZTIME ?= 2s
 MINUTES  ?= 60
 TESTFLAGS ?=
@@ -18,7 +29,7 @@ SCENARIO ?=
 JSON     ?= data/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak images
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +90,15 @@ bench-compare: ## What changed between two reports of make bench (A=old.json B=n
 	@cd services/standalone && $(GOBUILD) ./cmd/bench
 	@$(CURDIR)/bin/bench compare $(A) $(B)
 
+images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_PREFIX= VERSION= PLATFORMS=linux/amd64,linux/arm64)
+	@mkdir -p bin/images
+	@for platform in $(subst $(COMMA), ,$(PLATFORMS)); do folder=bin/images/$${platform%/*}-$${platform#*/}; mkdir -p $$folder; \
+	  for service in $(SERVICES); do echo "build $$service for $$platform"; \
+	    (cd services/$$service && GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 GOWORK=off go build $(GOFLAGS_RELEASE) -o $(CURDIR)/$$folder/ ./cmd/$$service); \
+	    $(SBOM) bin -json -noserial -notimestamp -version $(VERSION) -output bin/images/parley-$$service-$${folder##*/}.cdx.json $$folder/$$service 2>/dev/null; done; done
+	@cd .ci/images && GOWORK=off go run . -programs $(CURDIR)/bin/images -out $(CURDIR)/bin/images -prefix $(IMAGE_PREFIX) \
+	  -version $(VERSION) -commit $(COMMIT) -date $(DATE) -platforms $(PLATFORMS) $(SERVICES)
+
 docs: ## Write docs/configuration.md anew from what the programs read
 	@go test ./services/standalone -run Configuration -count=1 -update
 
@@ -87,6 +107,12 @@ install: ## Install what the tests need and is missing (Debian, as root), or say
 
 clean: ## Remove what was built (never data/)
 	@rm -rf bin .cache
+
+$(SBOM):
+	@mkdir -p $(CACHE)/gobin
+	@echo "build cyclonedx-gomod $(SBOM_VERSION) (once)"
+	@GOBIN=$(CACHE)/gobin GOWORK=off GOFLAGS=-mod=mod go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION)
+	@mv $(CACHE)/gobin/cyclonedx-gomod $@
 
 # Compiling the linter takes minutes: it is kept, by version.
 $(LINT):

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
+	_ "golang.org/x/crypto/x509roots/fallback" // Mozilla's roots, for images in which there are none
 
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
@@ -90,9 +91,10 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	return err
 }
 
-// Version prints what the program was made of, where that is all that args, the program's arguments, ask for.
+// Version prints what the program was made of, where that is all that args, the program's arguments without its
+// name, ask for.
 func Version(args []string, out io.Writer) bool {
-	if len(args) != 2 || strings.TrimLeft(args[1], "-") != "version" {
+	if len(args) != 1 || strings.TrimLeft(args[0], "-") != "version" {
 		return false
 	}
 	_, _ = fmt.Fprintln(out, observe.ThisBuild())

@@ -89,6 +89,7 @@ func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
 	if signIn, err := c.api.Login(t.Context(), adminName, adminPassword); err != nil || !signIn.User.Staff {
 		t.Fatal(signIn.User, err)
 	}
+	checkPasses(t, c)
 	alice, bob := browse(t, &c.server), browse(t, &c.server)
 	alice.signUp("alice")
 	bob.signUp("bob")

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-chat/parley/services/edge"
 	"github.com/parley-chat/parley/services/rooms"
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
+	"github.com/parley-chat/parley/services/steward"
 )
 
 const configurationFile = "../../docs/configuration.md"
@@ -85,6 +86,8 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		webapi.PublicFrom(p.Env, "web", 0)
 		return nil, errors.New("no listener here")
 	}, inCluster))
+	read("steward", building(steward.Build, inCluster))
+	read("steward", func(r *env.Reader) { steward.AccountFrom(r); steward.KeysFrom(r) })
 	read("standalone", building((&standalone{refused: []string{"not here"}}).build, process.Defaults{AdminListen: "127.0.0.1:0", LogFormat: "text"}))
 	read("cluster", func(r *env.Reader) { cluster.SettingsFrom(r) })
 

@@ -16,6 +16,7 @@ require (
 	github.com/parley-chat/parley/services/auth v0.0.0
 	github.com/parley-chat/parley/services/edge v0.0.0
 	github.com/parley-chat/parley/services/rooms v0.0.0
+	github.com/parley-chat/parley/services/steward v0.0.0
 	github.com/parley-chat/parley/services/web v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
@@ -71,6 +72,7 @@ require (
 	go.uber.org/atomic v1.12.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
@@ -85,5 +87,6 @@ replace (
 	github.com/parley-chat/parley/services/auth => ../auth
 	github.com/parley-chat/parley/services/edge => ../edge
 	github.com/parley-chat/parley/services/rooms => ../rooms
+	github.com/parley-chat/parley/services/steward => ../steward
 	github.com/parley-chat/parley/services/web => ../web
 )

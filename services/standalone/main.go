@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	if process.Version(os.Args, os.Stdout) {
+	if process.Version(os.Args[1:], os.Stdout) {
 		return
 	}
 	s := &standalone{out: os.Stdout, credential: newCredential()}

@@ -115,7 +115,7 @@ func programs(t *testing.T) string {
 		return folder
 	}
 	folder := t.TempDir()
-	for _, path := range []string{"auth/cmd/auth", "rooms/cmd/rooms", "edge/cmd/edge", "web/cmd/web", "standalone/cmd/cluster", "standalone"} {
+	for _, path := range []string{"auth/cmd/auth", "rooms/cmd/rooms", "edge/cmd/edge", "web/cmd/web", "steward/cmd/steward", "standalone/cmd/cluster", "standalone"} {
 		out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, filepath.Base(path)), "github.com/parley-chat/parley/services/"+path).CombinedOutput()
 		if err != nil {
 			t.Fatalf("build %s: %v\n%s", path, err, out)

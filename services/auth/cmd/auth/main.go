@@ -13,12 +13,9 @@ import (
 )
 
 func main() {
-	if process.Version(os.Args, os.Stdout) {
-		return
-	}
-	reader := env.New(os.LookupEnv)
-	if len(os.Args) == 1 {
-		os.Exit(process.Run(reader, os.Stderr, process.Defaults{Name: "auth", AdminListen: ":9090", LogFormat: "json"}, auth.Build))
+	reader, defaults := env.New(os.LookupEnv), process.Defaults{Name: "auth", AdminListen: ":9090", LogFormat: "json"}
+	if status, done := process.Main(os.Args[1:], reader, os.Stdout, os.Stderr, defaults, auth.Build); done {
+		os.Exit(status)
 	}
 	if err := command.Run(reader, os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -21,6 +21,7 @@ import (
 
 const usage = `usage:
   auth                                              serve
+  auth health                                       is the one that runs here ready?
   auth createsuperuser [-password-file FILE] NAME   make a staff account; without a file it asks for the
                                                     password, or reads it from standard input
   auth rotatekeys                                   have the next signing key take over

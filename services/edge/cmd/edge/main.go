@@ -2,6 +2,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -15,11 +16,14 @@ import (
 const gcPercent = 40
 
 func main() {
-	if process.Version(os.Args, os.Stdout) {
-		return
-	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	os.Exit(process.Run(env.New(os.LookupEnv), os.Stderr, process.Defaults{Name: "edge", AdminListen: ":9090", LogFormat: "json"}, edge.Build))
+	defaults := process.Defaults{Name: "edge", AdminListen: ":9090", LogFormat: "json"}
+	status, done := process.Main(os.Args[1:], env.New(os.LookupEnv), os.Stdout, os.Stderr, defaults, edge.Build)
+	if !done {
+		fmt.Fprintln(os.Stderr, "usage:\n  edge         serve\n  edge health  is the one that runs here ready?")
+		status = 2
+	}
+	os.Exit(status)
 }

@@ -12,12 +12,9 @@ import (
 )
 
 func main() {
-	if process.Version(os.Args, os.Stdout) {
-		return
-	}
-	reader := env.New(os.LookupEnv)
-	if len(os.Args) == 1 {
-		os.Exit(process.Run(reader, os.Stderr, process.Defaults{Name: "rooms", AdminListen: ":9090", LogFormat: "json"}, rooms.Build))
+	reader, defaults := env.New(os.LookupEnv), process.Defaults{Name: "rooms", AdminListen: ":9090", LogFormat: "json"}
+	if status, done := process.Main(os.Args[1:], reader, os.Stdout, os.Stderr, defaults, rooms.Build); done {
+		os.Exit(status)
 	}
 	if err := command(reader, os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -27,7 +24,7 @@ func main() {
 
 func command(reader *env.Reader, name string) error {
 	if name != "newlogs" {
-		return fmt.Errorf("rooms %s: no such command; `rooms` serves, `rooms newlogs` renews the names of all logs", name)
+		return fmt.Errorf("rooms %s: no such command; `rooms` serves, `rooms health` asks whether it does, `rooms newlogs` renews the names of all logs", name)
 	}
 	database := rooms.DatabaseFrom(reader)
 	if err := reader.Err(); err != nil {

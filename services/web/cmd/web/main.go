@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/parley-chat/parley/pkg/env"
@@ -13,11 +14,13 @@ import (
 )
 
 func main() {
-	if process.Version(os.Args, os.Stdout) {
-		return
-	}
 	defaults := process.Defaults{Name: "web", AdminListen: ":9090", LogFormat: "json"}
-	os.Exit(process.Run(env.New(os.LookupEnv), os.Stderr, defaults, build))
+	status, done := process.Main(os.Args[1:], env.New(os.LookupEnv), os.Stdout, os.Stderr, defaults, build)
+	if !done {
+		fmt.Fprintln(os.Stderr, "usage:\n  web         serve\n  web health  is the one that runs here ready?")
+		status = 2
+	}
+	os.Exit(status)
 }
 
 func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/client"
+)
+
+// stewardCheck runs `steward check` as `helm test` does, and returns what it says.
+func stewardCheck(t *testing.T, environment []string, flags ...string) (said string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs(t), "steward"), append([]string{"check"}, flags...)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environment...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// checkPasses has the account and a guest check a cluster that is as it should be. It leaves nothing behind.
+func checkPasses(t *testing.T, c *launched) {
+	t.Helper()
+	flags := []string{
+		"--auth=http://" + c.addresses["auth"], "--rooms=http://" + c.addresses["rooms-1"], "--web=http://" + c.addresses["web"],
+		"--edges=" + c.addresses["edge-1"] + "," + c.addresses["edge-2"],
+	}
+	account := []string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=" + adminPassword}
+	said, err := stewardCheck(t, account, flags...)
+	if err != nil {
+		t.Fatal(said)
+	}
+	for _, want := range []string{
+		"the page is served", "as " + adminName, "at the edges ", "10 messages, the same order at both",
+		"came back at the other edge and got the 5 that it missed", "has all 15 messages", "OK: people can talk",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	staff, err := c.api.Login(t.Context(), adminName, adminPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`check-[a-z2-7]{12}`).FindString(said)
+	if _, err = c.api.Room(t.Context(), staff.AccessToken, chat.Slug(made)); chat.CodeOf(err) != chat.CodeNotFound {
+		t.Errorf("the room %q is still there: %v", made, err)
+	}
+	if said, err = stewardCheck(t, nil, "--url="+c.url); err != nil || !strings.Contains(said, "talks in general, as a guest") {
+		t.Errorf("as a guest, by one address: %v\n%s", err, said)
+	}
+}
+
+func TestCheckSaysWhatIsWrong(t *testing.T) {
+	s := serve(t, t.TempDir())
+	for name, c := range map[string]struct {
+		environment, flags []string
+		want               string
+	}{
+		"a wrong password": {
+			[]string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=wrong"}, []string{"--url=" + s.url},
+			"FAILED at sign in: PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD are not those of an account",
+		},
+		"no such room":  {nil, []string{"--url=" + s.url, "--room=nowhere"}, "FAILED at room: there is no room nowhere that guests may join"},
+		"no edge":       {nil, []string{"--auth=" + s.url, "--rooms=" + s.url, "--edges=127.0.0.1:1", "--timeout=1s"}, "FAILED at sockets: dial tcp 127.0.0.1:1"},
+		"nobody":        {nil, []string{"--url=http://127.0.0.1:1", "--timeout=1s"}, "FAILED at web"},
+		"half of it":    {nil, []string{"--auth=" + s.url}, "give either --url"},
+		"half of whom":  {[]string{"PARLEY_CHECK_USER=" + adminName}, []string{"--url=" + s.url}, "are needed both or not at all"},
+		"only one edge": {nil, []string{"--auth=" + s.url, "--rooms=" + s.url, "--edges=" + strings.TrimPrefix(s.url, "http://")}, "both at the only edge"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, err := stewardCheck(t, c.environment, c.flags...)
+			if passes := name == "only one edge"; passes != (err == nil) || !strings.Contains(said, c.want) {
+				t.Errorf("%v; it says:\n%s", err, said)
+			}
+		})
+	}
+	guest, err := s.api.Guest(t.Context(), "looks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := stewardCheck(t, nil, "--url="+s.url)
+	if err != nil {
+		t.Fatal(said)
+	}
+	page, err := s.api.Messages(t.Context(), guest.AccessToken, "general", client.MessageQuery{Limit: 50})
+	if err != nil || slices.ContainsFunc(page.Messages, func(m chat.Message) bool { return !m.Deleted }) {
+		t.Errorf("a guest leaves messages behind: %v, %v", page.Messages, err)
+	}
+}

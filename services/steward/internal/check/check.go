@@ -1,0 +1,217 @@
+// Package check finds out whether people can talk: it signs in, opens sockets at two edges, sends from
+// both, cuts one and has it resume at the other, and takes away again what it made. It says what it
+// does as it goes, and at the first failure what is wrong and what to do.
+package check
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/client"
+)
+
+// Options say what to check, and as whom.
+type Options struct {
+	Auth, Rooms string // base URLs
+	Web         string // "": not looked at
+	// Edges are the edges as host:port; a host with several addresses is several edges. None: whichever
+	// edge Edge leads to.
+	Edges []string
+	Edge  string // base URL
+
+	Name, Password string    // an account that may make rooms; "": a guest
+	Room           chat.Slug // where a guest talks
+	Out            io.Writer
+}
+
+// step is one thing that must work. Advice is what to look at if it does not.
+type step struct {
+	name   string
+	run    func(context.Context) (said string, err error)
+	advice string
+}
+
+// checker is a check under way.
+type checker struct {
+	Options
+
+	auth, rooms *client.HTTP
+	signIn      client.SignIn
+	room        chat.Slug
+	one, two    *person
+	sent        []message
+	undo        []func(context.Context) error // in the order of doing
+}
+
+const (
+	callTimeout = 10 * time.Second
+	undoTimeout = 15 * time.Second
+	tryEvery    = time.Second
+)
+
+// Run checks. What has just been installed may take a while to come up: each step is tried until ctx
+// ends.
+func Run(ctx context.Context, o Options) (err error) {
+	calls := &http.Client{Timeout: callTimeout}
+	c := &checker{Options: o, auth: client.NewHTTP(o.Auth, calls), rooms: client.NewHTTP(o.Rooms, calls), room: o.Room}
+	defer func() {
+		if undone := c.cleanUp(ctx); err == nil {
+			err = undone
+		}
+	}()
+	for _, s := range []step{
+		{"web", c.look, "the web pods, and their Service"},
+		{"sign in", c.enter, "the log of the auth pods: do they reach PostgreSQL?"},
+		{"room", c.makeRoom, "the log of the rooms pods: do they reach PostgreSQL and auth?"},
+		{"sockets", c.connect, "the log of the edge pods: do they reach auth and rooms?"},
+		{"talk", c.talk, "the log of the edge and rooms pods: do the edges reach Redis and rooms?"},
+		{"resume", c.resume, "the log of the edge pods"},
+		{"history", c.history, "the log of the rooms pods"},
+	} {
+		began := time.Now()
+		said, err := s.run(ctx)
+		if err != nil {
+			return fmt.Errorf("FAILED at %s: %w\nLook at: %s", s.name, err, s.advice)
+		}
+		c.say("%-8s %s (%d ms)", s.name, said, time.Since(began).Milliseconds())
+	}
+	return nil
+}
+
+func (c *checker) say(format string, args ...any) { _, _ = fmt.Fprintf(c.Out, format+"\n", args...) }
+
+// cleanUp takes away what was made, the latest first, also after ctx has ended.
+func (c *checker) cleanUp(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	for i := len(c.undo) - 1; i >= 0; i-- {
+		if undone := c.undo[i](ctx); undone != nil && err == nil {
+			err = fmt.Errorf("FAILED at cleaning up: %w", undone)
+		}
+	}
+	return err
+}
+
+// look asks for the page.
+func (c *checker) look(ctx context.Context) (string, error) {
+	if c.Web == "" {
+		return "not asked for", nil
+	}
+	err := patiently(ctx, func() error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(c.Web, "/")+"/", http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := (&http.Client{Timeout: callTimeout}).Do(request)
+		if err != nil {
+			return chat.Errorf(chat.CodeUnavailable, "%v", err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		if kind := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/html") {
+			return chat.Errorf(chat.CodeUnavailable, "%s answers %s, %s, where the page should be", request.URL, response.Status, kind)
+		}
+		return nil
+	})
+	return "the page is served", err
+}
+
+// enter signs in as the account, or as a guest.
+func (c *checker) enter(ctx context.Context) (string, error) {
+	err := patiently(ctx, func() (err error) {
+		if c.Name != "" {
+			c.signIn, err = c.auth.Login(ctx, c.Name, c.Password)
+		} else {
+			c.signIn, err = c.auth.Guest(ctx, "check-"+tag())
+		}
+		return err
+	})
+	switch {
+	case chat.CodeOf(err) == chat.CodeForbidden && c.Name == "":
+		return "", fmt.Errorf("guests may not come in here; give an account in PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD: %w", err)
+	case chat.CodeOf(err) == chat.CodeUnauthenticated:
+		return "", fmt.Errorf("PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD are not those of an account: %w", err)
+	case err != nil:
+		return "", err
+	}
+	c.undo = append(c.undo, func(ctx context.Context) error { return c.auth.Logout(ctx, c.signIn.AccessToken) })
+	return fmt.Sprintf("as %s, %s", c.signIn.User.Name, c.signIn.User.Kind), nil
+}
+
+// makeRoom makes a room of our own. A guest can't, and makes do with one that is there.
+func (c *checker) makeRoom(ctx context.Context) (string, error) {
+	token := c.signIn.AccessToken
+	if c.Name == "" {
+		err := patiently(ctx, func() error {
+			_, err := c.rooms.Room(ctx, token, c.room)
+			return err
+		})
+		if chat.CodeOf(err) == chat.CodeNotFound {
+			err = fmt.Errorf("there is no room %s that guests may join: name another in --room, or give an account in PARLEY_CHECK_USER: %w", c.room, err)
+		}
+		return "talks in " + string(c.room) + ", as a guest", err
+	}
+	c.room = chat.Slug("check-" + tag())
+	err := patiently(ctx, func() error {
+		_, err := c.rooms.CreateRoom(ctx, token, client.NewRoom{Slug: c.room, Name: "Check of the release", StaffOnly: c.signIn.User.Staff})
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	c.undo = append(c.undo, func(ctx context.Context) error { return c.rooms.DeleteRoom(ctx, token, c.room) })
+	return "made " + string(c.room), nil
+}
+
+// history asks the rooms service for what was sent.
+func (c *checker) history(ctx context.Context) (string, error) {
+	err := patiently(ctx, func() error {
+		after := c.sent[0].id - 1
+		for _, m := range c.sent { // in the order of their acks, which may be another one
+			after = min(after, m.id-1)
+		}
+		page, err := c.rooms.Messages(ctx, c.signIn.AccessToken, c.room, client.MessageQuery{After: &after, Limit: 2 * len(c.sent)})
+		if err != nil {
+			return err
+		}
+		there := map[chat.Seq]string{}
+		for _, m := range page.Messages {
+			there[m.ID] = m.Body
+		}
+		for _, m := range c.sent {
+			if there[m.id] != m.body {
+				return fmt.Errorf("message %d was acked as %q, and the history has %q", m.id, m.body, there[m.id])
+			}
+		}
+		return nil
+	})
+	return fmt.Sprintf("has all %d messages", len(c.sent)), err
+}
+
+// patiently tries again while the outcome is that there is nobody there, or too much to do.
+func patiently(ctx context.Context, try func() error) error {
+	var last error
+	for {
+		err := try()
+		code := chat.CodeOf(err)
+		if code != chat.CodeUnavailable && code != chat.CodeRateLimited {
+			if last != nil && ctx.Err() != nil {
+				return last
+			}
+			return err
+		}
+		last = err
+		select {
+		case <-time.After(max(tryEvery, chat.Public(err).RetryAfter)): //nolint:forbidigo // one timer, in a select with ctx
+		case <-ctx.Done():
+			return last
+		}
+	}
+}
+
+func tag() string { return strings.ToLower(rand.Text()[:12]) }

@@ -1,0 +1,187 @@
+// Package kube calls the API server of the cluster that the process runs in, as its pod's service
+// account. It knows the few calls that Parley makes; Kubernetes' own client would be three quarters of
+// the program.
+package kube
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/env"
+)
+
+// Mounted is where Kubernetes puts a pod's service account.
+const Mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+const (
+	callTimeout = 15 * time.Second
+	maxAnswer   = 32 << 20
+)
+
+// Client calls the API server about objects of the pod's own namespace.
+type Client struct {
+	Namespace string
+
+	base   string
+	folder string
+	http   *http.Client
+}
+
+// InCluster finds the API server and, in folder, who we are there. In a pod without an account's token
+// that is an error in plain words.
+func InCluster(r *env.Reader, folder string) (*Client, error) {
+	host := r.Required("KUBERNETES_SERVICE_HOST", "The API server, which Kubernetes tells every pod.")
+	port := r.String("KUBERNETES_SERVICE_PORT", "443", "Its port.")
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	namespace, err := os.ReadFile(filepath.Join(folder, "namespace")) //nolint:gosec // a fixed place
+	if err != nil {
+		return nil, fmt.Errorf("no service account is mounted; set automountServiceAccountToken: true for this pod: %w", err)
+	}
+	ca, err := os.ReadFile(filepath.Join(folder, "ca.crt")) //nolint:gosec // a fixed place
+	if err != nil {
+		return nil, fmt.Errorf("the cluster's CA: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("the cluster's CA: %s/ca.crt holds no certificate", folder)
+	}
+	return &Client{
+		Namespace: strings.TrimSpace(string(namespace)),
+		base:      "https://" + net.JoinHostPort(host, port),
+		folder:    folder,
+		http: &http.Client{
+			Timeout:   callTimeout,
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, IdleConnTimeout: time.Minute},
+		},
+	}, nil
+}
+
+// Error is what the API server refused.
+type Error struct {
+	Status       int // of HTTP
+	Call         string
+	Reason, Text string
+}
+
+// Error implements error. A refusal for a lack of rights says what to do about it.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("the API server answers %s: %d %s: %s", e.Call, e.Status, e.Reason, e.Text)
+	if e.Status == http.StatusForbidden {
+		text += " (this pod's Role lacks that rule)"
+	}
+	return text
+}
+
+// StatusOf is the HTTP status with which the API server refused, 0 if err is something else.
+func StatusOf(err error) int {
+	if refused, ok := errors.AsType[*Error](err); ok {
+		return refused.Status
+	}
+	return 0
+}
+
+// errAway is that there was no answer.
+var errAway = errors.New("the API server is not reached (does a NetworkPolicy let this pod out?)")
+
+// Passing says whether the same call may well succeed later: the API server was not reached, or is
+// busy, or somebody else was faster.
+func Passing(err error) bool {
+	status := StatusOf(err)
+	return errors.Is(err, errAway) || status == http.StatusConflict || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+}
+
+// List reads the objects of a kind, such as "pods", that the label selector selects.
+func (c *Client) List(ctx context.Context, kind, selector string, into any) error {
+	return c.call(ctx, http.MethodGet, c.path(kind)+"?"+url.Values{"labelSelector": {selector}}.Encode(), "", nil, into)
+}
+
+// Read reads one object.
+func (c *Client) Read(ctx context.Context, kind, name string, into any) error {
+	return c.call(ctx, http.MethodGet, c.path(kind, name), "", nil, into)
+}
+
+// Create makes an object.
+func (c *Client) Create(ctx context.Context, kind string, object any) error {
+	return c.call(ctx, http.MethodPost, c.path(kind), "application/json", object, nil)
+}
+
+// Merge changes what patch holds of an object (RFC 7396). If patch names a resourceVersion and the
+// object has another by now, nothing changes and the answer is http.StatusConflict.
+func (c *Client) Merge(ctx context.Context, kind, name string, patch any) error {
+	return c.call(ctx, http.MethodPatch, c.path(kind, name), "application/merge-patch+json", patch, nil)
+}
+
+func (c *Client) path(parts ...string) string {
+	path := "/api/v1/namespaces/" + url.PathEscape(c.Namespace)
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
+func (c *Client) call(ctx context.Context, method, path, kind string, body, into any) error {
+	var content io.Reader = http.NoBody
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encode %s %s: %w", method, path, err)
+		}
+		content = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	token, err := os.ReadFile(filepath.Join(c.folder, "token")) // each time: Kubernetes renews it
+	if err != nil {
+		return fmt.Errorf("the service account's token: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "parley-steward")
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	if response.StatusCode >= http.StatusBadRequest {
+		return refusal(response.StatusCode, method+" "+path, answer)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("%s %s: the answer is not the API server's: %w", method, path, err)
+	}
+	return nil
+}
+
+func refusal(status int, call string, answer []byte) error {
+	var told struct{ Reason, Message string }
+	if err := json.Unmarshal(answer, &told); err != nil || told.Message == "" {
+		told.Message = fmt.Sprintf("%.200q", answer)
+	}
+	return &Error{Status: status, Call: call, Reason: told.Reason, Text: told.Message}
+}

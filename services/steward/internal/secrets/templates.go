@@ -1,0 +1,76 @@
+// Package secrets makes up the secrets of a release in its cluster, once: what is there is never
+// changed.
+package secrets
+
+import (
+	"crypto/rand"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Secret is a Secret that is wanted.
+type Secret struct {
+	Name string
+	Keys []Key // in the order asked for
+}
+
+// Key is a key of it that is wanted.
+type Key struct{ Name, Template string }
+
+var (
+	nameForm  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`) //nolint:gochecknoglobals // constants
+	keyForm   = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)                //nolint:gochecknoglobals // constants
+	reference = regexp.MustCompile(`\{[^{}]*\}`)                             //nolint:gochecknoglobals // constants
+)
+
+// random in a template stands for a value made up on the spot.
+const random = "{random}"
+
+// Parse reads SECRET/KEY=TEMPLATE arguments.
+func Parse(args []string) ([]Secret, error) {
+	var secrets []Secret
+	seen := map[string]int{}
+	for _, arg := range args {
+		place, template, ok := strings.Cut(arg, "=")
+		name, key, slash := strings.Cut(place, "/")
+		switch {
+		case !ok || !slash || template == "":
+			return nil, fmt.Errorf("%q is not of the form SECRET/KEY=TEMPLATE", arg)
+		case !nameForm.MatchString(name):
+			return nil, fmt.Errorf("%q can't be the name of a Secret", name)
+		case !keyForm.MatchString(key) || key == "random":
+			return nil, fmt.Errorf("%q can't be a key of a Secret here", key)
+		}
+		at, ok := seen[name]
+		if !ok {
+			at = len(secrets)
+			seen[name] = at
+			secrets = append(secrets, Secret{Name: name})
+		}
+		for _, k := range secrets[at].Keys {
+			if k.Name == key {
+				return nil, fmt.Errorf("%s/%s is asked for twice", name, key)
+			}
+		}
+		secrets[at].Keys = append(secrets[at].Keys, Key{key, template})
+	}
+	return secrets, nil
+}
+
+// fill makes a value of a template: {random} is 130 random bits that may stand in a URL, {key} what
+// another key holds.
+func fill(template string, values map[string]string) (string, error) {
+	var missing error
+	value := reference.ReplaceAllStringFunc(template, func(found string) string {
+		if found == random {
+			return rand.Text()
+		}
+		key := strings.Trim(found, "{}")
+		if values[key] == "" {
+			missing = fmt.Errorf("%s is neither there nor asked for before it", found)
+		}
+		return values[key]
+	})
+	return value, missing
+}
