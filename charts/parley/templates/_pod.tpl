@@ -93,7 +93,7 @@ not there is a mistake, or made by the chart itself.
 {{- $_ := unset $settings $name }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := .c.config }}
+{{- range $name, $value := .c.config | default dict }}
 {{- if not (has $.name (get $readers $name | default list)) }}
 {{- fail (printf "%s.config.%s: %s does not read it, or the chart makes it from other values. Settings are listed in docs/configuration.md" $.name $name $.name) }}
 {{- end }}
@@ -104,7 +104,22 @@ not there is a mistake, or made by the chart itself.
 {{- end }}
 {{- end }}
 
-{{- define "parley.probe" -}}
-httpGet: {path: {{ .path }}, port: admin}
-{{ toYaml .probe }}
+{{- /* The variables of a container: "own" are those that the chart makes for it, as YAML. */}}
+{{- define "parley.env" }}
+{{- with print (include "parley.memoryEnv" .) "\n" (trim .own) (include "parley.settings" .) "\n" (toYaml .c.extraEnv | trimPrefix "[]") | trim }}
+env:
+  {{- regexReplaceAll "\n+" . "\n" | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "parley.probes" -}}
+startupProbe:
+  httpGet: {path: /livez, port: admin}
+  {{- toYaml .c.startupProbe | nindent 2 }}
+livenessProbe:
+  httpGet: {path: /livez, port: admin}
+  {{- toYaml .c.livenessProbe | nindent 2 }}
+readinessProbe:
+  httpGet: {path: /readyz, port: admin}
+  {{- toYaml .c.readinessProbe | nindent 2 }}
 {{- end }}

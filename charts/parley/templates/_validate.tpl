@@ -16,6 +16,9 @@
 {{- if and $postgres.urlKey (not $postgres.existingSecret) }}
 {{- fail "postgres.external.urlKey is a key in a Secret: name it in postgres.external.existingSecret" }}
 {{- end }}
+{{- if and $.Values.backup.enabled (not $.Values.evaluation.enabled) (hasPrefix "verify" $postgres.sslMode) (not $postgres.tls.existingSecret) }}
+{{- fail "backup.enabled: pg_dump knows no authorities, as the services do. Put the server's CA into a Secret and name it in postgres.external.tls.existingSecret" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.evaluation.enabled $redisForms }}
 {{- fail "evaluation.enabled starts a Redis of its own: leave redis.external's url, urlKey, host, sentinel.addresses and cluster.addresses empty, or evaluation.enabled false" }}

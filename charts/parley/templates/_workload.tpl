@@ -54,7 +54,7 @@ volumes:
   {{- if trim $files }}
   - name: secrets
     projected:
-      defaultMode: 0444
+      defaultMode: 0440
       sources:
         {{- trim $files | nindent 8 }}
   {{- end }}
@@ -73,23 +73,12 @@ ports:
   - {name: internal, containerPort: 8081}
   {{- end }}
   - {name: admin, containerPort: 9090}
-env:
-  {{- include "parley.memoryEnv" . | trim | nindent 2 }}
-  {{- include "parley.ownEnv" . | trim | nindent 2 }}
-  {{- include "parley.settings" . | trim | nindent 2 }}
-  {{- with .c.extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+{{- include "parley.env" (merge (dict "own" (include "parley.ownEnv" .)) .) }}
 {{- with .c.extraEnvFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-startupProbe:
-  {{- include "parley.probe" (dict "path" "/livez" "probe" .c.startupProbe) | nindent 2 }}
-livenessProbe:
-  {{- include "parley.probe" (dict "path" "/livez" "probe" .c.livenessProbe) | nindent 2 }}
-readinessProbe:
-  {{- include "parley.probe" (dict "path" "/readyz" "probe" .c.readinessProbe) | nindent 2 }}
+{{ include "parley.probes" . }}
 {{- if and (ne .name "edge") .c.drain.delaySeconds (semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version) }}
 lifecycle:
   preStop: {sleep: {seconds: {{ .c.drain.delaySeconds }}}}

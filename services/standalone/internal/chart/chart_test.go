@@ -166,9 +166,12 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// difference finds the first line that differs; 0 is none.
+// difference finds the first line that differs; 0 is none. Empty lines are not counted: Helm 4 puts one after each object.
 func difference(got, want string) (line int, is, was string) {
-	a, b := strings.Split(strings.TrimSpace(got), "\n"), strings.Split(strings.TrimSpace(want), "\n")
+	lines := func(text string) []string {
+		return slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
+	}
+	a, b := lines(got), lines(want)
 	for i := range max(len(a), len(b)) {
 		is, was = "", ""
 		if i < len(a) {

@@ -104,7 +104,7 @@ func TestComponentsDifferFromDefaults(t *testing.T) {
 		t.Errorf("auth runs as user %v", got)
 	}
 	web := render(t, profiles["everything"]...).component(t, "web").spec
-	if got := fmt.Sprint(web.text("dnsPolicy"), web.list("containers")[0].at("livenessProbe", "periodSeconds"), web.list("containers")[0].at("livenessProbe", "failureThreshold")); got != "Default 60 6" {
+	if got := fmt.Sprintln(web.text("dnsPolicy"), web.list("containers")[0].at("livenessProbe", "periodSeconds"), web.list("containers")[0].at("livenessProbe", "failureThreshold")); got != "Default 60 6\n" {
 		t.Errorf("extraPodSpec and extraContainer made it %s", got)
 	}
 	if account := all.component(t, "auth").spec.text("serviceAccountName"); account != "default" {
