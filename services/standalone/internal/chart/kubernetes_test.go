@@ -169,7 +169,7 @@ func writeCustomSchemas(t *testing.T, dir string, definition object) {
 		schema := version.in("schema", "openAPIV3Schema")
 		properties := schema.in("properties")
 		properties["metadata"] = map[string]any{"type": "object"}
-		strict(schema)
+		strict(map[string]any(schema))
 		id := object{"group": definition.text("spec", "group"), "version": version.text("name"), "kind": definition.text("spec", "names", "kind")}
 		writeJSON(t, filepath.Join(dir, schemaFile(id)), schema)
 	}

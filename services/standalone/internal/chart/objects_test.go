@@ -3,6 +3,7 @@
 package chart
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -52,8 +53,15 @@ func (o object) number(path ...string) int {
 func (o object) kind() string { return o.text("kind") }
 func (o object) name() string { return o.text("metadata", "name") }
 
-// String names it in messages.
-func (o object) String() string { return o.kind() + "/" + o.name() }
+// String names it in messages; all is what is in it.
+func (o object) String() string {
+	if o.kind() == "" {
+		return o.all()
+	}
+	return o.kind() + "/" + o.name()
+}
+
+func (o object) all() string { return fmt.Sprint(map[string]any(o)) }
 
 // strings is at for a map of strings, such as labels.
 func (o object) strings(path ...string) map[string]string {

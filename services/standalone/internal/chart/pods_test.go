@@ -75,7 +75,7 @@ func TestTokensAreMountedWhereTheyAreNeeded(t *testing.T) {
 		}
 		for _, role := range all.ofKind("Role") {
 			for _, rule := range role.list("rules") {
-				if strings.Contains(fmt.Sprint(rule), "*") {
+				if strings.Contains(rule.all(), "*") {
 					t.Errorf("%s has a wildcard", role)
 				}
 				secrets := slices.Contains(rule.at("resources").([]any), any("secrets"))
@@ -93,7 +93,7 @@ func TestSecretsAreInSecretsOnly(t *testing.T) {
 	secret := regexp.MustCompile(`PASSWORD|CREDENTIAL|SECRET|ACCESS_KEY|PARLEY_REDIS$|DATABASE$`)
 	eachProfile(t, func(t *testing.T, all objects) {
 		for _, o := range all {
-			if o.kind() != "Secret" && strings.Contains(fmt.Sprint(o), word) {
+			if o.kind() != "Secret" && strings.Contains(o.all(), word) {
 				t.Errorf("%s tells a password", o)
 			}
 		}

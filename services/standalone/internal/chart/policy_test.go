@@ -72,6 +72,8 @@ func TestPoliciesLetThroughWhatIsNeeded(t *testing.T) {
 	for _, p := range all.pods() {
 		ends[p.labels["app.kubernetes.io/component"]] = end{labels: p.labels}
 	}
+	ends["stray"] = end{labels: maps.Clone(ends["web"].labels)} // what is in the release and no policy of its own speaks of
+	ends["stray"].labels["app.kubernetes.io/component"] = "stray"
 	want := map[string]bool{}
 	let := func(port int, froms, tos string) {
 		for _, from := range strings.Fields(froms) {
@@ -80,7 +82,7 @@ func TestPoliciesLetThroughWhatIsNeeded(t *testing.T) {
 			}
 		}
 	}
-	const services, release = "auth rooms edge web", "auth rooms edge web steward secrets check backup postgres redis"
+	const services, release = "auth rooms edge web", "auth rooms edge web steward secrets check backup postgres redis stray"
 	let(8080, "ingress check", services)
 	let(8081, "edge", "auth rooms")
 	let(8081, "rooms", "auth")

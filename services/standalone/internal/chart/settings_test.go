@@ -28,6 +28,7 @@ func TestSettingsAreThoseOfTheServices(t *testing.T) {
 	for _, p := range append(render(t, evaluation()...).pods(), render(t, profiles["everything"]...).pods()...) {
 		for _, c := range p.spec.list("containers") {
 			for _, e := range c.list("env") {
+				own[e.text("name")] = true
 				own[strings.TrimSuffix(e.text("name"), "_FILE")] = true
 			}
 		}
