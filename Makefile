@@ -21,6 +21,10 @@ PLATFORMS    ?= linux/$(shell go env GOARCH)
 SBOM_VERSION := v1.10.0
 SBOM     := $(CACHE)/cyclonedx-gomod-$(SBOM_VERSION)
 COMMA    := ,
+HELM3    := $(CACHE)/helm-v3.22.0/helm
+HELM4    := $(CACHE)/helm-v4.3.1/helm
+KUBECONFORM := $(CACHE)/kubeconform-v0.8.0/kubeconform
+HELM_DOCS := $(CACHE)/helm-docs-v1.14.2/helm-docs
 FUZZTIME ?= 2s
 MINUTES  ?= 60
 TESTFLAGS ?=
@@ -29,7 +33,7 @@ SCENARIO ?=
 JSON     ?= data/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak images
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak images chart-test e2e
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +56,10 @@ build-standalone:
 test: install build ## Everything, with the race detector, on real servers started for it
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
 	  go test -race -timeout 10m $(TESTFLAGS) work
+
+chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) ## The Helm chart, by Helm 3 and 4 and for every Kubernetes (UPDATE=1 writes its generated files anew)
+	@PARLEY_TEST_HELM3=$(HELM3) PARLEY_TEST_HELM4=$(HELM4) PARLEY_TEST_KUBECONFORM=$(KUBECONFORM) PARLEY_TEST_HELM_DOCS=$(HELM_DOCS) \
+	  PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./services/standalone/internal/chart $(if $(UPDATE),-update)
 
 lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
@@ -120,3 +128,12 @@ $(LINT):
 	@echo "build golangci-lint $(LINT_VERSION) (once, a few minutes)"
 	@GOBIN=$(CACHE)/gobin GOWORK=off GOFLAGS=-mod=mod go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	@mv $(CACHE)/gobin/golangci-lint $@
+
+# The chart's tools, likewise.
+$(HELM3): PACKAGE := helm.sh/helm/v3/cmd/helm@v3.22.0
+$(HELM4): PACKAGE := helm.sh/helm/v4/cmd/helm@v4.3.1
+$(KUBECONFORM): PACKAGE := github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+$(HELM_DOCS): PACKAGE := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
+$(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS):
+	@echo "build $(PACKAGE) (once)"
+	@GOBIN=$(@D) GOWORK=off GOFLAGS=-mod=mod CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(PACKAGE)
