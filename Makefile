@@ -16,9 +16,10 @@ TESTFLAGS ?=
 RUNS     ?= 3
 SCENARIO ?=
 JSON     ?= data/bench.json
+PROMETHEUS := $(CACHE)/prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak monitoring monitoring-live dashboards
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +45,9 @@ test: install build ## Everything, with the race detector, on real servers start
 
 lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
-	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff); done
+	@for module in $(MODULES) k8s/monitoring; do (cd $$module && GOWORK=off go mod tidy -diff); done
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners $$(go list -m -f '{{.Dir}}/...')
+	@cd k8s/monitoring && GOWORK=off GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners ./...
 	@if ! command -v npx >/dev/null; then echo "NOT CHECKED: the types of the JavaScript, since there is no npx (it comes with npm)"; exit 0; fi; \
 	cd services/web/assets && npx --yes --package typescript@5.9.3 tsc --noEmit --allowJs --checkJs --strict --target es2022 \
 	  --module nodenext --moduleResolution nodenext --lib es2022,dom,dom.iterable parley.js app.js
@@ -79,6 +81,17 @@ bench-compare: ## What changed between two reports of make bench (A=old.json B=n
 	@cd services/standalone && $(GOBUILD) ./cmd/bench
 	@$(CURDIR)/bin/bench compare $(A) $(B)
 
+monitoring: $(PROMETHEUS)/promtool ## Does each alert fire as it should, and does every query ask for what exists?
+	@for cases in charts/parley/tests/rules/*.yaml; do echo "$$cases"; $(PROMETHEUS)/promtool test rules $$cases >$(CACHE)/promtool.log 2>&1 || { cat $(CACHE)/promtool.log; exit 1; }; done
+	@cd k8s/monitoring && GOWORK=off go test -count=1 ./...
+
+monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prometheus beside a cluster under load, then harm it until alerts fire
+	@echo "build monitored"; cd services/standalone && $(GOBUILD) ./cmd/monitored
+	@$(CURDIR)/bin/monitored -prometheus $(PROMETHEUS)/prometheus
+
+dashboards: ## Write charts/parley/files/dashboards anew from k8s/monitoring/dashboards
+	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards
+
 docs: ## Write docs/configuration.md anew from what the programs read
 	@go test ./services/standalone -run Configuration -count=1 -update
 
@@ -94,3 +107,6 @@ $(LINT):
 	@echo "build golangci-lint $(LINT_VERSION) (once, a few minutes)"
 	@GOBIN=$(CACHE)/gobin GOWORK=off GOFLAGS=-mod=mod go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	@mv $(CACHE)/gobin/golangci-lint $@
+
+$(PROMETHEUS)/promtool:
+	@.ci/prometheus $(PROMETHEUS)

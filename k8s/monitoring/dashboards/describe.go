@@ -101,6 +101,11 @@ func quantile(share, histogram string) query {
 	return q("histogram_quantile("+share+", sum by (le) (rate("+histogram+"_bucket{@}[auto])))", name)
 }
 
+// orNone draws a line at 0 where nothing of that kind has been counted yet, as long as anything is.
+func orNone(counted, of, legend string) query {
+	return q("(sum(rate("+counted+"[auto])) or 0 * sum(rate("+of+"[auto])))", legend)
+}
+
 // slowest is the slowest of a hundred, by a label.
 func slowest(histogram, by string) query {
 	return q("histogram_quantile(0.99, sum by ("+by+", le) (rate("+histogram+"_bucket{@}[auto])))", "{{"+by+"}}")

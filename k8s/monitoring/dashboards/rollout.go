@@ -28,7 +28,7 @@ func rollout() Dashboard {
 				graph("Time to open a room", "Up to a second while thousands are opened at once.", seconds, times("parley_edge_room_open_seconds")...),
 				graph("Tokens renewed", "ok, and again where an answer got lost.", perS, q("sum by (result) (rate(parley_auth_refreshes_total{@}[auto]))", "{{result}}")).stack(),
 				graph("Sends that failed", "0: what a pod leaves undone is sent again to the next.", perS,
-					q(`sum by (result) (rate(parley_edge_commands_total{@, type=~"send|edit|delete", result=~"unavailable|internal"}[auto]))`, "{{result}}")),
+					orNone(`parley_edge_commands_total{@, type=~"send|edit|delete", result=~"unavailable|internal"}`, "parley_edge_commands_total{@}", "failed")),
 				graph("Batches sent again", "Some as pods of rooms end.", perS, q("sum(rate(parley_edge_append_retries_total{@}[auto]))", "batches")),
 			}},
 			{"Scaling", []panel{
