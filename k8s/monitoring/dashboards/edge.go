@@ -41,7 +41,7 @@ func edge() Dashboard {
 				graph("File descriptors used", "Far from 100 %. One a socket.", share,
 					q(`max by (pod) (process_open_fds{@, component="edge"} / process_max_fds{@, component="edge"})`, "{{pod}}")),
 				graph("Garbage collection", "Pauses of the longest kind: under a millisecond.", seconds,
-					q(`max by (pod) (go_gc_duration_seconds{@, component="edge", quantile="1"})`, "{{pod}}")),
+					q(`max by (pod) (go_gc_duration_seconds{@, component="edge", quantile=~"1|1.0"})`, "{{pod}}")),
 			}},
 		},
 	}

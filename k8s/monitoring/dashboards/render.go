@@ -29,6 +29,7 @@ func (d Dashboard) Render() ([]byte, error) {
 		"templating": object{"list": variables()},
 		"links": []object{{
 			"type": "dashboards", "title": "Parley", "tags": []string{"parley"}, "asDropdown": false, "includeVars": true, "keepTime": true,
+			"icon": "external link", "tooltip": "", "targetBlank": false,
 		}},
 		"annotations": object{"list": []object{{
 			"name": "Alerts that page", "datasource": source, "enable": true, "iconColor": "red", "titleFormat": "{{alertname}}",
@@ -52,7 +53,7 @@ func variables() []object {
 		}
 	}
 	return []object{
-		{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": object{}},
+		{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": object{"text": "default", "value": "default"}},
 		choice("namespace", "Namespace", "label_values(parley_build_info, namespace)"),
 		choice("release", "Release", `label_values(parley_build_info{namespace=~"$namespace"}, release)`),
 	}
@@ -146,15 +147,17 @@ func (p panel) options() object {
 		return object{
 			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 			"colorMode":     "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto", "orientation": "auto",
+			"wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
 		}
 	case "heatmap":
 		return object{
-			"calculate": false, "cellGap": 1, "color": object{"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5},
+			"calculate": false, "cellGap": 1, "showValue": "never", "exemplars": object{"color": "red"},
+			"color": object{"mode": "scheme", "scheme": "Oranges", "fill": "dark-orange", "steps": 64, "exponent": 0.5, "reverse": false},
 			"yAxis": object{"unit": p.unit, "axisPlacement": "left"}, "rowsFrame": object{"layout": "auto"},
 			"tooltip": object{"mode": "single", "yHistogram": true}, "legend": object{"show": true},
 		}
 	case "table":
-		return object{"showHeader": true, "cellHeight": "sm"}
+		return object{"showHeader": true, "cellHeight": "sm", "frameIndex": 0}
 	}
 	return object{
 		"legend":  object{"showLegend": true, "displayMode": "table", "placement": "bottom", "calcs": []string{"lastNotNull", "max"}},
