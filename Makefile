@@ -31,9 +31,10 @@ TESTFLAGS ?=
 RUNS     ?= 3
 SCENARIO ?=
 JSON     ?= data/bench.json
+PROMETHEUS := $(CACHE)/prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak images chart-test e2e
+.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak images chart-test e2e monitoring monitoring-live dashboards
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,8 +64,9 @@ chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) ## The Helm chart, by 
 
 lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
-	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff); done
+	@for module in $(MODULES) k8s/monitoring; do (cd $$module && GOWORK=off go mod tidy -diff); done
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners $$(go list -m -f '{{.Dir}}/...')
+	@cd k8s/monitoring && GOWORK=off GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners ./...
 	@if ! command -v npx >/dev/null; then echo "NOT CHECKED: the types of the JavaScript, since there is no npx (it comes with npm)"; exit 0; fi; \
 	cd services/web/assets && npx --yes --package typescript@5.9.3 tsc --noEmit --allowJs --checkJs --strict --target es2022 \
 	  --module nodenext --moduleResolution nodenext --lib es2022,dom,dom.iterable parley.js app.js
@@ -107,6 +109,17 @@ images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_P
 	@cd .ci/images && GOWORK=off go run . -programs $(CURDIR)/bin/images -out $(CURDIR)/bin/images -prefix $(IMAGE_PREFIX) \
 	  -version $(VERSION) -commit $(COMMIT) -date $(DATE) -platforms $(PLATFORMS) $(SERVICES)
 
+monitoring: $(PROMETHEUS)/promtool ## Does each alert fire as it should, and does every query ask for what exists?
+	@for cases in charts/parley/tests/rules/*.yaml; do echo "$$cases"; $(PROMETHEUS)/promtool test rules $$cases >$(CACHE)/promtool.log 2>&1 || { cat $(CACHE)/promtool.log; exit 1; }; done
+	@cd k8s/monitoring && GOWORK=off go test -count=1 ./...
+
+monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prometheus beside a cluster under load, then harm it until alerts fire
+	@echo "build monitored"; cd services/standalone && $(GOBUILD) ./cmd/monitored
+	@$(CURDIR)/bin/monitored -prometheus $(PROMETHEUS)/prometheus
+
+dashboards: ## Write charts/parley/files/dashboards anew from k8s/monitoring/dashboards
+	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards
+
 docs: ## Write docs/configuration.md anew from what the programs read
 	@go test ./services/standalone -run Configuration -count=1 -update
 
@@ -137,3 +150,6 @@ $(HELM_DOCS): PACKAGE := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
 $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS):
 	@echo "build $(PACKAGE) (once)"
 	@GOBIN=$(@D) GOWORK=off GOFLAGS=-mod=mod CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(PACKAGE)
+
+$(PROMETHEUS)/promtool:
+	@.ci/prometheus $(PROMETHEUS)

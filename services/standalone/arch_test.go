@@ -59,6 +59,7 @@ var rank = map[string]int{
 	"services/standalone/internal/cluster":    10,
 	"services/standalone/internal/faults":     11,
 	"services/standalone/internal/soak":       11,
+	"services/standalone/internal/monitored":  12,
 	"services/standalone/internal/contract":   8,
 
 	"services/standalone/internal/procs":       8,
@@ -66,7 +67,7 @@ var rank = map[string]int{
 	"services/standalone/internal/bench/floor": 8,
 	"services/standalone/internal/bench":       11,
 
-	"services/*": 10, "services/auth/internal/command": 11, "services/steward/internal/command": 11, "services/*/cmd/*": 12, "services/standalone": 12,
+	"services/*": 10, "services/auth/internal/command": 11, "services/steward/internal/command": 11, "services/*/cmd/*": 13, "services/standalone": 13,
 }
 
 // domain packages see the vocabulary and the contracts, never a driver or the platform.

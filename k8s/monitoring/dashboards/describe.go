@@ -1,0 +1,119 @@
+package main
+
+import "strings"
+
+// Dashboard is one page.
+type Dashboard struct {
+	name  string // of the file, and the end of the uid
+	title string
+	about string
+	rows  []row
+}
+
+type row struct {
+	title  string
+	panels []panel
+}
+
+// panel is one picture. Good says what it shows when all is well: at night nobody remembers.
+type panel struct {
+	kind    string // of Grafana: timeseries, stat, heatmap, table
+	title   string
+	good    string
+	unit    string
+	width   int // of 24
+	height  int
+	stacked bool
+	steps   []step // colours by value, of a stat
+	columns []string
+	queries []query
+}
+
+type step struct {
+	from  float64
+	color string
+}
+
+// query is PromQL with two abbreviations: @ for the namespace and the release that are chosen, and
+// [auto] for the range that Grafana finds right.
+type query struct {
+	expr   string
+	legend string
+}
+
+func (q query) text() string {
+	return strings.NewReplacer("@", `namespace=~"$namespace", release=~"$release"`, "[auto]", "[$__rate_interval]").Replace(q.expr)
+}
+
+// Units, by Grafana's names.
+const (
+	count   = "short"
+	perS    = "ops"
+	seconds = "s"
+	size    = "bytes"
+	share   = "percentunit"
+)
+
+const (
+	third   = 8
+	quarter = 6
+	half    = 12
+	whole   = 24
+)
+
+func q(expr, legend string) query { return query{expr, legend} }
+
+// graph is a picture over time, three in a row.
+func graph(title, good, unit string, queries ...query) panel {
+	return panel{kind: "timeseries", title: title, good: good, unit: unit, width: third, height: 8, queries: queries}
+}
+
+// stat is one figure; what it is coloured by begins at each step.
+func stat(title, good, unit string, steps []step, queries ...query) panel {
+	return panel{kind: "stat", title: title, good: good, unit: unit, width: quarter, height: 4, steps: steps, queries: queries}
+}
+
+// table shows the labels of what there is now.
+func table(title, good string, columns []string, queries ...query) panel {
+	return panel{kind: "table", title: title, good: good, unit: count, width: whole, height: 7, columns: columns, queries: queries}
+}
+
+// heatmap shows how the times of a histogram spread.
+func heatmap(title, good, histogram string) panel {
+	return panel{
+		kind: "heatmap", title: title, good: good, unit: seconds, width: half, height: 8,
+		queries: []query{q("sum by (le) (rate("+histogram+"_bucket{@}[auto]))", "{{le}}")},
+	}
+}
+
+func (p panel) wide(of24 int) panel { p.width = of24; return p }
+
+// stack says that the lines add up to something.
+func (p panel) stack() panel { p.stacked = true; return p }
+
+// times are the median and the slowest of a hundred of a histogram.
+func times(histogram string) []query {
+	return []query{quantile("0.5", histogram), quantile("0.99", histogram)}
+}
+
+func quantile(share, histogram string) query {
+	name := map[string]string{"0.5": "median", "0.99": "p99"}[share]
+	return q("histogram_quantile("+share+", sum by (le) (rate("+histogram+"_bucket{@}[auto])))", name)
+}
+
+// orNone draws a line at 0 where nothing of that kind has been counted yet, as long as anything is.
+func orNone(counted, of, legend string) query {
+	return q("(sum(rate("+counted+"[auto])) or 0 * sum(rate("+of+"[auto])))", legend)
+}
+
+// slowest is the slowest of a hundred, by a label.
+func slowest(histogram, by string) query {
+	return q("histogram_quantile(0.99, sum by ("+by+", le) (rate("+histogram+"_bucket{@}[auto])))", "{{"+by+"}}")
+}
+
+// Colours: from the first figure on.
+var (
+	noneIsGood = []step{{0, "green"}, {1, "red"}}
+	oneIsGood  = []step{{0, "red"}, {1, "green"}}
+	plain      = []step{{0, "text"}}
+)

@@ -1,0 +1,189 @@
+//go:build linux
+
+package monitored
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
+)
+
+// fault is some harm that lasts until its context ends, and the alerts that must fire meanwhile.
+type fault struct {
+	name   string
+	alerts []string
+	harm   func(ctx context.Context) error
+}
+
+// Times of a fault.
+const (
+	atMost = 3 * time.Minute  // for its alerts to fire
+	rest   = 20 * time.Second // afterwards, for everything to come back
+)
+
+type driver struct {
+	cluster    *cluster.Cluster
+	prometheus *prometheus
+	out        io.Writer
+	report     *Report
+}
+
+func (d *driver) faults() []fault {
+	return []fault{
+		{"Redis stopped", []string{"ParleyRedisAway", "ParleyDeliveriesSlow", "ParleyHolesFilled"}, d.stopped("redis")},
+		{"Redis full", []string{"ParleyRedisRefuses"}, d.redisFull},
+		{"both pods of rooms stopped", []string{"ParleySendsFail", "ParleyAcksSlow", "ParleyEntriesHeldBack", "ParleyNotScraped"}, d.stopped("rooms-1", "rooms-2")},
+		{"PostgreSQL unreachable", []string{"ParleyHeadsStale", "ParleySigningKeysStale", "ParleyApiErrors"}, d.cut("rooms>postgres", "auth>postgres")},
+		{"auth stopped", []string{"ParleyLobbySilent", "ParleyKeysNotFetched"}, d.stopped("auth")},
+		{"rooms slow to answer", []string{"ParleyAppendRetries"}, d.slow("edge>rooms-1")},
+		{"clients that do not read", []string{"ParleySlowReadersCut"}, d.deafReaders},
+		{"passwords tried", []string{"ParleyLoginsRefused", "ParleyHashesSaturated"}, d.passwords},
+		{"an edge dies three times", []string{"ParleyRestarts"}, d.dies("edge-3")},
+	}
+}
+
+// run does one fault after the other and notes what fired.
+func (d *driver) run(ctx context.Context) error {
+	for _, f := range d.faults() {
+		_, _ = fmt.Fprintf(d.out, "%s: waiting for %s\n", f.name, strings.Join(f.alerts, ", "))
+		if err := d.one(ctx, f); err != nil {
+			return err
+		}
+		if err := pause(ctx, rest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *driver) one(ctx context.Context, f fault) error {
+	began := time.Now()
+	harming, end := context.WithTimeout(ctx, atMost)
+	var harm sync.WaitGroup
+	var failed error
+	harm.Go(func() { failed = f.harm(harming) })
+	open := slices.Clone(f.alerts)
+	for len(open) > 0 && pause(harming, 500*time.Millisecond) == nil {
+		firing, err := d.prometheus.firing(harming)
+		if err != nil {
+			continue // asked again at once
+		}
+		open = slices.DeleteFunc(open, func(alert string) bool {
+			if firing[alert] {
+				d.report.Fired = append(d.report.Fired, Fired{f.name, alert, time.Since(began)})
+			}
+			return firing[alert]
+		})
+	}
+	end()
+	harm.Wait()
+	for _, alert := range open {
+		d.report.Fired = append(d.report.Fired, Fired{Fault: f.name, Alert: alert})
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return failed
+}
+
+// stopped freezes processes.
+func (d *driver) stopped(names ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, name := range names {
+			child := d.cluster.Child(name)
+			if err := child.Signal(syscall.SIGSTOP); err != nil {
+				return err
+			}
+			defer func() { _ = child.Signal(syscall.SIGCONT) }()
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
+
+func (d *driver) cut(relays ...string) func(context.Context) error {
+	return d.weather(cluster.Weather{Refuse: true}, relays...)
+}
+
+func (d *driver) slow(relays ...string) func(context.Context) error {
+	return d.weather(cluster.Weather{Delay: 600 * time.Millisecond}, relays...) // there and back it is over the second that an append has
+}
+
+func (d *driver) weather(w cluster.Weather, relays ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, name := range relays {
+			d.cluster.Relay(name).Set(w)
+			defer d.cluster.Relay(name).Set(cluster.Weather{})
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
+
+func (d *driver) redisFull(ctx context.Context) error {
+	for _, command := range []string{"CONFIG SET maxmemory-policy noeviction", "CONFIG SET maxmemory 1"} {
+		if _, err := d.cluster.Redis.Do(ctx, command); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	_, err := d.cluster.Redis.Do(context.WithoutCancel(ctx), "CONFIG SET maxmemory 0")
+	return err
+}
+
+func (d *driver) dies(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		child := d.cluster.Child(name)
+		for range 3 {
+			if err := child.Signal(syscall.SIGKILL); err != nil {
+				return err
+			}
+			for before := child.PID(); child.PID() == 0 || child.PID() == before; {
+				if pause(ctx, 100*time.Millisecond) != nil {
+					return nil
+				}
+			}
+			if pause(ctx, 5*time.Second) != nil { // to be scraped
+				return nil
+			}
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
+
+// passwords are tried by many at once.
+func (d *driver) passwords(ctx context.Context) error {
+	var all sync.WaitGroup
+	for n := range 60 {
+		all.Go(func() {
+			api := client.NewHTTP(d.cluster.URL, &http.Client{Timeout: 20 * time.Second})
+			for ctx.Err() == nil {
+				_, _ = api.Login(ctx, fmt.Sprintf("nobody-%d", n), "a guess that is wrong")
+				_ = pause(ctx, 50*time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
