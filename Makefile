@@ -79,8 +79,8 @@ bench-compare: ## What changed between two reports of make bench (A=old.json B=n
 	@cd services/standalone && $(GOBUILD) ./cmd/bench
 	@$(CURDIR)/bin/bench compare $(A) $(B)
 
-docs: ## Write docs/configuration.md anew from what the programs read
-	@go test ./services/standalone -run Configuration -count=1 -update
+docs: ## Write docs/configuration.md anew from what the programs read, and the tables of docs/observability.md from what they measure
+	@go test ./services/standalone -run AreDocumented\|IsDocumented -count=1 -update
 
 install: ## Install what the tests need and is missing (Debian, as root), or say what it is
 	@.ci/install
