@@ -80,7 +80,7 @@ bench-compare: ## What changed between two reports of make bench (A=old.json B=n
 	@$(CURDIR)/bin/bench compare $(A) $(B)
 
 docs: ## Write docs/configuration.md anew from what the programs read, and the tables of docs/observability.md from what they measure
-	@go test ./services/standalone -run AreDocumented\|IsDocumented -count=1 -update
+	@go test ./services/standalone -run 'TestConfigurationIs|TestMetricsAre' -count=1 -update
 
 install: ## Install what the tests need and is missing (Debian, as root), or say what it is
 	@.ci/install
