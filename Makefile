@@ -120,8 +120,8 @@ monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prome
 dashboards: ## Write charts/parley/files/dashboards anew from k8s/monitoring/dashboards
 	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards
 
-docs: ## Write docs/configuration.md anew from what the programs read
-	@go test ./services/standalone -run Configuration -count=1 -update
+docs: ## Write docs/configuration.md anew from what the programs read, and the tables of docs/observability.md from what they measure
+	@go test ./services/standalone -run 'TestConfigurationIs|TestMetricsAre' -count=1 -update
 
 install: ## Install what the tests need and is missing (Debian, as root), or say what it is
 	@.ci/install

@@ -17,9 +17,9 @@ const root = "github.com/parley-chat/parley/"
 // Every package must be listed, so adding one is a decision and not an accident.
 // "*" stands for one service name.
 var rank = map[string]int{
-	"pkg/chat": 0,
+	"pkg/chat": 0, "pkg/metric": 0,
 
-	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/wire": 1,
+	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1, "pkg/wire": 1,
 	"pkg/limit": 2, "pkg/stream": 2, "pkg/token": 2,
 
 	"pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3,
@@ -92,6 +92,12 @@ var drivers = map[string][]string{
 	// Everybody counts, on the registry handed in; only observe owns one and serves it.
 	"github.com/prometheus/client_golang/prometheus/collectors": {"pkg/observe"},
 	"github.com/prometheus/client_golang/prometheus/promhttp":   {"pkg/observe"},
+
+	// Everybody traces through trace; only observe owns what records and sends.
+	"go.opentelemetry.io/otel":           {"pkg/trace", "pkg/observe"},
+	"go.opentelemetry.io/otel/sdk":       {"pkg/observe"},
+	"go.opentelemetry.io/otel/exporters": {"pkg/observe"},
+	"go.opentelemetry.io/proto/otlp":     {"pkg/observe"},
 }
 
 // forOthers are packages of pkg/ that serve more than our own modules.

@@ -102,7 +102,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	}
 	got, err := os.ReadFile(configurationFile)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/configuration.md is stale (%v): go test ./services/standalone -run Configuration -update", err)
+		t.Errorf("docs/configuration.md is stale (%v): make docs", err)
 	}
 }
 
@@ -122,7 +122,7 @@ The standalone server runs all services in one process on stores of its own: it 
 ` + "`PARLEY_SERVICE_CREDENTIAL`" + `, and the drain's defaults are shorter. ` + "`make run-cluster`" + ` passes every variable on to the services
 that it starts, except where they listen, whom they call and where they keep their data.
 
-This file is generated from the code (` + "`go test ./services/standalone -run Configuration -update`" + `).
+This file is generated from the code (` + "`make docs`" + `).
 
 | variable | default | read by | what it is |
 | --- | --- | --- | --- |

@@ -185,11 +185,11 @@ func TestATraceGoesFromTheFrameToTheFanOut(t *testing.T) {
 			t.Errorf("hangs in the air: %v", way)
 		}
 	}
-	const call = "append < command send"
+	const call = "append call < command send"
 	const batch = "append batch < POST /internal/append < " + call
 	for _, want := range []string{
 		"lane < command send", call, "turn < " + batch, "postgres connection < " + batch, "postgres batch < " + batch,
-		"postgres COMMIT < postgres batch < " + batch, "append < " + call, "publish < append < " + call, "fan out < publish < append < " + call,
+		"postgres COMMIT < postgres batch < " + batch, "append entry < " + call, "publish < append entry < " + call, "fan out < publish < append entry < " + call,
 	} {
 		if !found[want] {
 			t.Errorf("there is no %q", want)

@@ -70,7 +70,7 @@ func (a *appender) follow(ctx context.Context, batch []pending) (context.Context
 			continue
 		}
 		batch[i].waits.End(nil)
-		within, span := a.client.tracer.Follow(trace.From(ctx, batch[i].Traceparent), trace.Client, "append")
+		within, span := a.client.tracer.Follow(trace.From(ctx, batch[i].Traceparent), trace.Client, "append call")
 		if !span.Recorded() {
 			continue
 		}

@@ -30,7 +30,7 @@ func (l *Ledger) trace(ctx context.Context, entries []Entry) (context.Context, t
 			t.batch.Int("parley.batch.entries", int64(len(entries)))
 			t.entries = make(map[int]trace.Span)
 		}
-		_, span := l.tracer.Follow(within, trace.Server, "append")
+		_, span := l.tracer.Follow(within, trace.Server, "append entry")
 		if !span.Recorded() {
 			continue
 		}
