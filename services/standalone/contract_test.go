@@ -44,6 +44,7 @@ func TestEverythingDocumentedOccurs(t *testing.T) {
 	}{
 		{"answers", answersOccur},
 		{"limits", limitsOccur},
+		{"redirect", redirectOccurs},
 		{"closed doors", closedDoorsOccur},
 		{"starting", unavailableOccurs},
 		{"broken", internalOccurs},
@@ -157,16 +158,16 @@ func (a asker) announces(operation string, bytes int) {
 var meets = map[string]string{
 	"400": "signUp logIn comeAsGuest refresh logOut changePassword createUser changeUser createRoom changeRoom sendMessage editMessage deleteMessage",
 	"401": "logOut changePassword me listUsers createUser changeUser eraseUser listRooms createRoom room changeRoom deleteRoom listMessages " +
-		"sendMessage editMessage deleteMessage pollEvents streamEvents",
+		"sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"403": "logOut changePassword createUser changeUser eraseUser createRoom changeRoom deleteRoom sendMessage editMessage deleteMessage",
-	"404": "changeUser eraseUser room changeRoom deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents streamEvents",
+	"404": "changeUser eraseUser room changeRoom deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"413": "signUp logIn comeAsGuest refresh logOut changePassword createUser changeUser createRoom changeRoom sendMessage editMessage deleteMessage",
 	"415": "signUp logIn comeAsGuest refresh logOut changePassword createUser changeUser createRoom changeRoom sendMessage editMessage deleteMessage",
-	"429": "signUp logIn comeAsGuest refresh changePassword createRoom sendMessage editMessage deleteMessage pollEvents streamEvents",
+	"429": "signUp logIn comeAsGuest refresh changePassword createRoom sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"500": "signUp logIn comeAsGuest refresh logOut changePassword me listUsers createUser changeUser eraseUser listRooms room changeRoom " +
-		"deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents streamEvents",
+		"deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"503": "signUp logIn comeAsGuest refresh logOut changePassword me keys listUsers createUser changeUser eraseUser listRooms createRoom room " +
-		"changeRoom deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents streamEvents openSocket",
+		"changeRoom deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents openSocket",
 }
 
 // usual are parameters that name something; "none" in place of the room names nothing.
@@ -178,7 +179,7 @@ func usual(operation string) string {
 		return "general"
 	case "editMessage", "deleteMessage":
 		return "general 1"
-	case "pollEvents":
+	case "pollEvents", "pollEventsHere":
 		return "general?wait=0"
 	case "streamEvents":
 		return "?room=general&after=0"
@@ -272,6 +273,9 @@ func answersOccur(t *testing.T) *contract.Traffic {
 	a.gets("pollEvents 200 general?after=0", "", "")
 	a.gets("pollEvents 400 general?after=-1", "", "")
 	a.gets("pollEvents 409 general?after=999", "", "")
+	a.gets("pollEventsHere 200 general?after=0", "", "")
+	a.gets("pollEventsHere 400 general?wait=x", "", "")
+	a.gets("pollEventsHere 409 general?after=999", "", "")
 	a.gets("streamEvents 400", "", "")
 	a.gets("openSocket 426", "", "")
 	signedIn(t, s, user) // 101

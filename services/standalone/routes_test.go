@@ -55,6 +55,9 @@ var routes = []route{
 	{"GET", "/api/rooms/:slug/events?wait=0 warroom", "", [4]int{404, 404, 404, 200}},
 	{"GET", "/api/rooms/:slug/events?wait=0 none", "", [4]int{404, 404, 404, 404}},
 	{"GET", "/api/rooms/:slug/events?wait=0&after=999 general", "", [4]int{409, 409, 409, 409}},
+	{"GET", "/poll/:slug?wait=0 general", "", [4]int{200, 200, 200, 200}},
+	{"GET", "/poll/:slug?wait=0 warroom", "", [4]int{404, 404, 404, 200}},
+	{"GET", "/poll/:slug?wait=0 none", "", [4]int{404, 404, 404, 404}},
 	{"GET", "/sse?room=warroom", "", [4]int{400, 400, 400, 400}},
 	{"GET", "/sse?room=none&after=0", "", [4]int{404, 404, 404, 404}},
 	{"GET", "/ws", "", [4]int{426, 426, 426, 426}},
@@ -127,7 +130,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		}
 	}
 	for _, known := range s.app.GetRoutes(true) {
-		if strings.HasPrefix(known.Path, "/api/") || known.Path == "/ws" || known.Path == "/sse" {
+		if strings.HasPrefix(known.Path, "/api/") || strings.HasPrefix(known.Path, "/poll/") || known.Path == "/ws" || known.Path == "/sse" {
 			if known.Method != http.MethodHead && !tried[known.Method+" "+known.Path] {
 				t.Errorf("%s %s is not in the table", known.Method, known.Path)
 			}

@@ -137,6 +137,6 @@ func (s services) parts(p *process.Process, lines switchboard, public net.Listen
 	parts = append(parts, serve("rooms_internal", lines.listen(roomsHost), internalBody, internalGrace, s.rooms.InternalRoutes))
 	parts = append(parts, s.edge.Parts()...)
 	return append(parts,
-		serve("standalone", public, publicBody, publicGrace, s.auth.Routes, s.rooms.Routes, s.edge.Routes, s.web.Routes),
+		serve("standalone", public, publicBody, publicGrace, s.auth.Routes, s.edge.Routes, s.rooms.Routes, s.web.Routes),
 		s.edge.Drain())
 }

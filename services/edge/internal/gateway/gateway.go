@@ -74,6 +74,7 @@ func (g *Gateway) Routes(r fiber.Router) {
 	r.Get("/ws", g.socket)
 	r.Get("/sse", g.stream)
 	r.Get("/api/rooms/:slug/events", g.poll)
+	r.Get("/poll/:slug", g.poll) // for proxies that route by prefixes: the other one lies among rooms' paths
 }
 
 // Run is the drain: it waits for ctx to end and then sends everybody elsewhere. It must be the first

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
 // callTimeout bounds a call. It is below what edges and proxies wait for, so that they get an answer.
@@ -69,6 +70,19 @@ func (a *API) Routes(r fiber.Router) {
 	r.Post("/api/rooms/:slug/messages", a.sendMessage)
 	r.Patch("/api/rooms/:slug/messages/:id", a.editMessage)
 	r.Delete("/api/rooms/:slug/messages/:id", a.deleteMessage)
+	r.Get("/api/rooms/:slug/events", redirectPoll)
+}
+
+// redirectPoll answers the long poll, which is the edge's: a proxy that routes by prefixes brings it here.
+func redirectPoll(c *fiber.Ctx) error {
+	if !slug(c).Valid() {
+		return policy.NoRoom()
+	}
+	location := "/poll/" + c.Params("slug")
+	if query := c.Context().QueryArgs().String(); query != "" {
+		location += "?" + query
+	}
+	return c.Redirect(location, fiber.StatusTemporaryRedirect)
 }
 
 // caller is who calls; nobody signed in is a caller too, who sees what guests see.

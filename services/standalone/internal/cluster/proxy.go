@@ -45,7 +45,7 @@ func (p *Proxy) handler() http.Handler {
 	auth, rooms, edges, web := p.to(p.Auth, 15*time.Second), p.to(p.Rooms, 3*time.Second), p.to(p.Edges, 0), p.to(p.Web, 3*time.Second)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
-		case path == "/ws", path == "/sse", isEvents(path):
+		case path == "/ws", path == "/sse", under(path, "/poll"), isEvents(path):
 			edges.ServeHTTP(w, r)
 		case under(path, "/api/auth"), under(path, "/.well-known"):
 			auth.ServeHTTP(w, r)

@@ -94,6 +94,8 @@ func TestProxyRoutes(t *testing.T) {
 		"/api/rooms/a/events?after=1":  "edge",
 		"/api/rooms/a/b/events":        "rooms",
 		"/sse?room=a":                  "edge",
+		"/poll/a?after=1":              "edge",
+		"/polls":                       "web",
 		"/api/rooms/a/messages/events": "rooms",
 	} {
 		if _, got := fetch(t, http.MethodGet, url+path, ""); got != want+" "+path+" "+host+" 127.0.0.1 " {
