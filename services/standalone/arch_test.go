@@ -17,6 +17,7 @@ const root = "github.com/parley-chat/parley/"
 // Every package must be listed, so adding one is a decision and not an accident.
 // "*" stands for one service name.
 var rank = map[string]int{
+	"images":   0, // packs what the others are built to, and knows none of them
 	"pkg/chat": 0, "pkg/metric": 0,
 
 	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1, "pkg/wire": 1,
@@ -165,8 +166,8 @@ func TestArchitecture(t *testing.T) {
 			t.Errorf("pkg/%s serves %d module(s): pkg/ is for what two or more share", shared, len(users[shared]))
 		}
 	}
-	if len(modules) != 7 {
-		t.Fatalf("saw %d modules, want 7: this test must run in the workspace", len(modules))
+	if len(modules) != 8 {
+		t.Fatalf("saw %d modules, want 8: this test must run in the workspace", len(modules))
 	}
 }
 
