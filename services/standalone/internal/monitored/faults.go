@@ -52,8 +52,11 @@ func (d *driver) faults() []fault {
 }
 
 // run does one fault after the other and notes what fired.
-func (d *driver) run(ctx context.Context) error {
+func (d *driver) run(ctx context.Context, only string) error {
 	for _, f := range d.faults() {
+		if !strings.Contains(f.name, only) {
+			continue
+		}
 		_, _ = fmt.Fprintf(d.out, "%s: waiting for %s\n", f.name, strings.Join(f.alerts, ", "))
 		if err := d.one(ctx, f); err != nil {
 			return err
