@@ -32,6 +32,7 @@ RUNS     ?= 3
 SCENARIO ?=
 JSON     ?= data/bench.json
 PROMETHEUS := $(CACHE)/prometheus
+FAULT    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults soak images chart-test e2e monitoring monitoring-live dashboards
@@ -113,9 +114,9 @@ monitoring: $(PROMETHEUS)/promtool ## Does each alert fire as it should, and doe
 	@for cases in charts/parley/tests/rules/*.yaml; do echo "$$cases"; $(PROMETHEUS)/promtool test rules $$cases >$(CACHE)/promtool.log 2>&1 || { cat $(CACHE)/promtool.log; exit 1; }; done
 	@cd k8s/monitoring && GOWORK=off go test -count=1 ./...
 
-monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prometheus beside a cluster under load, then harm it until alerts fire
+monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prometheus beside a cluster under load, then harm it until alerts fire (FAULT=Redis)
 	@echo "build monitored"; cd services/standalone && $(GOBUILD) ./cmd/monitored
-	@$(CURDIR)/bin/monitored -prometheus $(PROMETHEUS)/prometheus
+	@$(CURDIR)/bin/monitored -prometheus $(PROMETHEUS)/prometheus -fault '$(FAULT)'
 
 dashboards: ## Write charts/parley/files/dashboards anew from k8s/monitoring/dashboards
 	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards

@@ -2,13 +2,17 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
 )
 
 // Catalogue is what can be asked for: the labels of each series, by name.
-type Catalogue map[string]Set
+type Catalogue struct {
+	labels map[string]Set
+	values map[string]map[string][]string // by series and label, where the table tells them
+}
 
 // target is what the scrape adds to each series: see prometheus.yml and the chart's PodMonitor.
 var target = setOf("namespace", "release", "component", "pod", "job", "instance")
@@ -35,41 +39,56 @@ var foreign = map[string]Set{
 	"probe_ssl_earliest_cert_expiry":                       setOf("job", "instance"),
 }
 
-// metricRow is a row of the table of metrics: | `name` | type | `label`: values; … | …
+// metricRow is a row of the table of metrics: | `name` | type | `label`: value, value; `label` | …
 var (
-	metricRow = regexp.MustCompile("^\\| `(parley_[a-z_]+)` \\| (counter|gauge|histogram) \\| ([^|]*) \\|")
-	labelName = regexp.MustCompile("`([a-z_]+)`:")
+	metricRow = regexp.MustCompile("^\\| `(parley_[a-z_<>]+)` \\| (counter|gauge|histogram) \\| ([^|]*) \\|")
+	labelTold = regexp.MustCompile("`([a-z_]+)`(?:: ([^;`]+))?")
 )
+
+// listeners are those that count their requests under a name of their own, in a cluster.
+var listeners = []string{"auth", "auth_internal", "rooms", "rooms_internal", "edge", "web"}
 
 // Read makes the catalogue of docs/observability.md, which another test holds against what the services
 // register, and of the metrics of others.
 func Read(observability string) (Catalogue, error) {
+	c := Catalogue{labels: map[string]Set{}, values: map[string]map[string][]string{}}
 	content, err := os.ReadFile(observability)
 	if err != nil {
-		return nil, fmt.Errorf("the table of metrics: %w", err)
+		return c, fmt.Errorf("the table of metrics: %w", err)
 	}
-	c := Catalogue{}
 	for line := range strings.Lines(string(content)) {
 		row := metricRow.FindStringSubmatch(line)
-		if row == nil {
-			continue
-		}
-		labels := target
-		for _, found := range labelName.FindAllStringSubmatch(row[3], -1) {
-			labels = labels.and(setOf(found[1]))
-		}
-		if row[2] == "histogram" {
-			c[row[1]+"_bucket"] = labels.and(setOf("le"))
-			c[row[1]+"_sum"], c[row[1]+"_count"] = labels, labels
-		} else {
-			c[row[1]] = labels
+		switch {
+		case row == nil:
+		case strings.Contains(row[1], "<listener>"):
+			for _, name := range listeners {
+				c.add(strings.Replace(row[1], "<listener>", name, 1), row[2], row[3])
+			}
+		default:
+			c.add(row[1], row[2], row[3])
 		}
 	}
-	if len(c) == 0 {
-		return nil, fmt.Errorf("%s has no row that reads | `parley_…` | type | labels |", observability)
+	if len(c.labels) == 0 {
+		return c, fmt.Errorf("%s has no row that reads | `parley_…` | type | labels |", observability)
 	}
-	for name, labels := range foreign {
-		c[name] = labels
-	}
+	maps.Copy(c.labels, foreign)
 	return c, nil
+}
+
+// add takes a row of the table.
+func (c Catalogue) add(name, kind, told string) {
+	labels, values := target, map[string][]string{}
+	for _, found := range labelTold.FindAllStringSubmatch(told, -1) {
+		labels = labels.and(setOf(found[1]))
+		if found[2] != "" {
+			values[found[1]] = strings.Split(strings.TrimSpace(found[2]), ", ")
+		}
+	}
+	series := map[string]Set{name: labels}
+	if kind == "histogram" {
+		series = map[string]Set{name + "_bucket": labels.and(setOf("le")), name + "_sum": labels, name + "_count": labels}
+	}
+	for name, labels := range series {
+		c.labels[name], c.values[name] = labels, values
+	}
 }

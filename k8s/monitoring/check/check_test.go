@@ -37,14 +37,15 @@ func catalogue(t *testing.T) Catalogue {
 		labels, err := c.Labels(e) // rules stand below what they use
 		if err != nil {
 			t.Errorf("%s: %s: %v", rule.File, rule.Record, err)
+			continue
 		}
 		for name := range rule.Labels {
 			labels = labels.and(setOf(name))
 		}
-		if before, ok := c[rule.Record]; ok && !maps.Equal(before, labels) {
+		if before, ok := c.labels[rule.Record]; ok && !maps.Equal(before, labels) {
 			t.Errorf("%s: %s has other labels here (%s) than before (%s)", rule.File, rule.Record, labels, before)
 		}
-		c[rule.Record] = labels
+		c.labels[rule.Record] = labels
 	}
 	return c
 }
@@ -243,6 +244,7 @@ func TestTheCheckFinds(t *testing.T) {
 		`parley_edge_conections`:                                                      "no metric",
 		`parley_edge_delivery_seconds`:                                                "no metric", // a histogram has no series of its name
 		`parley_edge_closed_total{reason="x"}`:                                        "no label",
+		`parley_edge_closed_total{code="4410"}`:                                       "is ever so",
 		`sum by (reason) (rate(parley_edge_closed_total[5m]))`:                        "to aggregate by",
 		`histogram_quantile(0.9, sum(rate(parley_edge_delivery_seconds_bucket[5m])))`: "le",
 		`parley_edge_held and on (slo) parley_redis_up`:                               "both sides",

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -73,26 +74,33 @@ func (c Catalogue) Labels(e parser.Expr) (Set, error) {
 }
 
 func (c Catalogue) selector(e *parser.VectorSelector) (Set, error) {
-	labels, ok := c[e.Name]
+	known, ok := c.labels[e.Name]
 	if !ok {
 		return nil, fmt.Errorf("there is no metric %q", e.Name)
 	}
 	for _, m := range e.LabelMatchers {
-		if m.Name != "__name__" && !labels[m.Name] {
-			return nil, fmt.Errorf("%s has no label %q, only %s", e.Name, m.Name, labels)
+		if m.Name == labels.MetricName {
+			continue
+		}
+		if !known[m.Name] {
+			return nil, fmt.Errorf("%s has no label %q, only %s", e.Name, m.Name, known)
+		}
+		values := c.values[e.Name][m.Name]
+		if len(values) > 0 && !slices.ContainsFunc(values, m.Matches) {
+			return nil, fmt.Errorf("%s: no %s is ever so, they are %s", e, m.Name, strings.Join(values, ", "))
 		}
 	}
-	return labels, nil
+	return known, nil
 }
 
 func (c Catalogue) call(e *parser.Call) (Set, error) {
 	all := Set{}
 	for _, arg := range e.Args {
-		labels, err := c.Labels(arg)
+		inner, err := c.Labels(arg)
 		if err != nil {
 			return nil, err
 		}
-		all = all.and(labels)
+		all = all.and(inner)
 	}
 	if e.Func.Name == "histogram_quantile" {
 		if !all["le"] {

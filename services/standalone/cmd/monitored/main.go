@@ -30,7 +30,7 @@ func run(ctx context.Context) int {
 	flag.StringVar(&o.Chart, "chart", "charts/parley", "the folder whose files/rules and files/dashboards are tried")
 	flag.IntVar(&o.Seats, "seats", 60, "clients that are there at a time")
 	flag.DurationVar(&o.Warm, "warm", 90*time.Second, "how long they come and go before anything is asked")
-	flag.BoolVar(&o.Faults, "faults", true, "whether the cluster is then harmed until alerts fire")
+	flag.StringVar(&o.Fault, "fault", "", `only the faults whose names hold this, such as "Redis"; "none" harms nothing`)
 	flag.Parse()
 	var report *monitored.Report
 	if err == nil {

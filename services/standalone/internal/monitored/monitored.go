@@ -31,7 +31,7 @@ type Options struct {
 	Folder     string // takes data and logs; made where it is missing
 	Seats      int    // clients that are there at a time, about
 	Warm       time.Duration
-	Faults     bool // whether to harm
+	Fault      string // only the faults whose names hold it; "none" harms nothing
 	Out        io.Writer
 }
 
@@ -139,9 +139,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	report.Write(o.Out)
-	if o.Faults {
-		err = (&driver{cluster: c, prometheus: p, out: o.Out, report: report}).run(running)
-	}
+	err = (&driver{cluster: c, prometheus: p, out: o.Out, report: report}).run(running, o.Fault)
 	return report, err
 }
 
