@@ -28,7 +28,7 @@ func redirectOccurs(t *testing.T) *contract.Traffic {
 	data := t.TempDir()
 	other := &standalone{credential: newCredential()}
 	config := rooms.ConfigFrom(env.New(other.lookup(func(name string) (string, bool) { return data, name == dataVariable })))
-	registry, log := observe.NewRegistry(), slog.New(slog.DiscardHandler)
+	registry, log := observe.NewRegistry(&observe.Readiness{}), slog.New(slog.DiscardHandler)
 	service, err := rooms.New(t.Context(), config, rooms.Deps{Log: log, Registry: registry, Now: time.Now, Redis: redis.client})
 	if err != nil {
 		t.Fatal(err)
