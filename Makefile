@@ -31,6 +31,7 @@ TESTFLAGS ?=
 RUNS     ?= 3
 SCENARIO ?=
 JSON     ?= data/bench.json
+FROM     ?=
 PROMETHEUS := $(CACHE)/prometheus
 FAULT    ?=
 
@@ -120,6 +121,11 @@ monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prome
 
 dashboards: ## Write charts/parley/files/dashboards anew from k8s/monitoring/dashboards
 	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards
+
+e2e: images ## Try the chart on the cluster of KUBECONFIG (FROM=commit to upgrade from; k8s/e2e/run says what else can be set)
+	@echo "build faults"; cd services/standalone && $(GOBUILD) ./cmd/faults
+	@rm -rf bin/from; $(if $(FROM),mkdir bin/from; git archive $(FROM) | tar x -C bin/from; $(MAKE) -C bin/from images CACHE=$(CACHE) VERSION=from-$(FROM) COMMIT=$(FROM))
+	@TAG=$(VERSION) FROM_TAG=$(if $(FROM),from-$(FROM)) k8s/e2e/run
 
 docs: ## Write docs/configuration.md anew from what the programs read, and the tables of docs/observability.md from what they measure
 	@go test ./services/standalone -run 'TestConfigurationIs|TestMetricsAre' -count=1 -update
