@@ -142,4 +142,8 @@ func TestPoliciesToStoresOutside(t *testing.T) {
 	for _, o := range render(t, evaluation("--set", "networkPolicy.enabled=false")...).ofKind("NetworkPolicy") {
 		t.Errorf("%s is there though policies are off", o)
 	}
+	traces := render(t, evaluation("--set", "config.PARLEY_TRACES=http://collector:4318")...)
+	if !allowed(traces, end{labels: traces.component(t, "edge").labels}, end{namespace: map[string]string{}}, 4318) {
+		t.Error("traces don't get out")
+	}
 }
