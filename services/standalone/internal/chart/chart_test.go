@@ -150,7 +150,7 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 				if *update && version == "helm3" {
-					if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+					if err = os.WriteFile(golden, []byte(got), 0o600); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ func TestKubernetesAcceptsIt(t *testing.T) {
 			rendered, schemas := t.TempDir(), t.TempDir()
 			kinds := map[string]bool{}
 			for name, arguments := range profiles {
-				manifests, err := template(t, tool(t, "PARLEY_TEST_HELM3"), append(arguments[:len(arguments):len(arguments)], "--kube-version", release)...)
+				manifests, err := template(t, tool(t, "PARLEY_TEST_HELM3"), append(slices.Clip(arguments), "--kube-version", release)...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,9 +124,8 @@ func writeSchemas(t *testing.T, dir string, definitions map[string]any, wanted m
 	definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = map[string]any{"type": []any{"string", "number"}}
 	for name, definition := range definitions {
 		d, _ := definition.(map[string]any)
-		ids, _ := d["x-kubernetes-group-version-kind"].([]any)
-		for _, id := range ids {
-			if file := schemaFile(object(id.(map[string]any))); wanted[file] {
+		for _, id := range object(d).list("x-kubernetes-group-version-kind") {
+			if file := schemaFile(id); wanted[file] {
 				needed := map[string]any{}
 				collect(definitions, name, needed)
 				strict(needed)

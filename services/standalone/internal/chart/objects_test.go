@@ -50,6 +50,16 @@ func (o object) number(path ...string) int {
 	return number
 }
 
+// words is at for a list of strings.
+func (o object) words(path ...string) []string {
+	items, _ := o.at(path...).([]any)
+	var all []string
+	for _, item := range items {
+		all = append(all, fmt.Sprint(item))
+	}
+	return all
+}
+
 func (o object) kind() string { return o.text("kind") }
 func (o object) name() string { return o.text("metadata", "name") }
 

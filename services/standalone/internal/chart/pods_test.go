@@ -78,8 +78,7 @@ func TestTokensAreMountedWhereTheyAreNeeded(t *testing.T) {
 				if strings.Contains(rule.all(), "*") {
 					t.Errorf("%s has a wildcard", role)
 				}
-				secrets := slices.Contains(rule.at("resources").([]any), any("secrets"))
-				if names, _ := rule.at("resourceNames").([]any); secrets && len(names) == 0 {
+				if slices.Contains(rule.words("resources"), "secrets") && len(rule.words("resourceNames")) == 0 {
 					t.Errorf("%s reaches every Secret of the namespace", role)
 				}
 			}

@@ -24,8 +24,7 @@ func allowed(all objects, from, to end, port int) bool {
 func passes(all objects, me, other end, port int, policyType, rules, peers string) bool {
 	isolated := false
 	for _, policy := range all.ofKind("NetworkPolicy") {
-		types, _ := policy.at("spec", "policyTypes").([]any)
-		if me.namespace != nil || !slices.Contains(types, any(policyType)) || !selects(policy.strings("spec", "podSelector", "matchLabels"), me.labels) {
+		if me.namespace != nil || !slices.Contains(policy.words("spec", "policyTypes"), policyType) || !selects(policy.strings("spec", "podSelector", "matchLabels"), me.labels) {
 			continue
 		}
 		isolated = true
@@ -76,8 +75,8 @@ func TestPoliciesLetThroughWhatIsNeeded(t *testing.T) {
 	ends["stray"].labels["app.kubernetes.io/component"] = "stray"
 	want := map[string]bool{}
 	let := func(port int, froms, tos string) {
-		for _, from := range strings.Fields(froms) {
-			for _, to := range strings.Fields(tos) {
+		for from := range strings.FieldsSeq(froms) {
+			for to := range strings.FieldsSeq(tos) {
 				want[fmt.Sprintf("%s → %s:%d", from, to, port)] = true
 			}
 		}
