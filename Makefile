@@ -25,6 +25,7 @@ HELM3    := $(CACHE)/helm-v3.22.0/helm
 HELM4    := $(CACHE)/helm-v4.3.1/helm
 KUBECONFORM := $(CACHE)/kubeconform-v0.8.0/kubeconform
 HELM_DOCS := $(CACHE)/helm-docs-v1.14.2/helm-docs
+KUSTOMIZE := $(CACHE)/kustomize-v5.8.1/kustomize
 FUZZTIME ?= 2s
 MINUTES  ?= 60
 TESTFLAGS ?=
@@ -60,9 +61,9 @@ test: install build ## Everything, with the race detector, on real servers start
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
 	  go test -race -timeout 10m $(TESTFLAGS) work
 
-chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) ## The Helm chart, by Helm 3 and 4 and for every Kubernetes (UPDATE=1 writes its generated files anew)
+chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) ## The Helm chart, by Helm 3 and 4 and for every Kubernetes, and k8s/ around it (UPDATE=1 writes its generated files anew)
 	@PARLEY_TEST_HELM3=$(HELM3) PARLEY_TEST_HELM4=$(HELM4) PARLEY_TEST_KUBECONFORM=$(KUBECONFORM) PARLEY_TEST_HELM_DOCS=$(HELM_DOCS) \
-	  PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./services/standalone/internal/chart $(if $(UPDATE),-update)
+	  PARLEY_TEST_KUSTOMIZE=$(KUSTOMIZE) PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./services/standalone/internal/chart $(if $(UPDATE),-update)
 
 lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
@@ -107,9 +108,10 @@ images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_P
 	@for platform in $(subst $(COMMA), ,$(PLATFORMS)); do folder=bin/images/$${platform%/*}-$${platform#*/}; mkdir -p $$folder; \
 	  for service in $(SERVICES); do echo "build $$service for $$platform"; \
 	    (cd services/$$service && GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 GOWORK=off go build $(GOFLAGS_RELEASE) -o $(CURDIR)/$$folder/ ./cmd/$$service); \
-	    $(SBOM) bin -json -noserial -notimestamp -version $(VERSION) -output bin/images/parley-$$service-$${folder##*/}.cdx.json $$folder/$$service 2>/dev/null; done; done
+	    $(SBOM) bin -json -noserial -notimestamp -version $(VERSION) -output bin/images/parley-$$service-$${folder##*/}.cdx.json $$folder/$$service; done; done
 	@cd .ci/images && GOWORK=off go run . -programs $(CURDIR)/bin/images -out $(CURDIR)/bin/images -prefix $(IMAGE_PREFIX) \
 	  -version $(VERSION) -commit $(COMMIT) -date $(DATE) -platforms $(PLATFORMS) $(SERVICES)
+	@echo $(VERSION) >bin/images/VERSION
 
 monitoring: $(PROMETHEUS)/promtool ## Does each alert fire as it should, and does every query ask for what exists?
 	@for cases in charts/parley/tests/rules/*.yaml; do echo "$$cases"; $(PROMETHEUS)/promtool test rules $$cases >$(CACHE)/promtool.log 2>&1 || { cat $(CACHE)/promtool.log; exit 1; }; done
@@ -154,7 +156,8 @@ $(HELM3): PACKAGE := helm.sh/helm/v3/cmd/helm@v3.22.0
 $(HELM4): PACKAGE := helm.sh/helm/v4/cmd/helm@v4.3.1
 $(KUBECONFORM): PACKAGE := github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
 $(HELM_DOCS): PACKAGE := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
-$(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS):
+$(KUSTOMIZE): PACKAGE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
+$(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE):
 	@echo "build $(PACKAGE) (once)"
 	@GOBIN=$(@D) GOWORK=off GOFLAGS=-mod=mod CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(PACKAGE)
 
