@@ -36,7 +36,7 @@ func (d *Database) look() pool {
 // Register has the pool measured for a service, by one look at it per scrape.
 func (d *Database) Register(reg prometheus.Registerer, service string) error {
 	name := "parley_" + service + "_database_"
-	return reg.Register(&poolMetrics{ //nolint:forbidigo // a collector of our own: promauto makes none
+	return reg.Register(&poolMetrics{
 		look:        d.look,
 		connections: prometheus.NewDesc(name+"connections", "Connections of the pool, by what they do.", []string{"state"}, nil),
 		most:        prometheus.NewDesc(name+"connections_max", "How many connections there may be.", nil, nil),

@@ -10,7 +10,7 @@ import (
 )
 
 func TestLimiterCountsEachKeyForItself(t *testing.T) {
-	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused"})
+	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused_total", Help: "Help."})
 	l := New(Rate{PerSecond: 0.001, Burst: 2}, refused)
 	for i, want := range []chat.Code{"", "", chat.CodeRateLimited, chat.CodeRateLimited} {
 		if err := l.Allow("a"); chat.CodeOf(err) != want {

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Stamped by the linker: -X github.com/parley-chat/parley/pkg/observe.version=… .commit=… .date=…
+// Stamped by the linker: -X github.com/parley-chat/parley/pkg/observe.version=… .commit=… .date=….
 var version, commit, date string //nolint:gochecknoglobals // the linker sets nothing else
 
 // Build says what a program was made of.

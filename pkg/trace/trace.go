@@ -79,6 +79,14 @@ type Span struct{ span otel.Span }
 // Recorded says whether anybody will see the span.
 func (s Span) Recorded() bool { return s.span != nil }
 
+// In returns ctx within the span.
+func (s Span) In(ctx context.Context) context.Context {
+	if s.span == nil {
+		return ctx
+	}
+	return otel.ContextWithSpan(ctx, s.span)
+}
+
 // Name gives the span another name.
 func (s Span) Name(name string) {
 	if s.span != nil {
@@ -133,9 +141,8 @@ func (s Span) Parent() string {
 	if s.span == nil {
 		return ""
 	}
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(otel.ContextWithSpan(context.Background(), s.span), carrier)
-	return carrier[header]
+	c := s.span.SpanContext()
+	return "00-" + c.TraceID().String() + "-" + c.SpanID().String() + "-" + c.TraceFlags().String()
 }
 
 // TraceID names the trace, "" where nothing is recorded.

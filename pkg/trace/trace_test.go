@@ -26,8 +26,8 @@ func TestWhatIsOffCostsNothing(t *testing.T) {
 	var off *Tracer
 	ctx, failed := t.Context(), errors.New("failed")
 	allocated := testing.AllocsPerRun(1000, func() {
-		ctx, span := off.Begin(From(ctx, ""), Server, "command")
-		_, inner := off.FollowSince(ctx, Client, "call", time.Time{})
+		within, span := off.Begin(From(ctx, ""), Server, "command")
+		_, inner := off.FollowSince(within, Client, "call", time.Time{})
 		span.Int("n", 1)
 		span.Text("t", "x")
 		span.Link(inner.Parent())

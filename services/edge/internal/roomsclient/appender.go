@@ -65,23 +65,24 @@ type calls map[int]trace.Span
 // one way, whoever is in it.
 func (a *appender) follow(ctx context.Context, batch []pending) (context.Context, calls) {
 	var all calls
+	var first trace.Span
 	for i := range batch {
 		if batch[i].Traceparent == "" {
 			continue
 		}
 		batch[i].waits.End(nil)
-		within, span := a.client.tracer.Follow(trace.From(ctx, batch[i].Traceparent), trace.Client, "append call")
+		_, span := a.client.tracer.Follow(trace.From(ctx, batch[i].Traceparent), trace.Client, "append call")
 		if !span.Recorded() {
 			continue
 		}
 		span.Int("parley.batch.entries", int64(len(batch)))
 		batch[i].Traceparent = span.Parent()
 		if all == nil {
-			ctx, all = within, calls{}
+			first, all = span, calls{}
 		}
 		all[i] = span
 	}
-	return ctx, all
+	return first.In(ctx), all
 }
 
 func (c calls) end(outcomes []roomsapi.Outcome, err error) {

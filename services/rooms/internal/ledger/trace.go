@@ -15,22 +15,25 @@ type traced struct {
 
 // trace begins the spans of the entries that are traced, which from then on lead on to those who publish them.
 func (l *Ledger) trace(ctx context.Context, entries []Entry) (context.Context, traced) {
-	var t traced
-	for i := range entries {
+	first := 0
+	for first < len(entries) && entries[first].Trace == "" {
+		first++
+	}
+	if first == len(entries) {
+		return ctx, traced{}
+	}
+	if !trace.Of(ctx).Recorded() { // the call did not tell
+		ctx = trace.From(ctx, entries[first].Trace)
+	}
+	t := traced{entries: make(map[int]trace.Span)}
+	ctx, t.batch = l.tracer.Follow(ctx, trace.Internal, "append batch")
+	t.batch.Int("parley.batch.entries", int64(len(entries)))
+	for i := first; i < len(entries); i++ {
 		e := &entries[i]
 		if e.Trace == "" {
 			continue
 		}
-		within := trace.From(ctx, e.Trace)
-		if t.entries == nil {
-			if !trace.Of(ctx).Recorded() { // the call did not tell
-				ctx = within
-			}
-			ctx, t.batch = l.tracer.Follow(ctx, trace.Internal, "append batch")
-			t.batch.Int("parley.batch.entries", int64(len(entries)))
-			t.entries = make(map[int]trace.Span)
-		}
-		_, span := l.tracer.Follow(within, trace.Server, "append entry")
+		_, span := l.tracer.Follow(trace.From(ctx, e.Trace), trace.Server, "append entry")
 		if !span.Recorded() {
 			continue
 		}
