@@ -63,8 +63,8 @@ func (b *build) manifest(service string, image v1.Image, path string) error {
 		RepoTags, Layers []string
 	}{Config: blob(config), RepoTags: []string{b.name(service)}}
 	for _, layer := range layers {
-		digest, err := layer.Digest()
-		if err != nil {
+		var digest v1.Hash
+		if digest, err = layer.Digest(); err != nil {
 			return err
 		}
 		entry.Layers = append(entry.Layers, blob(digest))

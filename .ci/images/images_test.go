@@ -164,7 +164,8 @@ func holds(t *testing.T, image v1.Image, program string) {
 	if err != nil || header.Name != "auth" || header.Mode != 0o555 || header.Uid != 0 || header.Gid != 0 {
 		t.Fatalf("it holds %+v, %v", header, err)
 	}
-	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the program in it is another: %v", err)
 	}
 	if header, err = r.Next(); !errors.Is(err, io.EOF) {

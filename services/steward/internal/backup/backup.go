@@ -74,14 +74,17 @@ func Upload(ctx context.Context, place Place, files []string, now time.Time, kee
 		if name == sumsFile || slices.ContainsFunc(made.Files, func(f File) bool { return f.Name == name }) {
 			return made, nil, fmt.Errorf("two files of a backup can't have the name %s", name)
 		}
-		sum, size, err := store(ctx, place, made.Name+"/"+name, file)
-		if err != nil {
+		var (
+			sum  string
+			size int64
+		)
+		if sum, size, err = store(ctx, place, made.Name+"/"+name, file); err != nil {
 			return made, nil, err
 		}
 		fmt.Fprintf(&sums, "%s  %s\n", sum, name)
 		made.Files = append(made.Files, File{Name: name, Size: size})
 	}
-	if err := place.Put(ctx, made.Name+"/"+sumsFile, bytes.NewReader(sums.Bytes()), int64(sums.Len())); err != nil {
+	if err = place.Put(ctx, made.Name+"/"+sumsFile, bytes.NewReader(sums.Bytes()), int64(sums.Len())); err != nil {
 		return made, nil, err
 	}
 	if keep > 0 {

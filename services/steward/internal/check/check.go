@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,8 +91,8 @@ func (c *checker) say(format string, args ...any) { _, _ = fmt.Fprintf(c.Out, fo
 func (c *checker) cleanUp(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	for i := len(c.undo) - 1; i >= 0; i-- {
-		if undone := c.undo[i](ctx); undone != nil && err == nil {
+	for _, undo := range slices.Backward(c.undo) {
+		if undone := undo(ctx); undone != nil && err == nil {
 			err = fmt.Errorf("FAILED at cleaning up: %w", undone)
 		}
 	}

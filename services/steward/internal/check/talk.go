@@ -57,8 +57,8 @@ func (c *checker) edges(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("--edges: %w", err)
 		}
 		err = patiently(ctx, func() error {
-			hosts, err := net.DefaultResolver.LookupHost(ctx, host)
-			if err != nil {
+			var hosts []string
+			if hosts, err = net.DefaultResolver.LookupHost(ctx, host); err != nil {
 				return chat.Errorf(chat.CodeUnavailable, "no edge is ready: %v", err)
 			}
 			for _, host := range hosts {
@@ -70,7 +70,7 @@ func (c *checker) edges(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 	}
-	rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
+	rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] }) //nolint:gosec // any will do
 	return []string{found[0], found[len(found)-1]}, nil
 }
 

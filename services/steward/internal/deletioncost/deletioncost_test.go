@@ -29,7 +29,13 @@ func edges(t *testing.T, connections map[string]*atomic.Int64) (port int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		port = listener.Addr().(*net.TCPAddr).Port
+		_, text, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if port, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if n := count.Load(); n >= 0 {
 				_, _ = fmt.Fprintf(w, "# TYPE parley_edge_connections gauge\nparley_edge_connections %d\n", n)
@@ -81,7 +87,7 @@ func TestCostsAreTheConnections(t *testing.T) {
 	server.Put("pods", "no-edge", podAt("127.0.0.3", "Running", map[string]any{annotation: "70"}))
 	server.Put("pods", "starting", podAt("", "Pending", nil))
 	going := podAt("127.0.0.9", "Running", nil)
-	going["metadata"].(map[string]any)["deletionTimestamp"] = "2026-11-22T03:04:05Z"
+	going["metadata"] = map[string]any{"deletionTimestamp": "2026-11-22T03:04:05Z"}
 	server.Put("pods", "going", going)
 
 	w := newWatcher(t, server, port)

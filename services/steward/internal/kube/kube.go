@@ -126,10 +126,10 @@ func (c *Client) Merge(ctx context.Context, kind, name string, patch any) error 
 	return c.call(ctx, http.MethodPatch, c.path(kind, name), "application/merge-patch+json", patch, nil)
 }
 
-func (c *Client) path(parts ...string) string {
-	path := "/api/v1/namespaces/" + url.PathEscape(c.Namespace)
-	for _, part := range parts {
-		path += "/" + url.PathEscape(part)
+func (c *Client) path(kind string, name ...string) string {
+	path := "/api/v1/namespaces/" + url.PathEscape(c.Namespace) + "/" + kind
+	if len(name) > 0 {
+		path += "/" + url.PathEscape(name[0])
 	}
 	return path
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -198,9 +199,7 @@ func merge(target, patch any) any {
 	}
 	merged := map[string]any{}
 	if old, ok := target.(map[string]any); ok {
-		for key, value := range old {
-			merged[key] = value
-		}
+		maps.Copy(merged, old)
 	}
 	for key, value := range changes {
 		if value == nil {

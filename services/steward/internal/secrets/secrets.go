@@ -43,7 +43,7 @@ func Ensure(ctx context.Context, api API, wanted Secret, labels map[string]strin
 		if err == nil {
 			return made, nil
 		}
-		err = fmt.Errorf("Secret %s: %w", wanted.Name, err) //nolint:staticcheck // Secret is the kind's name
+		err = fmt.Errorf("Secret %s: %w", wanted.Name, err)
 		if !kube.Passing(err) {
 			return nil, err
 		}

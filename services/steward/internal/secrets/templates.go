@@ -19,9 +19,9 @@ type Secret struct {
 type Key struct{ Name, Template string }
 
 var (
-	nameForm  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`) //nolint:gochecknoglobals // constants
-	keyForm   = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)                //nolint:gochecknoglobals // constants
-	reference = regexp.MustCompile(`\{[^{}]*\}`)                             //nolint:gochecknoglobals // constants
+	nameForm  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+	keyForm   = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+	reference = regexp.MustCompile(`\{[^{}]*\}`)
 )
 
 // random in a template stands for a value made up on the spot.
