@@ -227,7 +227,7 @@ func TestDockerfileIsTheSameRecipe(t *testing.T) {
 		}
 		return strings.ReplaceAll(string(content), "\\\n", "")
 	}
-	dockerfile, makefile := read("Dockerfile"), read("Makefile")
+	dockerfile, makefile := read("services/Dockerfile"), read("Makefile")
 	_, last, _ := strings.Cut(dockerfile, "\nFROM entry-${SERVICE}\n")
 	if want := "\nUSER " + user + "\n"; !strings.Contains(last, want) {
 		t.Errorf("the Dockerfile lacks %q", want)
