@@ -15,10 +15,10 @@ type Catalogue struct {
 }
 
 // target is what the scrape adds to each series: see prometheus.yml and the chart's PodMonitor.
-var target = setOf("namespace", "release", "component", "pod", "job", "instance")
+var target = setOf("namespace", "release", "component", "pod", "job", "instance") //nolint:gochecknoglobals // a table
 
 // foreign are the metrics of others that the queries may use.
-var foreign = map[string]Set{
+var foreign = map[string]Set{ //nolint:gochecknoglobals // a table
 	// Of the scrape, Go's runtime and the process: each target has them.
 	"up": target, "ALERTS": target.and(setOf("alertname", "alertstate", "severity", "slo", "window")),
 	"go_goroutines": target, "go_gc_duration_seconds": target.and(setOf("quantile")),
@@ -39,20 +39,20 @@ var foreign = map[string]Set{
 	"probe_ssl_earliest_cert_expiry":                       setOf("job", "instance"),
 }
 
-// metricRow is a row of the table of metrics: | `name` | type | `label`: value, value; `label` | …
+// metricRow is a row of the table of metrics, such as: | `name` | type | `label`: value, value; `label` | what it is |.
 var (
 	metricRow = regexp.MustCompile("^\\| `(parley_[a-z_<>]+)` \\| (counter|gauge|histogram) \\| ([^|]*) \\|")
 	labelTold = regexp.MustCompile("`([a-z_]+)`(?:: ([^;`]+))?")
 )
 
 // listeners are those that count their requests under a name of their own, in a cluster.
-var listeners = []string{"auth", "auth_internal", "rooms", "rooms_internal", "edge", "web"}
+var listeners = []string{"auth", "auth_internal", "rooms", "rooms_internal", "edge", "web"} //nolint:gochecknoglobals // a table
 
 // Read makes the catalogue of docs/observability.md, which another test holds against what the services
 // register, and of the metrics of others.
 func Read(observability string) (Catalogue, error) {
 	c := Catalogue{labels: map[string]Set{}, values: map[string]map[string][]string{}}
-	content, err := os.ReadFile(observability)
+	content, err := os.ReadFile(observability) //nolint:gosec // our own
 	if err != nil {
 		return c, fmt.Errorf("the table of metrics: %w", err)
 	}

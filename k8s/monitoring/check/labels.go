@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -79,7 +79,7 @@ func (c Catalogue) selector(e *parser.VectorSelector) (Set, error) {
 		return nil, fmt.Errorf("there is no metric %q", e.Name)
 	}
 	for _, m := range e.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		if !known[m.Name] {

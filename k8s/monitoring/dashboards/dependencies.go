@@ -41,7 +41,7 @@ func dependencies() Dashboard {
 					q("min by (lobby) (time() - (parley_edge_lobby_event_timestamp_seconds{@} > 0))", "edges, {{lobby}}")),
 			}},
 			{"Keys and chores", []panel{
-				stat("The signing key's age", "Up to PARLEY_KEY_ROTATION, 30 days by default.", seconds, plain, q("time() - max(parley_auth_signing_key_created_timestamp_seconds{@})", "age")),
+				stat("The signing key's age", "Up to PARLEY_KEY_ROTATION, 30 days by default.", seconds, plain(), q("time() - max(parley_auth_signing_key_created_timestamp_seconds{@})", "age")),
 				stat("Until the key is replaced", "Above 0; none where PARLEY_KEY_ROTATION is 0.", seconds, []step{{0, "red"}, {0.1, "green"}},
 					q("max(parley_auth_signing_key_retires_timestamp_seconds{@} > 0) - time()", "left")),
 				stat("Since auth read the keys", "Up to 5 s.", seconds, []step{{0, "green"}, {60, "red"}}, q("time() - min(parley_auth_signing_keys_loaded_timestamp_seconds{@})", "since")),

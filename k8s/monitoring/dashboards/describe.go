@@ -111,9 +111,6 @@ func slowest(histogram, by string) query {
 	return q("histogram_quantile(0.99, sum by ("+by+", le) (rate("+histogram+"_bucket{@}[auto])))", "{{"+by+"}}")
 }
 
-// Colours: from the first figure on.
-var (
-	noneIsGood = []step{{0, "green"}, {1, "red"}}
-	oneIsGood  = []step{{0, "red"}, {1, "green"}}
-	plain      = []step{{0, "text"}}
-)
+// Colours by value.
+func noneIsGood() []step { return []step{{0, "green"}, {1, "red"}} }
+func plain() []step      { return []step{{0, "text"}} }

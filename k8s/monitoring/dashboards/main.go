@@ -4,29 +4,33 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fail("usage: dashboards FOLDER")
-	}
-	for _, d := range All() {
-		content, err := d.Render()
-		if err != nil {
-			fail(err)
-		}
-		if err := os.WriteFile(filepath.Join(os.Args[1], d.File()), content, 0o644); err != nil { //nolint:gosec // to be read by all
-			fail(err)
-		}
+	if err := write(os.Args[1:]); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
-func fail(why any) {
-	_, _ = fmt.Fprintln(os.Stderr, why)
-	os.Exit(1)
+func write(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: dashboards FOLDER")
+	}
+	for _, d := range All() {
+		content, err := d.Render()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(args[0], d.File()), content, 0o644) //nolint:gosec // to be read by all
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // All are the dashboards, in the order in which one looks at them.

@@ -11,7 +11,8 @@ const schema = 39
 
 type object = map[string]any
 
-var source = object{"type": "prometheus", "uid": "${datasource}"}
+// source is the Prometheus that was chosen.
+func source() object { return object{"type": "prometheus", "uid": "${datasource}"} }
 
 // File is the name of the dashboard's file.
 func (d Dashboard) File() string { return d.name + ".json" }
@@ -32,7 +33,7 @@ func (d Dashboard) Render() ([]byte, error) {
 			"icon": "external link", "tooltip": "", "targetBlank": false,
 		}},
 		"annotations": object{"list": []object{{
-			"name": "Alerts that page", "datasource": source, "enable": true, "iconColor": "red", "titleFormat": "{{alertname}}",
+			"name": "Alerts that page", "datasource": source(), "enable": true, "iconColor": "red", "titleFormat": "{{alertname}}",
 			"expr": query{expr: `ALERTS{@, alertname=~"Parley.+", alertstate="firing", severity="page"}`}.text(),
 		}}},
 		"panels": d.panels(),
@@ -46,7 +47,7 @@ func (d Dashboard) Render() ([]byte, error) {
 func variables() []object {
 	choice := func(name, label, expr string) object {
 		return object{
-			"name": name, "label": label, "type": "query", "datasource": source, "query": object{"query": expr, "refId": name}, "definition": expr,
+			"name": name, "label": label, "type": "query", "datasource": source(), "query": object{"query": expr, "refId": name}, "definition": expr,
 			"refresh": 2, "sort": 1, "multi": true, "includeAll": true,
 			"allValue": ".*", // also where there is no such label
 			"current":  object{"text": "All", "value": "$__all"},
@@ -90,12 +91,12 @@ func (p panel) render() object {
 	targets := make([]object, len(p.queries))
 	for i, one := range p.queries {
 		targets[i] = object{
-			"refId": string(rune('A' + i)), "datasource": source, "editorMode": "code", "expr": one.text(), "legendFormat": one.legend,
+			"refId": string(rune('A' + i)), "datasource": source(), "editorMode": "code", "expr": one.text(), "legendFormat": one.legend,
 			"range": p.kind != "table", "instant": p.kind == "table", "format": p.format(), "exemplar": p.kind == "timeseries" && p.unit == seconds,
 		}
 	}
 	o := object{
-		"type": p.kind, "title": p.title, "description": p.good, "datasource": source, "targets": targets,
+		"type": p.kind, "title": p.title, "description": p.good, "datasource": source(), "targets": targets,
 		"fieldConfig": object{"defaults": p.defaults(), "overrides": []object{}}, "options": p.options(),
 	}
 	if p.kind == "table" {

@@ -78,7 +78,7 @@ func (d *driver) one(ctx context.Context, f fault) error {
 	for len(open) > 0 && pause(harming, 500*time.Millisecond) == nil {
 		firing, err := d.prometheus.firing(harming)
 		if err != nil {
-			continue // asked again at once
+			continue // it is asked again
 		}
 		open = slices.DeleteFunc(open, func(alert string) bool {
 			if firing[alert] {
@@ -129,15 +129,13 @@ func (d *driver) cut(relays ...string) func(context.Context) error {
 // an edge that has found the pod that answers must look for it again.
 func (d *driver) slowInTurns(relays ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		for n := 0; ; n++ {
+		for n := 0; ctx.Err() == nil; n++ {
 			relay := d.cluster.Relay(relays[n%len(relays)])
 			relay.Set(cluster.Weather{Delay: 600 * time.Millisecond}) // each way
-			err := pause(ctx, 3*time.Second)
+			_ = pause(ctx, 3*time.Second)
 			relay.Set(cluster.Weather{})
-			if err != nil {
-				return nil
-			}
 		}
+		return nil
 	}
 }
 
@@ -155,18 +153,15 @@ func (d *driver) redisFull(ctx context.Context) error {
 func (d *driver) dies(name string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		child := d.cluster.Child(name)
-		for range 3 {
+		for n := 0; n < 3 && ctx.Err() == nil; n++ {
+			before := child.PID()
 			if err := child.Signal(syscall.SIGKILL); err != nil {
 				return err
 			}
-			for before := child.PID(); child.PID() == 0 || child.PID() == before; {
-				if pause(ctx, 100*time.Millisecond) != nil {
-					return nil
-				}
+			for ctx.Err() == nil && (child.PID() == 0 || child.PID() == before) {
+				_ = pause(ctx, 100*time.Millisecond)
 			}
-			if pause(ctx, 5*time.Second) != nil { // to be scraped
-				return nil
-			}
+			_ = pause(ctx, 5*time.Second) // to be scraped
 		}
 		<-ctx.Done()
 		return nil

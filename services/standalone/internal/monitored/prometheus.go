@@ -57,12 +57,12 @@ func newPrometheus(ctx context.Context, o Options, folder string, c *cluster.Clu
 		return nil, errors.Join(err, fmt.Errorf("%s/files/rules holds no rules", o.Chart)) //nolint:err113 // told as it is
 	}
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // the chart's
-		if err == nil {
-			err = os.WriteFile(filepath.Join(rules, filepath.Base(file)), []byte(shorten(string(content))), 0o600)
+		content, failed := os.ReadFile(file) //nolint:gosec // the chart's
+		if failed == nil {
+			failed = os.WriteFile(filepath.Join(rules, filepath.Base(file)), []byte(shorten(string(content))), 0o600) //nolint:gosec // the same
 		}
-		if err != nil {
-			return nil, fmt.Errorf("rules: %w", err)
+		if failed != nil {
+			return nil, fmt.Errorf("rules: %w", failed)
 		}
 	}
 	config := filepath.Join(folder, "prometheus.json") // JSON is YAML

@@ -18,13 +18,13 @@ import (
 // elsewhere are metrics of what a laptop does not have: Kubernetes, cert-manager, the blackbox exporter.
 var elsewhere = regexp.MustCompile(`\b(kube|container|certmanager|probe)_`)
 
-// quiet are queries that rightly give nothing while all is well, by what they hold.
-var quiet = []string{
-	`ALERTS{`, // no alert fires
-}
+// quiet begins the one query that rightly gives nothing while all is well.
+const quiet = "ALERTS{"
 
-// chosen is what Grafana puts into a query.
-var chosen = strings.NewReplacer("$namespace", ".*", "$release", ".*", "$__rate_interval", "5m")
+// chosen puts into a query what Grafana would.
+func chosen(query string) string {
+	return strings.NewReplacer("$namespace", ".*", "$release", ".*", "$__rate_interval", "5m").Replace(query)
+}
 
 // ask asks all queries of the dashboards, and whether there is each metric that a rule names.
 func (p *prometheus) ask(ctx context.Context, dashboards string, report *Report) error {
@@ -57,7 +57,7 @@ func (p *prometheus) askDashboard(ctx context.Context, file string, report *Repo
 	for _, panel := range board.Panels {
 		for _, target := range panel.Targets {
 			what := fmt.Sprintf("%s: %s: %s", filepath.Base(file), panel.Title, target.Expr)
-			p.askOne(ctx, shorten(chosen.Replace(target.Expr)), what, report)
+			p.askOne(ctx, shorten(chosen(target.Expr)), what, report)
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func (p *prometheus) askOne(ctx context.Context, query, what string, report *Rep
 	switch {
 	case err != nil:
 		report.Broken = append(report.Broken, what+": "+err.Error())
-	case series == 0 && !slices.ContainsFunc(quiet, func(part string) bool { return strings.Contains(what, part) }):
+	case series == 0 && !strings.HasPrefix(query, quiet):
 		report.Empty = append(report.Empty, what)
 	}
 }
