@@ -59,7 +59,8 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		want               string
 	}{
 		"a wrong password": {
-			[]string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=wrong"}, []string{"--url=" + s.url},
+			[]string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=wrong"},
+			[]string{"--url=" + s.url},
 			"FAILED at sign in: PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD are not those of an account",
 		},
 		"no such room":  {nil, []string{"--url=" + s.url, "--room=nowhere"}, "FAILED at room: there is no room nowhere that guests may join"},

@@ -5,6 +5,7 @@ package chart
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,13 +23,13 @@ var overlays = map[string][]string{
 func TestBasesAreCurrent(t *testing.T) {
 	for name, arguments := range overlays {
 		base := filepath.Join(k8s, "base", name)
-		got, err := template(t, tool(t, "PARLEY_TEST_HELM3"), append(arguments[:len(arguments):len(arguments)], "-f", filepath.Join(base, "values.yaml"), "--skip-tests")...)
+		got, err := template(t, tool(t, "PARLEY_TEST_HELM3"), append(slices.Clip(arguments), "-f", filepath.Join(base, "values.yaml"), "--skip-tests")...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		file := filepath.Join(base, "parley.yaml")
 		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			if err = os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
