@@ -81,7 +81,7 @@ func TestPoliciesLetThroughWhatIsNeeded(t *testing.T) {
 			}
 		}
 	}
-	const services, release = "auth rooms edge web", "auth rooms edge web steward secrets check backup postgres redis stray"
+	const services, release = "auth rooms edge web", "auth rooms edge web steward secrets check backup backup-volume postgres redis stray"
 	let(8080, "ingress check", services)
 	let(8081, "edge", "auth rooms")
 	let(8081, "rooms", "auth")

@@ -145,11 +145,12 @@ func TestStores(t *testing.T) {
 // TestSecretsJob: it is there where a Secret was not brought, its name changes with what it does, and Helm gives the Secrets no data.
 func TestSecretsJob(t *testing.T) {
 	name := func(arguments ...string) string {
-		jobs := render(t, arguments...).ofKind("Job")
-		if len(jobs) == 0 {
-			return ""
+		for _, job := range render(t, arguments...).ofKind("Job") {
+			if strings.HasPrefix(job.name(), "parley-secrets-") {
+				return job.name()
+			}
 		}
-		return jobs[0].name()
+		return ""
 	}
 	first := name(evaluation()...)
 	if first == "" || name(evaluation("--set", "edge.replicas=5")...) != first {
