@@ -46,6 +46,7 @@ func ConfigFrom(r *env.Reader) Config {
 			},
 			Heartbeat:   r.Duration("PARLEY_EDGE_HEARTBEAT", 25*time.Second, "How often a socket is pinged; who is silent for two and a half of these is gone."),
 			OutboxBytes: r.Int("PARLEY_EDGE_OUTBOX_BYTES", 1<<20, 1<<20, "Bytes that may wait for one socket before it is cut as too slow a reader."),
+			MaxAge:      r.Duration("PARLEY_EDGE_MAX_AGE", 4*time.Hour, "About how old a socket or an event stream gets before it is sent elsewhere, so that new edges fill: a fifth more or less; 0 is any age."),
 			AuthWithin:  r.Duration("PARLEY_EDGE_AUTH_WITHIN", 5*time.Second, "How long a socket may take to show a token."),
 		},
 		Rates: session.Rates{

@@ -47,8 +47,8 @@ func TestConfigurationIsDocumented(t *testing.T) {
 				if _, own := (&standalone{}).own("")[v.Name]; own {
 					continue
 				}
-				if quick, ok := quickDrain()[v.Name]; ok {
-					v.Default = quick
+				if only, ok := onlyEdge()[v.Name]; ok {
+					v.Default = only
 				}
 			}
 			at := slices.IndexFunc(variables, func(d *documented) bool { return d.Name == v.Name })

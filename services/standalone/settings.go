@@ -42,10 +42,10 @@ func (s *standalone) own(data string) map[string]string {
 	}
 }
 
-// quickDrain are defaults of the edge for where there is no other edge to go to: Ctrl-C shall not take
-// longer than people wait.
-func quickDrain() map[string]string {
-	return map[string]string{"PARLEY_DRAIN_DELAY": "0s", "PARLEY_DRAIN_SPREAD": "0s", "PARLEY_DRAIN_GRACE": "3s"}
+// onlyEdge are defaults of the edge for where there is no other edge to go to: nobody is sent there, and
+// Ctrl-C shall not take longer than people wait.
+func onlyEdge() map[string]string {
+	return map[string]string{"PARLEY_DRAIN_DELAY": "0s", "PARLEY_DRAIN_SPREAD": "0s", "PARLEY_DRAIN_GRACE": "3s", "PARLEY_EDGE_MAX_AGE": "0s"}
 }
 
 // lookup is the environment as the services see it.
@@ -54,7 +54,7 @@ func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (s
 	if data == "" {
 		data = dataDefault
 	}
-	own, quick := s.own(data), quickDrain()
+	own, only := s.own(data), onlyEdge()
 	for _, name := range append(slices.Sorted(maps.Keys(own)), "PARLEY_REDIS") {
 		if value, set := environ(name); set && value != "" {
 			s.refused = append(s.refused, fmt.Sprintf("%s can't be chosen here: the standalone server has one of its own (separate services take it)", name))
@@ -67,7 +67,7 @@ func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (s
 		if value, set := environ(name); set && value != "" {
 			return value, true
 		}
-		value, ok := quick[name]
+		value, ok := only[name]
 		return value, ok
 	}
 }

@@ -59,6 +59,9 @@ func (g *Gateway) stream(c *fiber.Ctx) error {
 	conn := c.Context().Conn()
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		s := &eventStream{gateway: g, followers: followers, watcher: watcher, out: w, conn: conn}
+		if life := session.Lifetime(g.shared.Limits.MaxAge); life > 0 {
+			s.leaves = time.Now().Add(life)
+		}
 		s.run(context.Background())
 	})
 	return nil
@@ -110,7 +113,8 @@ type eventStream struct {
 	out       *bufio.Writer
 	conn      net.Conn
 
-	told   string // the cursors as last told
+	leaves time.Time // when it is old; zero is never
+	told   string    // the cursors as last told
 	toldAt time.Time
 	wrote  time.Time
 }
@@ -129,14 +133,24 @@ func (s *eventStream) run(ctx context.Context) {
 	for s.round(ctx) && s.flush() {
 		select {
 		case <-s.watcher.C:
-		case <-ticker.C:
+		case now := <-ticker.C:
+			if !s.leaves.IsZero() && now.After(s.leaves) {
+				s.gateway.shared.Metrics.Aged().Inc()
+				s.sendAway(session.Within())
+				return
+			}
 		case <-s.gateway.draining:
-			s.data(wire.Draining{Type: "draining", AfterMS: s.gateway.drain.Spread.Milliseconds()})
-			s.cursors(true)
-			s.flush()
+			s.sendAway(s.gateway.drain.Spread)
 			return
 		}
 	}
+	s.flush()
+}
+
+// sendAway ends the stream: the client comes back elsewhere, within that time.
+func (s *eventStream) sendAway(within time.Duration) {
+	s.data(wire.Draining{Type: "draining", AfterMS: within.Milliseconds()})
+	s.cursors(true)
 	s.flush()
 }
 

@@ -23,6 +23,7 @@ type Metrics struct {
 	waiting     atomic.Int64 // bytes, in all outboxes
 	outbox      prometheus.GaugeFunc
 	cuts        prometheus.Counter
+	aged        prometheus.Counter
 	refused     *prometheus.CounterVec
 }
 
@@ -47,6 +48,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		acks:     metric.Histograms(registry, "parley_edge_ack_seconds", "From a send, edit or delete to its answer.", metric.Times(), "type"),
 		delivery: metric.Histogram(registry, "parley_edge_delivery_seconds", "From an entry's append to the end of the write to a socket.", metric.Times()),
 		cuts:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_slow_reader_cuts_total", Help: "Sockets cut because they read too slowly (4408)."}),
+		aged:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_aged_total", Help: "Sockets and event streams sent elsewhere because they were old."}),
 		refused: metric.Counters(registry, "parley_edge_refused_total", "What was refused because somebody did too much of it, by the limit.", "limit",
 			LimitConnects, LimitPolls, limitJoins, limitSends, limitFrames),
 	}

@@ -54,6 +54,7 @@ type Limits struct {
 	Heartbeat   time.Duration
 	OutboxBytes int
 	AuthWithin  time.Duration // from the handshake to the first frame's token
+	MaxAge      time.Duration // about: then one is sent elsewhere; 0 is never
 }
 
 // Shared is what all sessions of an edge have in common.
@@ -79,7 +80,9 @@ type Session struct {
 	budget *budget // of this user, on this edge
 	heard  atomic.Int64
 	opened time.Time
-	early  int // frames before the session was somebody's
+	early  int       // frames before the session was somebody's
+	leaves time.Time // when it is told to go, and then when it is closed; zero is never; of Beat alone
+	told   bool      // to go; of Beat alone
 
 	mu     sync.Mutex // before nothing: no other lock is taken under it
 	claims token.Claims
@@ -95,6 +98,9 @@ func New(shared *Shared, conn net.Conn) *Session {
 		outbox: NewOutbox(conn, shared.Limits.OutboxBytes, shared.Writers, shared.Metrics),
 	}
 	s.heard.Store(s.opened.UnixNano())
+	if life := Lifetime(shared.Limits.MaxAge); life > 0 {
+		s.leaves = s.opened.Add(life)
+	}
 	s.Metrics.connections.Inc()
 	return s
 }
@@ -179,8 +185,10 @@ func (s *Session) Pinged(payload []byte) {
 }
 
 // Beat is called now and then: it ends a session that never showed a token, whose token has expired
-// or that has been silent for two heartbeats, and otherwise pings if it is the session's turn.
+// or that has been silent for two heartbeats, and otherwise pings if it is the session's turn. One that is
+// old is sent elsewhere.
 func (s *Session) Beat(now time.Time, ping []byte) {
+	s.age(now)
 	claims, authed := s.Claims()
 	switch silent := now.Sub(time.Unix(0, s.heard.Load())); {
 	case !authed && now.Sub(s.opened) > s.Limits.AuthWithin, authed && now.After(claims.Expires):
