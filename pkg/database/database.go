@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"strings"
 	"time"
@@ -84,35 +83,34 @@ func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// MigratePostgres brings the schema up to date. Pods that start together take turns by an advisory
-// lock. Each service counts its versions in a table of its own, so that services may share a database.
-func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, table string, migrations fs.FS) error {
+// MigratePostgres brings the schema up to date. Pods that start together take turns by an advisory lock.
+func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { _ = db.Close() }() // the pool stays open
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
-	return migrate(ctx, db, database.DialectPostgres, table, migrations, goose.WithSessionLocker(locker))
+	return migrate(ctx, db, database.DialectPostgres, schema, goose.WithSessionLocker(locker))
 }
 
 // MigrateSQLite brings the schema up to date.
-func MigrateSQLite(ctx context.Context, db *sql.DB, table string, migrations fs.FS) error {
-	return migrate(ctx, db, database.DialectSQLite3, table, migrations)
+func MigrateSQLite(ctx context.Context, db *sql.DB, schema Schema) error {
+	return migrate(ctx, db, database.DialectSQLite3, schema)
 }
 
-func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, table string, migrations fs.FS, options ...goose.ProviderOption) error {
-	store, err := database.NewStore(dialect, table)
+func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, schema Schema, options ...goose.ProviderOption) error {
+	store, err := database.NewStore(dialect, schema.Table)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	options = append(options, goose.WithStore(store), goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider("", db, migrations, options...)
+	provider, err := goose.NewProvider("", db, schema.Migrations, options...)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate %s: %w", table, err)
+		return fmt.Errorf("migrate %s: %w", schema.Table, err)
 	}
 	return nil
 }

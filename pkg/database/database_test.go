@@ -8,7 +8,7 @@ import (
 	"testing/fstest"
 )
 
-var migrations = fstest.MapFS{"0001_things.sql": {Data: []byte("-- +goose Up\nCREATE TABLE things (n bigint);\n")}}
+var things = Schema{"things_version", fstest.MapFS{"0001_things.sql": {Data: []byte("-- +goose Up\nCREATE TABLE things (n bigint);\n")}}}
 
 func TestMigrateSQLiteTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?c.db")
@@ -17,7 +17,7 @@ func TestMigrateSQLiteTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := MigrateSQLite(t.Context(), db, "things_version", migrations); err != nil {
+		if err := MigrateSQLite(t.Context(), db, things); err != nil {
 			t.Fatal(err)
 		}
 		var sync, journal string
@@ -54,7 +54,7 @@ func TestMigratePostgresFromManyPods(t *testing.T) {
 	defer drop()
 	done := make(chan error)
 	for range 4 {
-		go func() { done <- MigratePostgres(t.Context(), pool, "things_version", migrations) }()
+		go func() { done <- MigratePostgres(t.Context(), pool, things) }()
 	}
 	for range 4 {
 		if err := <-done; err != nil {

@@ -10,7 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,15 +33,6 @@ func NewRegistry(readiness *Readiness) *prometheus.Registry {
 	return registry
 }
 
-// Readiness is whether a process wants new work. Its zero value is unready.
-type Readiness struct{ ready atomic.Bool }
-
-// Set says whether the process wants new work.
-func (r *Readiness) Set(ready bool) { r.ready.Store(ready) }
-
-// Ready says whether the process wants new work.
-func (r *Readiness) Ready() bool { return r.ready.Load() }
-
 // Admin serves /livez, /readyz and /metrics on a listener of its own, which no Ingress routes to.
 // Liveness says only that the process answers: it never looks at Redis or PostgreSQL, whose blips
 // must not restart every pod.
@@ -58,8 +49,8 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !a.Readiness.Ready() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
+		if reasons := a.Readiness.Reasons(); len(reasons) > 0 {
+			http.Error(w, "not ready\n"+strings.Join(reasons, "\n"), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n")

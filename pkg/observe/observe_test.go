@@ -44,10 +44,17 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 	if code, _ := get("/livez"); code != 200 {
 		t.Error("livez", code)
 	}
-	if code, _ := get("/readyz"); code != 503 {
-		t.Error("readyz before ready", code)
+	if code, body := get("/readyz"); code != 503 || body != "not ready\nthe process is starting or stopping\n" {
+		t.Error("readyz before ready", code, body)
 	}
 	readiness.Set(true)
+	readiness.Because("database", "it is away")
+	readiness.Because("another", "so it is")
+	if code, body := get("/readyz"); code != 503 || body != "not ready\nanother: so it is\ndatabase: it is away\n" {
+		t.Error("readyz with reasons", code, body)
+	}
+	readiness.Because("another", "")
+	readiness.Because("database", "")
 	if code, _ := get("/readyz"); code != 200 {
 		t.Error("readyz", code)
 	}

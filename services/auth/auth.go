@@ -14,15 +14,18 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
+	"github.com/parley-chat/parley/services/auth/internal/postgres"
 	"github.com/parley-chat/parley/services/auth/internal/session"
 )
 
@@ -30,9 +33,11 @@ import (
 type Deps struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
-	Tracer   *trace.Tracer // nil: nothing is traced
-	Now      func() time.Time
-	Redis    redis.UniversalClient // carries the lobby; stays the caller's to close
+	// Readiness is told while the database can't be used; nil: nobody is.
+	Readiness *observe.Readiness
+	Tracer    *trace.Tracer // nil: nothing is traced
+	Now       func() time.Time
+	Redis     redis.UniversalClient // carries the lobby; stays the caller's to close
 }
 
 // Service is the auth service, to be mounted on listeners and run as parts of a process.
@@ -59,6 +64,10 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		}
 	}()
 	if err = db.Register(d.Registry, "auth"); err != nil {
+		return nil, err
+	}
+	watch, err := database.NewWatch(db, postgres.Schema(), func(reason string) { d.Readiness.Because("auth database", reason) }, d.Log)
+	if err != nil {
 		return nil, err
 	}
 	s := &Service{config: c, store: kept}
@@ -100,6 +109,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	metric.Timestamp(d.Registry, "parley_auth_swept_timestamp_seconds", "When what is over by age was last deleted; 0 is not yet.", nil, sweeps.last)
 	s.parts = []lifecycle.Part{
 		{Name: "auth store", Component: db},
+		{Name: "auth database watch", Component: watch},
 		{Name: "auth lobby", Component: events},
 		{Name: "auth signing keys", Component: s.ring},
 		{Name: "auth sweeper", Component: sweeps},

@@ -25,6 +25,7 @@ import (
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/storetest"
@@ -63,6 +64,7 @@ type server struct {
 	clock    *clock
 	log      *buffer
 	registry *prometheus.Registry
+	ready    *observe.Readiness
 	public   *fiber.App
 	internal *fiber.App
 	stop     func()
@@ -97,9 +99,9 @@ func startAt(t *testing.T, c Config, at *clock) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	s := &server{t: t, clock: at, log: &buffer{}, registry: prometheus.NewRegistry()}
+	s := &server{t: t, clock: at, log: &buffer{}, registry: prometheus.NewRegistry(), ready: &observe.Readiness{}}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Service, err = New(t.Context(), c, Deps{Log: log, Registry: s.registry, Now: at.Now, Redis: client})
+	s.Service, err = New(t.Context(), c, Deps{Log: log, Registry: s.registry, Readiness: s.ready, Now: at.Now, Redis: client})
 	if err != nil {
 		t.Fatal(err)
 	}

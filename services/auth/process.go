@@ -26,7 +26,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := New(ctx, config, Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, Now: time.Now, Redis: client})
+	service, err := New(ctx, config, Deps{Log: p.Log, Registry: p.Registry, Readiness: p.Readiness, Tracer: p.Tracer, Now: time.Now, Redis: client})
 	if err != nil {
 		return nil, err
 	}

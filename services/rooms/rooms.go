@@ -13,8 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
@@ -22,16 +24,19 @@ import (
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/httpapi"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/postgres"
 )
 
 // Deps are what the service shares with its process.
 type Deps struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
-	Tracer   *trace.Tracer // nil: nothing is traced
-	Now      func() time.Time
-	Redis    redis.UniversalClient // stays the caller's to close
-	Dial     webapi.Dial           // how auth is reached, nil for TCP
+	// Readiness is told while the database can't be used; nil: nobody is.
+	Readiness *observe.Readiness
+	Tracer    *trace.Tracer // nil: nothing is traced
+	Now       func() time.Time
+	Redis     redis.UniversalClient // stays the caller's to close
+	Dial      webapi.Dial           // how auth is reached, nil for TCP
 }
 
 // Service is the rooms service, to be mounted on listeners and run as parts of a process.
@@ -53,6 +58,10 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		}
 	}()
 	if err = db.Register(d.Registry, "rooms"); err != nil {
+		return nil, err
+	}
+	watch, err := database.NewWatch(db, postgres.Schema(), func(reason string) { d.Readiness.Because("rooms database", reason) }, d.Log)
+	if err != nil {
 		return nil, err
 	}
 	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
@@ -78,6 +87,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		}),
 		parts: []lifecycle.Part{
 			{Name: "rooms store", Component: db},
+			{Name: "rooms database watch", Component: watch},
 			{Name: "room streams", Component: rooms},
 			{Name: "rooms lobby", Component: events},
 			{Name: "rooms finds auth", Component: authPods},

@@ -27,6 +27,7 @@ import (
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/token"
@@ -98,6 +99,7 @@ type service struct {
 	base     string
 	redis    redis.UniversalClient
 	registry *prometheus.Registry
+	ready    *observe.Readiness
 	logs     *lockedBuffer
 }
 
@@ -121,7 +123,7 @@ func (l *lockedBuffer) String() string {
 
 func start(t *testing.T, c Config) service {
 	t.Helper()
-	s := service{registry: prometheus.NewRegistry(), logs: &lockedBuffer{}}
+	s := service{registry: prometheus.NewRegistry(), ready: &observe.Readiness{}, logs: &lockedBuffer{}}
 	where := os.Getenv("PARLEY_TEST_REDIS")
 	if where == "" {
 		t.Fatal("PARLEY_TEST_REDIS names no Redis to test with; make test starts one")
@@ -131,7 +133,7 @@ func start(t *testing.T, c Config) service {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	rooms, err := New(t.Context(), c, Deps{Log: log, Registry: s.registry, Now: time.Now, Redis: s.redis})
+	rooms, err := New(t.Context(), c, Deps{Log: log, Registry: s.registry, Readiness: s.ready, Now: time.Now, Redis: s.redis})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func redirectOccurs(t *testing.T) *contract.Traffic {
 	if got := s.call(t, http.MethodGet, asks("/api/rooms/general/events?wait=0", http.StatusTemporaryRedirect), "", ""); got.status != http.StatusOK {
 		t.Errorf("where it is sent: %d %s", got.status, got.body)
 	}
-	a.gets("pollEvents 200 general?wait=0", "", "") // where everything is one process nobody is sent anywhere
+	a.gets("pollEvents 200 general?wait=0", "", "")                                                 // where everything is one process nobody is sent anywhere
 	closeParts(t, []lifecycle.Part{{Name: "embedded redis", Component: redis}, service.Parts()[0]}) // the store
 	return s.traffic
 }

@@ -34,8 +34,8 @@ func ageing(t *testing.T, maxAge time.Duration) (s *Session, told func() string)
 	}()
 	return s, func() string {
 		s.Close(wire.CloseNormal)
-		_ = client.Close()
 		s.End()
+		_ = client.Close()
 		return <-read
 	}
 }

@@ -21,8 +21,14 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// versions is the table that counts this service's migrations.
-const versions = "rooms_schema_versions"
+// Schema is what the service needs of its database.
+func Schema() database.Schema {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // only of a path that is none
+	}
+	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
+}
 
 // Store implements ledger.Store and directory.Store.
 type Store struct{ pool *pgxpool.Pool }
@@ -30,11 +36,7 @@ type Store struct{ pool *pgxpool.Pool }
 // Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The pool
 // stays the caller's to close.
 func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
-	if err := database.MigratePostgres(ctx, pool, versions, files); err != nil {
+	if err := database.MigratePostgres(ctx, pool, Schema()); err != nil {
 		return nil, err
 	}
 	if _, err := pool.Exec(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', $1) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {

@@ -17,8 +17,14 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// versions is the table that counts this service's migrations.
-const versions = "rooms_schema_versions"
+// Schema is what the service needs of its database.
+func Schema() database.Schema {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // only of a path that is none
+	}
+	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
+}
 
 // Store implements ledger.Store and directory.Store.
 type Store struct {
@@ -30,11 +36,7 @@ type Store struct {
 // Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The
 // database stays the caller's to close.
 func Open(ctx context.Context, db *sql.DB, lobbyLog chat.LogID) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
-	if err := database.MigrateSQLite(ctx, db, versions, files); err != nil {
+	if err := database.MigrateSQLite(ctx, db, Schema()); err != nil {
 		return nil, err
 	}
 	if _, err := db.ExecContext(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', ?) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {

@@ -1,0 +1,160 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+)
+
+// How a Watch looks. One late answer is no reason to send everybody away, nor one good answer to bring them back.
+const (
+	lookEvery  = 5 * time.Second
+	lookWithin = 4 * time.Second
+	badLooks   = 3
+	goodLooks  = 2
+)
+
+// Schema is what a service needs of its database: its migrations, which are counted in a table of its own, so
+// that services may share a database.
+type Schema struct {
+	Table      string
+	Migrations fs.FS // files at its root
+}
+
+// version is that of the newest migration.
+func (s Schema) version() (newest int64, err error) {
+	files, err := fs.Glob(s.Migrations, "*.sql")
+	if err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	for _, file := range files {
+		version, err := goose.NumericComponent(file)
+		if err != nil {
+			return 0, fmt.Errorf("migrations: %w", err)
+		}
+		newest = max(newest, version)
+	}
+	return newest, nil
+}
+
+// Watch looks every few seconds whether PostgreSQL answers and has the schema that the service needs, or a newer
+// one, as during an upgrade. It has a connection of its own: a pool that is busy is no reason to be unready.
+// A SQLite file is never away, and not looked at.
+type Watch struct {
+	config *pgx.ConnConfig // nil: SQLite
+	schema Schema
+	needed int64
+	tell   func(reason string)
+	log    *slog.Logger
+
+	conn      *pgx.Conn // nil while there is none
+	good, bad int       // looks in a row
+	reason    string    // as last told
+}
+
+// NewWatch makes a Watch of db, which has the schema. Run tells the reason why the service can't do its work, ""
+// once it can again.
+func NewWatch(db *Database, schema Schema, tell func(reason string), log *slog.Logger) (*Watch, error) {
+	w := &Watch{schema: schema, tell: tell, log: log}
+	if db.Postgres == nil {
+		return w, nil
+	}
+	w.config = db.Postgres.Config().ConnConfig
+	w.config.Tracer = nil
+	var err error
+	w.needed, err = schema.version()
+	return w, err
+}
+
+// Run looks until ctx ends.
+func (w *Watch) Run(ctx context.Context, ready func()) error {
+	ready()
+	if w.config == nil {
+		<-ctx.Done()
+		return nil
+	}
+	defer func() { w.drop(context.WithoutCancel(ctx)) }()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			w.look(ctx)
+		}
+	}
+}
+
+func (w *Watch) look(ctx context.Context) {
+	version, err := w.version(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	reason := w.reason
+	switch {
+	case err != nil:
+		w.good = 0
+		if w.bad++; w.bad >= badLooks {
+			reason = "PostgreSQL does not answer"
+		}
+	case version < w.needed: // certain at once
+		w.good, w.bad = 0, 0
+		reason = fmt.Sprintf("the database's schema is of version %d, and this program needs %d: was an older backup restored? A restart brings it up to date", version, w.needed)
+	default:
+		w.bad = 0
+		if w.good++; w.good >= goodLooks {
+			reason = ""
+		}
+	}
+	if reason == w.reason {
+		return
+	}
+	w.reason = reason
+	w.tell(reason)
+	if reason == "" {
+		w.log.InfoContext(ctx, "the database can be used again")
+	} else {
+		w.log.WarnContext(ctx, "the database can't be used; not ready", slog.String("reason", reason), slog.Any("error", err))
+	}
+}
+
+// version asks PostgreSQL for the version of the schema, 0 if there is none.
+func (w *Watch) version(ctx context.Context) (version int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if w.conn == nil {
+		if w.conn, err = pgx.ConnectConfig(ctx, w.config); err != nil {
+			w.conn = nil
+			return 0, fmt.Errorf("connect: %w", err)
+		}
+	}
+	err = w.conn.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+pgx.Identifier{w.schema.Table}.Sanitize()+" WHERE is_applied").Scan(&version)
+	const undefinedTable = "42P01"
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedTable {
+		return 0, nil
+	}
+	if err != nil {
+		w.drop(ctx)
+		return 0, fmt.Errorf("ask for the version of the schema: %w", err)
+	}
+	return version, nil
+}
+
+// drop closes the connection.
+func (w *Watch) drop(ctx context.Context) {
+	if w.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = w.conn.Close(ctx)
+	w.conn = nil
+}

@@ -1,0 +1,35 @@
+package auth
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/auth/internal/storetest"
+)
+
+// A backup from before an upgrade is restored under a pod that runs.
+func TestAnOlderSchemaMakesUnready(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	s := start(t, url)
+	s.ready.Set(true)
+	db, err := database.OpenPostgres(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(t.Context(), "DELETE FROM auth_schema_versions WHERE version_id > 0"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(15 * time.Second); s.ready.Ready(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still ready")
+		}
+	}
+	if reasons := fmt.Sprint(s.ready.Reasons()); !strings.Contains(reasons, "auth database: the database's schema is of version 0") || !strings.Contains(s.log.String(), "not ready") {
+		t.Error(reasons, s.log)
+	}
+}
