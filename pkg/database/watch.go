@@ -136,7 +136,7 @@ func (w *Watch) version(ctx context.Context) (version int64, err error) {
 			return 0, fmt.Errorf("connect: %w", err)
 		}
 	}
-	err = w.conn.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+pgx.Identifier{w.schema.Table}.Sanitize()+" WHERE is_applied").Scan(&version)
+	err = w.conn.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+pgx.Identifier{w.schema.Table}.Sanitize()).Scan(&version)
 	const undefinedTable = "42P01"
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedTable {
 		return 0, nil

@@ -68,7 +68,7 @@ func tryStart(t *testing.T, path string, args []string) (*server, error) {
 	if err := os.WriteFile(file, []byte(strings.Join(settings, "\n")+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	s := &server{address: "127.0.0.1:" + port, process: exec.Command(path, mode...), exited: make(chan struct{})}
+	s := &server{address: "127.0.0.1:" + port, process: exec.CommandContext(context.WithoutCancel(t.Context()), path, mode...), exited: make(chan struct{})} //nolint:gosec // what LookPath found
 	s.admin = redis.NewClient(&redis.Options{Addr: s.address, Password: password, MaxRetries: -1})
 	if err := s.process.Start(); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func tryStart(t *testing.T, path string, args []string) (*server, error) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

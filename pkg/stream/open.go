@@ -75,11 +75,15 @@ var (
 	errPair      = errors.New("cert_file and key_file are needed both or not at all")
 )
 
+func known(base, kind string) bool {
+	return (base == "redis" || base == "rediss") && (kind == oneServer || kind == sentinel || kind == cluster)
+}
+
 // parse reads a URL. Its errors never repeat what stands in it, which may be a password.
 func parse(raw string) (*redis.UniversalOptions, error) {
 	scheme, rest, _ := strings.Cut(raw, "://")
 	base, kind, _ := strings.Cut(scheme, "+")
-	if base != "redis" && base != "rediss" || kind != oneServer && kind != sentinel && kind != cluster {
+	if !known(base, kind) {
 		return nil, errScheme
 	}
 	// Lists of hosts are no URL: each host is read by itself.

@@ -149,7 +149,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if err := client.Ping(t.Context()).Err(); err == nil {
 		t.Error("connected with a stranger's certificate")
 	}

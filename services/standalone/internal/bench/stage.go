@@ -151,6 +151,7 @@ func (s *stage) edge(i int) *cluster.Child { return s.cluster.Child(fmt.Sprintf(
 
 // bare is the floor, kept the floor that keeps what it acks: the time of its stores counts with it.
 func (s *stage) bare() target { return floorOn(s.floor) }
+
 func (s *stage) kept() target {
 	return floorOn(s.keeping, s.cluster.Child("postgres"), s.cluster.Child("redis"))
 }
