@@ -5,10 +5,15 @@
 {{- ternary "parley" .service (eq (include "parley.oneDatabase" .root) "true") }}
 {{- end }}
 
-{{- /* The database's URL for libpq, which knows nothing of the pool's parameters that pgx takes. */}}
+{{- /*
+The database's URL for libpq, which knows nothing of the pool's parameters that pgx takes; then half a minute's patience until it
+answers: some networks let a pod through a moment after it has started.
+*/}}
 {{- define "parley.libpqURL" -}}
 url=${DATABASE:-$(cat "$DATABASE_FILE")}
 url=$(printf %s "$url" | sed -E 's/([?&])(pool_[a-z_]+=[^&]*&?)+/\1/; s/[?&]$//')
+tries=30
+until pg_isready --quiet --dbname="$url" || [ $((tries -= 1)) = 0 ]; do sleep 1; done
 {{- end }}
 
 {{- /* What steward is told of S3, as JSON: flags, variables, and the mount of the keys. */}}
