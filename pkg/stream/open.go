@@ -75,52 +75,29 @@ var (
 	errPair      = errors.New("cert_file and key_file are needed both or not at all")
 )
 
-func known(base, kind string) bool {
-	return (base == "redis" || base == "rediss") && (kind == oneServer || kind == sentinel || kind == cluster)
-}
-
 // parse reads a URL. Its errors never repeat what stands in it, which may be a password.
 func parse(raw string) (*redis.UniversalOptions, error) {
-	scheme, rest, _ := strings.Cut(raw, "://")
-	base, kind, _ := strings.Cut(scheme, "+")
-	if !known(base, kind) {
-		return nil, errScheme
+	u, err := divide(raw)
+	if err != nil {
+		return nil, err
 	}
-	// Lists of hosts are no URL: each host is read by itself.
-	path := ""
-	if at := strings.IndexAny(rest, "/?#"); at >= 0 {
-		rest, path = rest[:at], rest[at:]
-	}
-	user, hosts := rest[:strings.LastIndex(rest, "@")+1], rest[strings.LastIndex(rest, "@")+1:]
-	first, _, several := strings.Cut(hosts, ",")
-	if several && kind == oneServer {
-		return nil, errScheme
-	}
-	path, query, _ := strings.Cut(path, "?")
-	values, err := url.ParseQuery(query)
-	if err != nil || strings.Contains(path+query, "#") {
-		return nil, errMalformed
-	}
-	take := func(name string) string {
-		defer values.Del(name)
-		return values.Get(name)
-	}
-	options := &redis.UniversalOptions{IsClusterMode: kind == cluster}
-	if kind == sentinel {
-		options.MasterName, options.SentinelUsername, options.SentinelPassword = take("master"), take("sentinel_username"), take("sentinel_password")
+	options := &redis.UniversalOptions{IsClusterMode: u.kind == cluster}
+	if u.kind == sentinel {
+		options.MasterName, options.SentinelUsername, options.SentinelPassword = u.take("master"), u.take("sentinel_username"), u.take("sentinel_password")
 		if options.MasterName == "" {
 			return nil, errMaster
 		}
 	}
-	files := tlsFiles{ca: take("ca_file"), cert: take("cert_file"), key: take("key_file"), name: take("server_name")}
-	plain, err := redis.ParseURL(base + "://" + user + first + path + "?" + values.Encode())
+	files := tlsFiles{ca: u.take("ca_file"), cert: u.take("cert_file"), key: u.take("key_file"), name: u.take("server_name")}
+	first, _, _ := strings.Cut(u.hosts, ",")
+	plain, err := redis.ParseURL(u.base + "://" + u.user + first + u.path + "?" + u.query.Encode())
 	if err != nil {
 		return nil, errMalformed
 	}
-	if kind == cluster && plain.DB != 0 {
+	if u.kind == cluster && plain.DB != 0 {
 		return nil, errClusterDB
 	}
-	if options.Addrs, err = addresses(hosts, map[string]string{oneServer: "6379", cluster: "6379", sentinel: "26379"}[kind]); err != nil {
+	if options.Addrs, err = addresses(u.hosts, map[string]string{oneServer: "6379", cluster: "6379", sentinel: "26379"}[u.kind]); err != nil {
 		return nil, err
 	}
 	options.Username, options.Password, options.DB = plain.Username, plain.Password, plain.DB
@@ -128,17 +105,44 @@ func parse(raw string) (*redis.UniversalOptions, error) {
 	options.PoolFIFO, options.PoolSize, options.PoolTimeout = plain.PoolFIFO, plain.PoolSize, plain.PoolTimeout
 	options.MinIdleConns, options.MaxIdleConns, options.MaxActiveConns = plain.MinIdleConns, plain.MaxIdleConns, plain.MaxActiveConns
 	options.ConnMaxIdleTime, options.ConnMaxLifetime = plain.ConnMaxIdleTime, plain.ConnMaxLifetime
-	if plain.TLSConfig == nil && files != (tlsFiles{}) {
-		return nil, errPlain
-	}
-	if plain.TLSConfig != nil {
-		plain.TLSConfig.ServerName = files.name // none: that of the server being connected to
-		if err := files.apply(plain.TLSConfig); err != nil {
-			return nil, err
-		}
-	}
 	options.TLSConfig = plain.TLSConfig
-	return options, nil
+	return options, files.apply(options.TLSConfig)
+}
+
+// divided is a URL with any number of hosts, which is none to net/url.
+type divided struct {
+	base, kind  string // of the scheme: redis or rediss, and what follows the plus sign
+	user, hosts string // user with the @
+	path        string
+	query       url.Values
+}
+
+func divide(raw string) (d divided, err error) {
+	scheme, rest, _ := strings.Cut(raw, "://")
+	d.base, d.kind, _ = strings.Cut(scheme, "+")
+	if d.base != "redis" && d.base != "rediss" || d.kind != oneServer && d.kind != sentinel && d.kind != cluster {
+		return d, errScheme
+	}
+	authority, query := rest, ""
+	if at := strings.IndexAny(rest, "/?#"); at >= 0 {
+		authority = rest[:at]
+		d.path, query, _ = strings.Cut(rest[at:], "?")
+	}
+	at := strings.LastIndex(authority, "@") + 1
+	d.user, d.hosts = authority[:at], authority[at:]
+	if d.kind == oneServer && strings.Contains(d.hosts, ",") {
+		return d, errScheme
+	}
+	if d.query, err = url.ParseQuery(query); err != nil || strings.Contains(rest, "#") {
+		return d, errMalformed
+	}
+	return d, nil
+}
+
+// take returns an option of the query that go-redis does not know, and takes it out.
+func (d divided) take(name string) string {
+	defer d.query.Del(name)
+	return d.query.Get(name)
 }
 
 // addresses reads hosts, each with the port or without.
@@ -164,7 +168,15 @@ func addresses(hosts, port string) ([]string, error) {
 // tlsFiles are the paths of what TLS needs, and the name that the servers' certificates must have.
 type tlsFiles struct{ ca, cert, key, name string }
 
+// apply gives config, nil where there is no TLS, what the files hold.
 func (f tlsFiles) apply(config *tls.Config) error {
+	if config == nil && f != (tlsFiles{}) {
+		return errPlain
+	}
+	if config == nil {
+		return nil
+	}
+	config.ServerName = f.name // none: that of the server being connected to
 	if f.ca != "" {
 		content, err := os.ReadFile(f.ca)
 		if err != nil {

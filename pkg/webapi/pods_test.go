@@ -335,3 +335,20 @@ func TestManyCallersWhilePodsMove(t *testing.T) {
 	close(stop)
 	movers.Wait()
 }
+
+func TestALookupOfTheSystem(t *testing.T) {
+	port, all := serve(t, "127.0.0.1")
+	c := NewClient([]string{"http://localhost:" + port}, "x", nil, quiet)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx, func() {}) }()
+	for range 4 { // localhost may be ::1 too, where nobody listens
+		if err := c.Post(t.Context(), "/", nil, &told{}); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil || all[0].calls.Load() != 4 {
+		t.Error(err, all[0].calls.Load())
+	}
+}
