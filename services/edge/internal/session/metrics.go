@@ -60,6 +60,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	for _, kind := range []string{wire.TypeSend, wire.TypeEdit, wire.TypeDelete} {
 		all.acks.WithLabelValues(kind)
+		for _, failed := range []chat.Code{chat.CodeUnavailable, chat.CodeInternal} { // a rate does not see what a series is born with
+			all.commands.WithLabelValues(kind, string(failed))
+		}
 	}
 	return all
 }
