@@ -13,7 +13,7 @@ import (
 
 // gcPercent is how much garbage, in percent of what lives, an edge lets gather before it collects. What lives
 // in it is idle sockets: Go's 100 would have each cost half as much again. GOGC overrules it.
-const gcPercent = 40
+const gcPercent = 35
 
 func main() {
 	if os.Getenv("GOGC") == "" {

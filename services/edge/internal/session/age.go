@@ -26,12 +26,12 @@ func (m *Metrics) Aged() prometheus.Counter { return m.aged }
 // age tells a session that is old to go, and closes it when it has had the time to.
 func (s *Session) age(now time.Time) {
 	switch {
-	case s.leaves.IsZero() || now.Before(s.leaves):
+	case s.leaves == 0 || now.UnixNano() < s.leaves:
 	case s.told:
 		s.Close(wire.CloseDrained)
 	default:
 		within := Within()
-		s.told, s.leaves = true, now.Add(within)
+		s.told, s.leaves = true, now.Add(within).UnixNano()
 		s.Metrics.aged.Inc()
 		s.reply(wire.Draining{Type: "draining", AfterMS: within.Milliseconds()})
 	}

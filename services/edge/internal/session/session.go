@@ -80,9 +80,9 @@ type Session struct {
 	budget *budget // of this user, on this edge
 	heard  atomic.Int64
 	opened time.Time
-	early  int       // frames before the session was somebody's
-	leaves time.Time // when it is told to go, and then when it is closed; zero is never; of Beat alone
-	told   bool      // to go; of Beat alone
+	leaves int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
+	early  int32 // frames before the session was somebody's
+	told   bool  // to go; of Beat alone
 
 	mu     sync.Mutex // before nothing: no other lock is taken under it
 	claims token.Claims
@@ -99,7 +99,7 @@ func New(shared *Shared, conn net.Conn) *Session {
 	}
 	s.heard.Store(s.opened.UnixNano())
 	if life := Lifetime(shared.Limits.MaxAge); life > 0 {
-		s.leaves = s.opened.Add(life)
+		s.leaves = s.opened.Add(life).UnixNano()
 	}
 	s.Metrics.connections.Inc()
 	return s

@@ -14,12 +14,12 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/services/standalone/internal/bench/floor"
 	"github.com/parley-chat/parley/services/standalone/internal/procs"
 )
@@ -82,7 +82,7 @@ func (c *Command) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report := &Report{Commit: commit(), Machine: machine(), At: time.Now().UTC(), Runs: *runs}
+	report := &Report{Commit: observe.ThisBuild().Version, Machine: machine(), At: time.Now().UTC(), Runs: *runs}
 	log := slog.New(slog.NewTextHandler(c.ErrOut, nil))
 	err = onStage(ctx, c.Program, c.ErrOut, func(ctx context.Context, s *stage) error {
 		return measureAll(ctx, &bench{stage: s, report: report, log: log}, chosen, *runs)
@@ -220,26 +220,6 @@ func (b *bench) complain(where string, err error) {
 	}
 	b.log.Error("not as planned", "scenario", b.scenario, "where", where, "error", err)
 	b.report.Flaws = append(b.report.Flaws, b.scenario+", "+where+": "+err.Error())
-}
-
-// commit is what the program was built from.
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	revision, modified := "unknown", ""
-	for _, setting := range info.Settings {
-		switch setting.Key {
-		case "vcs.revision":
-			revision = setting.Value[:min(12, len(setting.Value))]
-		case "vcs.modified":
-			if setting.Value == "true" {
-				modified = " with changes"
-			}
-		}
-	}
-	return revision + modified
 }
 
 // machine is what it ran on.

@@ -16,7 +16,7 @@ import (
 
 // Report is what a run of the bench found out.
 type Report struct {
-	Commit  string    `json:"commit"`  // of the bench, and so of what it started
+	Commit  string    `json:"commit"`  // as git describes it, of the bench, and so of what it started
 	Machine string    `json:"machine"` // its processors and memory
 	At      time.Time `json:"at"`
 	Runs    int       `json:"runs"`
