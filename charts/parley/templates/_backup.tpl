@@ -1,5 +1,13 @@
 {{- /* What backups and restoring have in common. */}}
 
+{{- /* steward's values, with pg_dump's user: whoever wrote a file of the volume must be able to delete it. */}}
+{{- define "parley.backupValues" -}}
+{{- $c := include "parley.values" (dict "root" . "name" "steward") | fromYaml }}
+{{- $user := .Values.backup.runAsUser }}
+{{- $_ := set $c "podSecurityContext" (mergeOverwrite $c.podSecurityContext (dict "runAsUser" $user "runAsGroup" $user "fsGroup" $user)) }}
+{{- toYaml $c }}
+{{- end }}
+
 {{- /* What a dump is called: parley, if there is one database, else the service. */}}
 {{- define "parley.dumpName" -}}
 {{- ternary "parley" .service (eq (include "parley.oneDatabase" .root) "true") }}
