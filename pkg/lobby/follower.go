@@ -108,9 +108,11 @@ func (f *Follower) Run(ctx context.Context, ready func()) error {
 		return nil
 	}
 	ready()
+	client := separate(f.client)
 	var streaming sync.WaitGroup
-	streaming.Go(func() { f.followStream(ctx) })
+	streaming.Go(func() { f.followStream(ctx, client) })
 	defer streaming.Wait()
+	defer func() { _ = client.Close() }()
 
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
@@ -229,7 +231,7 @@ func (f *Follower) apply(ctx context.Context, log chat.LogID, events []Event) (h
 }
 
 // followStream handles events as Redis brings them.
-func (f *Follower) followStream(ctx context.Context) {
+func (f *Follower) followStream(ctx context.Context, client redis.UniversalClient) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
@@ -239,18 +241,18 @@ func (f *Follower) followStream(ctx context.Context) {
 		case <-pause.C:
 		}
 		wait := time.Duration(0)
-		if err := f.readStream(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		if err := f.readStream(ctx, client); err != nil && !errors.Is(err, redis.Nil) {
 			wait = askEvery
 		}
 		pause.Reset(wait)
 	}
 }
 
-func (f *Follower) readStream(ctx context.Context) error {
+func (f *Follower) readStream(ctx context.Context, client redis.UniversalClient) error {
 	f.mu.Lock()
 	log, at := f.logID, f.at
 	f.mu.Unlock()
-	streams, err := f.client.XRead(ctx, &redis.XReadArgs{
+	streams, err := client.XRead(ctx, &redis.XReadArgs{
 		Streams: []string{streamKey(f.name, log), strconv.FormatInt(int64(at), 10) + "-0"}, Count: pageSize, Block: askEvery,
 	}).Result()
 	if err != nil {
