@@ -60,6 +60,7 @@ var rank = map[string]int{
 	"services/standalone/internal/cluster":    10,
 	"services/standalone/internal/faults":     11,
 	"services/standalone/internal/soak":       11,
+	"services/standalone/internal/attacks":    11,
 	"services/standalone/internal/monitored":  12,
 	"services/standalone/internal/contract":   8,
 
