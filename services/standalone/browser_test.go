@@ -33,8 +33,8 @@ func TestBrowsersTalk(t *testing.T) {
 
 	alice, bob, carol := browse(t, s), browse(t, s), browse(t, s)
 	alice.signUp("alice")
-	bob.signUp("bob")
-	carol.signUp("carol")
+	bob.enter("bob")
+	carol.enter("carol")
 	for _, b := range []*tab{alice, bob} {
 		b.open("tea")
 		b.open("general")
@@ -105,8 +105,8 @@ func TestBrowsersTalk(t *testing.T) {
 				t.Errorf("%s sees in %s %s, want %s", name, slug, got, want)
 			}
 		}
-		if len(b.errors) > 0 {
-			t.Errorf("%s: uncaught: %v", name, b.errors)
+		if errs := b.uncaught(); len(errs) > 0 {
+			t.Errorf("%s: uncaught: %v", name, errs)
 		}
 	}
 }

@@ -138,8 +138,8 @@ func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
 			t.Errorf("%s sees %s, want %s", name, texts, jsonOf(said))
 		}
 		b.online()
-		if len(b.errors) > 0 {
-			t.Errorf("%s: uncaught: %v", name, b.errors)
+		if errs := b.uncaught(); len(errs) > 0 {
+			t.Errorf("%s: uncaught: %v", name, errs)
 		}
 	}
 	if err := c.stop(); err != nil {
