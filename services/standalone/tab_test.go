@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -124,7 +125,11 @@ func (b *tab) note(event any) {
 			b.pending[e.RequestID] = e.Response.URL
 		}
 	case *runtime.EventExceptionThrown:
-		b.errors = append(b.errors, fmt.Sprint(e.ExceptionDetails.Text, " ", e.ExceptionDetails.Exception))
+		thrown := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			thrown += " " + e.ExceptionDetails.Exception.Description
+		}
+		b.errors = append(b.errors, thrown)
 	}
 }
 
@@ -214,9 +219,14 @@ func (b *tab) click(selector string) {
 	}
 }
 
+// fill types a text into a field in one go, at the end of what stands there.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.do(chromedp.SendKeys(chromedp.CSS(selector), text))
+	b.until(`(() => { const field = document.querySelector(` + quoted(selector) + `); field?.focus(); return field !== null && document.activeElement === field })()`)
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, input.InsertText, input.InsertTextParams{Text: text})
+		return err
+	}))
 }
 
 // put sets the text of a field, as a script or a paste does.
@@ -261,8 +271,12 @@ func (b *tab) online() {
 // open opens a room, or shows it again.
 func (b *tab) open(slug string) {
 	b.t.Helper()
+	shown := `document.querySelector('[data-open-room="` + slug + `"]')?.hidden === false`
+	if b.text(shown) == "true" {
+		return
+	}
 	b.click(`[data-room="` + slug + `"] .room-open`)
-	b.until(`document.querySelector('[data-open-room="` + slug + `"]')?.hidden === false`)
+	b.until(shown)
 }
 
 // say writes into the room that is shown.
