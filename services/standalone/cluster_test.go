@@ -80,6 +80,7 @@ func launch(t *testing.T) *launched {
 // What a person sees of a cluster in which an edge and a rooms pod are killed and Redis is emptied in
 // the middle of the talk: every message, once, in order.
 func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
+	t.Parallel()
 	c := launch(t)
 	for _, name := range []string{"postgres", "redis", "auth", "rooms-1", "rooms-2", "edge-1", "edge-2", "edge-3", "web", "proxy"} {
 		if c.pids[name] == 0 || c.addresses[name] == "" {
@@ -138,8 +139,8 @@ func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
 			t.Errorf("%s sees %s, want %s", name, texts, jsonOf(said))
 		}
 		b.online()
-		if len(b.errors) > 0 {
-			t.Errorf("%s: uncaught: %v", name, b.errors)
+		if errs := b.uncaught(); len(errs) > 0 {
+			t.Errorf("%s: uncaught: %v", name, errs)
 		}
 	}
 	if err := c.stop(); err != nil {

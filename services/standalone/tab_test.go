@@ -3,21 +3,62 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
+	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// tab is a real browser with a profile of its own, and everything that came to it by the network.
+// browser is the one Chromium of all tests, which the first of them starts; TestMain ends it.
+var browser = sync.OnceValues(startBrowser)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	stopBrowser()
+	os.Exit(status)
+}
+
+var stopBrowser = func() {}
+
+func startBrowser() (context.Context, error) {
+	path, err := chromium()
+	if err != nil {
+		return nil, err
+	}
+	flags := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Headless, chromedp.WindowSize(1200, 900),
+	}
+	for _, flag := range []string{
+		"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage",
+		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
+	} {
+		flags = append(flags, chromedp.Flag(flag, true))
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), flags...)
+	ctx, _ := chromedp.NewContext(allocator)
+	stopBrowser = func() {
+		_ = chromedp.Cancel(ctx) // waits, and removes the profile
+		stop()
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		return nil, fmt.Errorf("start the browser: %w", err)
+	}
+	return ctx, nil
+}
+
+// tab is a page with a profile of its own, and everything that came to it by the network.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -26,50 +67,46 @@ type tab struct {
 	heard   []string                     // answers and frames
 	pending map[network.RequestID]string // requests whose body is still to be read
 	errors  []string                     // uncaught ones
+	sockets int                          // that were opened
 }
 
-// browse opens a browser at the page of s.
-func browse(t *testing.T, s *server) *tab {
+// browse opens the page of s as a browser that was never there. Scripts run before those of the page, at each load.
+func browse(t *testing.T, s *server, scripts ...string) *tab {
 	t.Helper()
-	flags := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Headless, chromedp.WindowSize(1200, 900),
+	running, err := browser()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage"} {
-		flags = append(flags, chromedp.Flag(flag, true))
-	}
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), flags...)
-	ctx, closeTab := chromedp.NewContext(allocator)
+	ctx, closeTab := chromedp.NewContext(running, chromedp.WithNewBrowserContext())
+	t.Cleanup(closeTab)
 	b := &tab{t: t, ctx: ctx, pending: map[network.RequestID]string{}}
-	t.Cleanup(func() {
-		closeTab()
-		stop()
-	})
-	if err := chromedp.Do(ctx); err != nil { // without a time limit, which would be the browser's
-		t.Fatal("start the browser: ", err)
+	if err := chromedp.Do(ctx); err != nil { // without a time limit, which would be the tab's
+		t.Fatal("open a tab: ", err)
 	}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
 		t.Fatal(err)
 	}
 	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{})
+		for _, script := range scripts {
+			_, failed := cdp.Call(ctx, target, cdpage.AddScriptToEvaluateOnNewDocument, cdpage.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+			err = errors.Join(err, failed)
+		}
 		return err
 	}), chromedp.Navigate(s.url))
 	return b
 }
 
-func chromium(t *testing.T) string {
-	t.Helper()
+func chromium() (string, error) {
 	if path := os.Getenv("PARLEY_TEST_CHROMIUM"); path != "" {
-		return path
+		return path, nil
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
-			return path
+			return path, nil
 		}
 	}
-	t.Fatal("there is no Chromium on PATH nor in PARLEY_TEST_CHROMIUM; make test installs it on Debian")
-	return ""
+	return "", errors.New("there is no Chromium on PATH nor in PARLEY_TEST_CHROMIUM; make test installs it on Debian")
 }
 
 // note keeps what came by the network. It must not call the browser.
@@ -77,6 +114,8 @@ func (b *tab) note(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e := event.(type) {
+	case *network.EventWebSocketCreated:
+		b.sockets++
 	case *network.EventWebSocketFrameReceived:
 		b.heard = append(b.heard, string(e.Response.PayloadData))
 	case *network.EventResponseReceived:
@@ -86,7 +125,11 @@ func (b *tab) note(event any) {
 			b.pending[e.RequestID] = e.Response.URL
 		}
 	case *runtime.EventExceptionThrown:
-		b.errors = append(b.errors, fmt.Sprint(e.ExceptionDetails.Text, " ", e.ExceptionDetails.Exception))
+		thrown := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			thrown += " " + e.ExceptionDetails.Exception.Description
+		}
+		b.errors = append(b.errors, thrown)
 	}
 }
 
@@ -124,25 +167,38 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // text evaluates an expression that is a text.
 func (b *tab) text(expression string) string {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
-	defer cancel()
-	result, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
+	result, err := b.evaluate(expression)
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
 	return result
 }
 
-// until waits until an expression is true.
+func (b *tab) evaluate(expression string) (string, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
+}
+
+// until waits until an expression is true, in whatever document the tab then shows.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for b.text(expression) != "true" {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("never: %s; the page says:\n%s\n%v", expression, b.text(`document.body.innerText`), b.errors)
+	for deadline := time.Now().Add(30 * time.Second); ; pause(b.t, 20*time.Millisecond) {
+		result, err := b.evaluate(expression)
+		if result == "true" {
+			return
 		}
-		pause(b.t, 50*time.Millisecond)
+		if time.Now().After(deadline) {
+			b.t.Fatalf("never: %s; %v; the page says:\n%s\n%v", expression, err, b.text(`document.body.innerText`), b.uncaught())
+		}
 	}
+}
+
+// uncaught are the errors that the page did not catch.
+func (b *tab) uncaught() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.errors)
 }
 
 // click clicks with the mouse. An element that the page takes out between being looked up and being
@@ -163,9 +219,25 @@ func (b *tab) click(selector string) {
 	}
 }
 
+// fill types a text into a field in one go, at the end of what stands there.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.do(chromedp.SendKeys(chromedp.CSS(selector), text))
+	b.until(`(() => { const field = document.querySelector(` + quoted(selector) + `); field?.focus(); return field !== null && document.activeElement === field })()`)
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, input.InsertText, input.InsertTextParams{Text: text})
+		return err
+	}))
+}
+
+// put sets the text of a field, as a script or a paste does.
+func (b *tab) put(selector, text string) {
+	b.t.Helper()
+	b.until(`document.querySelector(` + quoted(selector) + `) !== null`)
+	b.text(`(() => {
+		const field = document.querySelector(` + quoted(selector) + `);
+		field.value = ` + jsonOf(text) + `;
+		field.dispatchEvent(new Event('input', {bubbles: true}));
+	})()`)
 }
 
 func (b *tab) signUp(name string) {
@@ -178,6 +250,19 @@ func (b *tab) signUp(name string) {
 	b.online()
 }
 
+// enter makes an account by the form, without keys and mouse.
+func (b *tab) enter(name string) {
+	b.t.Helper()
+	b.until(`document.body.dataset.view === 'entry'`)
+	b.text(`(() => {
+		const form = document.querySelector('#signup-form');
+		form.elements.username.value = ` + quoted(name) + `;
+		form.elements.password.value = 'correct horse staple';
+		form.requestSubmit();
+	})()`)
+	b.online()
+}
+
 func (b *tab) online() {
 	b.t.Helper()
 	b.until(`document.querySelector('#connection-state').dataset.state === 'online'`)
@@ -186,8 +271,12 @@ func (b *tab) online() {
 // open opens a room, or shows it again.
 func (b *tab) open(slug string) {
 	b.t.Helper()
+	shown := `document.querySelector('[data-open-room="` + slug + `"]')?.hidden === false`
+	if b.text(shown) == "true" {
+		return
+	}
 	b.click(`[data-room="` + slug + `"] .room-open`)
-	b.until(`document.querySelector('[data-open-room="` + slug + `"]')?.hidden === false`)
+	b.until(shown)
 }
 
 // say writes into the room that is shown.

@@ -6,6 +6,8 @@ import { showEntry, wireEntry } from './entry.js';
 import { Backoff } from './parley/backoff.js';
 import { Session } from './session.js';
 
+const NO_COOKIES = 'This browser keeps no cookies of this site. Allow them, or you have to sign in again after each reload.';
+
 /** @type {Chat | null} */
 let chat = null;
 
@@ -28,7 +30,7 @@ function showSignIn(why) {
   chat = null;
   document.title = 'Parley';
   show('entry');
-  showEntry(why);
+  showEntry([why, navigator.cookieEnabled ? '' : NO_COOKIES].filter(Boolean).join(' '));
 }
 
 function showChat() {

@@ -2,10 +2,13 @@
 import { explain } from './api.js';
 import { wireCreateRoom } from './create-room.js';
 import { Directory } from './directory.js';
-import { find } from './dom.js';
+import { bdi, find } from './dom.js';
+import { Drafts } from './drafts.js';
 import { Parley } from './parley.js';
 import { RoomPanel } from './room.js';
 import { Status, toast } from './status.js';
+import { tabStore } from './storage.js';
+import { watchDay } from './time.js';
 
 /** The server's room list is asked for again after a reconnect, at some moment in this time: everybody reconnects at once. */
 const RELOAD_SPREAD_MS = 2_000;
@@ -18,6 +21,7 @@ export class Chat {
   #ended = new AbortController();
   #session;
   #user;
+  #drafts;
   #parley;
   #directory;
 
@@ -26,6 +30,7 @@ export class Chat {
     const { signal } = this.#ended;
     this.#session = session;
     this.#user = /** @type {import('./parley.js').User} */ (session.user);
+    this.#drafts = new Drafts(this.#user.id);
     this.#parley = new Parley({ url: socketURL(), token: (want) => session.token(want) });
     this.#directory = new Directory(session, { open: (slug) => this.open(slug), leave: (slug) => this.#leave(slug) }, signal);
     const status = new Status(() => this.#parley.retryNow(), signal);
@@ -41,6 +46,9 @@ export class Chat {
     this.#follow();
     this.#activate('');
     find('[data-user-name]').textContent = this.#user.name;
+    watchDay(() => {
+      for (const { timeline } of this.#panels.values()) timeline.renewDays();
+    }, signal);
     addEventListener('hashchange', () => location.hash.length > 1 && this.open(location.hash.slice(1)), { signal });
     this.#parley.connect();
     this.#reopen(named);
@@ -49,12 +57,15 @@ export class Chat {
   end() {
     this.#ended.abort();
     this.#parley.close();
-    for (const panel of this.#panels.values()) panel.element.remove();
+    for (const panel of this.#panels.values()) {
+      panel.keepUnsent();
+      panel.element.remove();
+    }
   }
 
   /** Forgets which rooms were open, so that the next one at this screen does not see. */
   forget() {
-    sessionStorage.removeItem(this.#key());
+    tabStore.erase(this.#key());
     history.replaceState(null, '', location.pathname);
   }
 
@@ -100,8 +111,8 @@ export class Chat {
       panel(room)?.message(message);
       if ((room !== this.#active || document.hidden) && message.author.id !== this.#user.id) this.#directory.unread(room);
     });
-    parley.on('edited', ({ room, message }) => panel(room)?.timeline.change(message));
-    parley.on('deleted', ({ room, message }) => panel(room)?.timeline.remove(message));
+    parley.on('edited', ({ room, message }) => panel(room)?.edited(message));
+    parley.on('deleted', ({ room, message }) => panel(room)?.deleted(message));
     parley.on('notice', ({ room, seq, text }) => panel(room)?.timeline.notice(seq, text));
     parley.on('entered', (event) => panel(event.room)?.people.entered(event));
     parley.on('exited', (event) => panel(event.room)?.people.exited(event));
@@ -118,7 +129,7 @@ export class Chat {
     parley.on('kicked', ({ room }) => this.#closed(room, 'You are no longer in the room.'));
     parley.on('error', (error) => toast(explain(error)));
     addEventListener('beforeunload', (event) => {
-      if ([...this.#panels.values()].some(({ pending }) => pending.unsent)) event.preventDefault();
+      if ([...this.#panels.values()].some(({ pending }) => pending.unsent.length > 0)) event.preventDefault();
     }, { signal });
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#directory.activate(this.#active);
@@ -131,6 +142,7 @@ export class Chat {
     if (this.#panels.has(room.slug)) return;
     const panel = new RoomPanel(this.#parley, room, {
       me: () => this.#user,
+      drafts: this.#drafts,
       leave: () => this.#leave(room.slug),
       back: () => this.#activate(''),
     });
@@ -149,9 +161,11 @@ export class Chat {
   #closed(slug, why) {
     const panel = this.#panels.get(slug);
     if (!panel) return;
-    const { unsent } = panel.pending;
-    if (why) toast(`${panel.title.textContent}: ${why}`);
-    if (unsent) toast(`${panel.title.textContent}: ${unsent === 1 ? 'one message' : `${unsent} messages`} may not have been sent.`);
+    const { length: unsent } = panel.pending.unsent;
+    const name = () => bdi(panel.title.textContent);
+    if (why) toast(name(), `: ${why}`);
+    if (unsent) toast(name(), `: ${unsent === 1 ? 'one message' : `${unsent} messages`} may not have been sent.`);
+    panel.keepUnsent();
     panel.element.remove();
     this.#panels.delete(slug);
     this.#directory.closed(slug);
@@ -172,13 +186,13 @@ export class Chat {
 
   /** A reload opens again what was open in this tab, and the room that the address names. @param {string} named */
   #reopen(named) {
-    const before = JSON.parse(sessionStorage.getItem(this.#key()) ?? '[]');
-    for (const slug of before) if (slug !== named) this.#join(slug, false);
+    const before = tabStore.read(this.#key());
+    for (const slug of Array.isArray(before) ? before : []) if (slug !== named) this.#join(slug, false);
     if (named) this.open(named);
   }
 
   #remember() {
-    sessionStorage.setItem(this.#key(), JSON.stringify([...this.#panels.keys()]));
+    tabStore.write(this.#key(), [...this.#panels.keys()]);
   }
 
   #key() {

@@ -1,6 +1,6 @@
 // The list of rooms at the side: those that are open, and those that the server lists, kept live.
 import { explain } from './api.js';
-import { arrange, el, find, mark } from './dom.js';
+import { arrange, bdi, el, find, isolated, mark } from './dom.js';
 
 const PAGE = 50;
 
@@ -175,13 +175,13 @@ export class Directory {
     const active = room.slug === this.#active;
     const [enter, leave] = item.children;
     mark(item, { class: active && 'active', 'data-unread': unread || undefined, 'aria-busy': this.#opening.has(room.slug) && 'true' });
-    mark(enter, { 'aria-current': active && 'true', title: room.description || undefined });
+    mark(enter, { 'aria-current': active && 'true', title: room.description ? isolated(room.description) : undefined });
     enter.replaceChildren(
-      el('span', { class: 'room-name' }, room.name),
+      el('span', { class: 'room-name' }, bdi(room.name)),
       ...['staff', 'guests', 'private'].filter((_, i) => [room.staff_only, room.allow_guests, room.private][i]).map((word) => el('span', { class: 'mark' }, word)),
       ...(unread > 0 ? [el('span', { class: 'badge' }, unread > 99 ? '99+' : String(unread), el('span', { class: 'unseen' }, ' unread'))] : []),
     );
-    mark(leave, { 'aria-label': `Leave ${room.name}`, hidden: !open });
+    mark(leave, { 'aria-label': `Leave ${isolated(room.name)}`, hidden: !open });
     return item;
   }
 }

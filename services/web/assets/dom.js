@@ -58,6 +58,28 @@ export function fit(area) {
   area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
 }
 
+/** Text of a user inside a sentence: its direction is its own, and nothing in it reaches what stands around. @param {string | undefined} text */
+export function bdi(text) {
+  return el('bdi', {}, text);
+}
+
+// What changes the direction of text and shows nothing.
+const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** The same for an attribute, which can't hold elements. @param {string} text */
+export function isolated(text) {
+  return `\u2068${text.replace(BIDI_CONTROLS, '')}\u2069`;
+}
+
+/**
+ * Whether a key belongs to an input method, as the Enter that confirms a word in Japanese does. Safari says that the
+ * composition has ended before that key; its code still tells.
+ * @param {KeyboardEvent} event
+ */
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
 /** One of eight colours, always the same for the same person. @param {string} id */
 export function hue(id) {
   let sum = 0;
@@ -67,5 +89,5 @@ export function hue(id) {
 
 /** @param {string} name */
 export function initial(name) {
-  return (Array.from(name.trim())[0] ?? '?').toUpperCase();
+  return (Array.from(name.replace(BIDI_CONTROLS, '').trim())[0] ?? '?').toUpperCase();
 }

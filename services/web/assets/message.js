@@ -1,11 +1,11 @@
 // One message in a room, as it is now.
 import { explain } from './api.js';
-import { el, find, fit, hue, initial } from './dom.js';
+import { bdi, el, find, fit, hue, initial, isComposing } from './dom.js';
+import { dateAndTime, dayName, dayNumber, timeOfDay } from './time.js';
 
 const GROUP_MS = 5 * 60_000;
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
-const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
+/** What became of a command that was given up without an answer. */
+export const UNSENT = 'The connection was lost each time that it was sent.';
 
 /** @typedef {import('./parley.js').Message} Message */
 /**
@@ -13,6 +13,7 @@ const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle:
  * @property {() => {id: string, staff?: boolean}} me
  * @property {(message: Message) => void} reply
  * @property {(id: number, body: string) => Promise<unknown>} edit
+ * @property {(id: number, text: string | null) => void} editing the text in the field of an edit, to be kept; null: there is no field any more
  * @property {(id: number) => Promise<unknown>} remove
  * @property {() => void} done the keyboard may go elsewhere: what had it is gone
  * @property {(id: number) => Message | undefined} lookup a message that is shown
@@ -25,6 +26,8 @@ export class MessageView {
   /** @type {HTMLElement} */
   element;
   #actions;
+  /** The field of an edit. @type {HTMLTextAreaElement | null} */
+  #area = null;
 
   /** @param {Message} message @param {Actions} actions */
   constructor(message, actions) {
@@ -43,9 +46,9 @@ export class MessageView {
         el(
           'div',
           { class: 'head' },
-          el('span', { class: 'author' }, this.own ? 'You' : author.name),
+          el('span', { class: 'author' }, this.own ? 'You' : bdi(author.name)),
           author.kind === 'guest' && el('span', { class: 'mark' }, 'guest'),
-          el('time', { datetime: message.sent_at, title: whole.format(new Date(message.sent_at)) }, clock.format(new Date(message.sent_at))),
+          el('time', { datetime: message.sent_at }),
         ),
         el('div', { class: 'bubble' }),
         el('p', { class: 'error', role: 'alert' }),
@@ -54,10 +57,11 @@ export class MessageView {
     this.#render();
   }
 
-  /** @param {Message} message */
+  /** An edit that is under way here stays, unless the message is gone or the edit is done. @param {Message} message */
   update(message) {
     this.message = message;
-    this.#render();
+    if (!this.#area) this.#render();
+    else if (message.deleted || message.body === this.#area.value) this.#endEdit();
   }
 
   /** The body goes; who wrote it and when stays. */
@@ -65,10 +69,20 @@ export class MessageView {
     this.update({ ...this.message, body: undefined, deleted: true });
   }
 
-  /** Whether the name and the day are shown depends on what stands before. @param {Message | undefined} before */
+  /** Shows the message that this one answers as it is now. */
+  requote() {
+    const quote = this.element.querySelector('.quote');
+    const now = this.#quote();
+    if (quote && now) quote.replaceChildren(...now.childNodes); // in place: a click that has begun on it is not lost
+  }
+
+  /** Whether the name and the day are shown depends on what stands before; all times, on today's date and the time zone. @param {Message | undefined} before */
   follow(before) {
     const sent = new Date(this.message.sent_at);
-    const newDay = !before || new Date(before.sent_at).toDateString() !== sent.toDateString();
+    const time = find('time', this.element);
+    time.textContent = timeOfDay(sent);
+    time.title = dateAndTime(sent);
+    const newDay = !before || dayNumber(new Date(before.sent_at)) !== dayNumber(sent);
     const day = find('.day', this.element);
     day.hidden = !newDay;
     day.textContent = newDay ? dayName(sent) : '';
@@ -92,9 +106,7 @@ export class MessageView {
   #quote() {
     const id = this.message.reply_to;
     if (!id) return null;
-    const to = this.#actions.lookup(id);
-    const text = !to ? 'an earlier message' : to.deleted ? 'a deleted message' : `${to.author.name}: ${to.body}`;
-    return el('button', { type: 'button', class: 'quote', on: { click: () => this.#actions.jump(id) } }, el('span', { class: 'unseen' }, 'In reply to '), text);
+    return el('button', { type: 'button', class: 'quote', on: { click: () => this.#actions.jump(id) } }, el('span', { class: 'unseen' }, 'In reply to '), ...summary(this.#actions.lookup(id)));
   }
 
   #bar() {
@@ -113,49 +125,67 @@ export class MessageView {
     this.#actions.reply(this.message);
   }
 
-  /** Puts a text field in the message's place. */
-  edit() {
+  /** Puts a text field in the message's place. @param {string} [text] that was written there before */
+  edit(text) {
+    if (this.message.deleted) return;
     this.element.classList.remove('chosen');
-    const bubble = find('.bubble', this.element);
-    const area = el('textarea', { rows: 1, 'aria-label': 'Edit message' });
-    area.value = this.message.body ?? '';
-    const cancel = () => {
-      this.#fail('');
-      this.#render();
-      this.#actions.done();
-    };
-    const save = async () => {
-      if (!area.value.trim() || area.value === this.message.body) return cancel();
-      area.readOnly = true;
-      this.#fail('');
-      try {
-        await this.#actions.edit(this.message.id, area.value);
-        this.#render(); // the event has brought the new text, or is about to
-        this.#actions.done();
-      } catch (error) {
-        area.readOnly = false;
-        this.#fail(explain(error, { not_found: 'This message was deleted in the meantime.' }));
-      }
-    };
-    area.addEventListener('input', () => fit(area));
-    area.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === 'Escape') cancel();
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-      event.preventDefault();
-      save();
+    const area = (this.#area = el('textarea', { rows: 1, 'aria-label': 'Edit message', dir: 'auto' }));
+    area.value = text ?? this.message.body ?? '';
+    area.addEventListener('input', () => {
+      fit(area);
+      this.#actions.editing(this.message.id, area.value);
     });
-    bubble.replaceChildren(
+    area.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+      if (isComposing(event)) return;
+      if (event.key === 'Escape') this.#cancel();
+      if (event.key !== 'Enter' || event.shiftKey) return;
+      event.preventDefault();
+      this.#save(area);
+    });
+    find('.bubble', this.element).replaceChildren(
       area,
       el(
         'div',
         { class: 'edit-buttons' },
-        el('button', { type: 'button', class: 'small', on: { click: cancel } }, 'Cancel'),
-        el('button', { type: 'button', class: 'small primary act-save', on: { click: save } }, 'Save'),
+        el('button', { type: 'button', class: 'small', on: { click: () => this.#cancel() } }, 'Cancel'),
+        el('button', { type: 'button', class: 'small primary act-save', on: { click: () => this.#save(area) } }, 'Save'),
       ),
     );
     fit(area);
+    if (text !== undefined) return; // the reader did not ask for it just now
     area.focus();
     this.element.scrollIntoView({ block: 'nearest' });
+  }
+
+  #cancel() {
+    this.#endEdit();
+    this.#actions.done();
+  }
+
+  /** @param {HTMLTextAreaElement} area */
+  async #save(area) {
+    if (!area.value.trim() || area.value === this.message.body) {
+      this.#cancel();
+      return;
+    }
+    area.readOnly = true;
+    this.#fail('');
+    try {
+      await this.#actions.edit(this.message.id, area.value);
+      this.#endEdit(); // the event has brought the new text, or is about to
+      this.#actions.done();
+    } catch (error) {
+      if (this.#area !== area) return;
+      area.readOnly = false;
+      this.#fail(explain(error, { not_found: 'This message was deleted in the meantime.', unavailable: UNSENT }));
+    }
+  }
+
+  #endEdit() {
+    this.#area = null;
+    this.#actions.editing(this.message.id, null);
+    this.#fail('');
+    this.#render();
   }
 
   /** The first press asks, the second one does it. @param {HTMLButtonElement} button */
@@ -189,9 +219,8 @@ function disarm(event) {
   button.textContent = 'Delete';
 }
 
-/** @param {Date} date */
-function dayName(date) {
-  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 86_400_000);
-  if (days === 0) return 'Today';
-  return days === 1 ? 'Yesterday' : calendar.format(date);
+/** A message in few words, for a reply to it. @param {Message | undefined} message undefined: it is not loaded */
+export function summary(message) {
+  if (!message) return ['an earlier message'];
+  return message.deleted ? ['a deleted message'] : [bdi(message.author.name), ': ', bdi(message.body)];
 }

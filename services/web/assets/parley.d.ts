@@ -15,7 +15,10 @@ export type ErrorCode =
   | 'internal'
   | 'closed';
 
-/** On a send, edit or delete, every code but `internal` and `closed` means: not stored. */
+/**
+ * On a send, edit or delete, every code but `internal`, `unavailable` and `closed` means: not stored. `unavailable` means
+ * that the connection was lost each time that it was sent. `too_large` may come from the client itself, by `limits`.
+ */
 export class ParleyError extends Error {
   constructor(code: ErrorCode, message: string, retryAfterMs?: number);
   code: ErrorCode;
@@ -56,6 +59,7 @@ export interface Message {
 }
 
 export interface Limits {
+  /** The size of a command as JSON, in UTF-8 bytes. */
   frame?: number;
   /** In UTF-8 bytes. */
   body?: number;
@@ -190,7 +194,8 @@ export class Parley {
   cursor(room: string): { after: number; log: string } | null;
   /**
    * Settles once the message is committed. Keeps trying, with the same nonce and in the order of the calls, while the
-   * outcome is unknown; rejects when the server says that it is not stored.
+   * outcome is unknown; rejects when the server says that it is not stored, or when it has failed so often that it would
+   * hold up what comes after it.
    */
   send(room: string, body: string, options?: SendOptions): Promise<{ message: number; nonce: string }>;
   edit(room: string, message: number, body: string, nonce?: string): Promise<{ seq: number }>;

@@ -48,9 +48,9 @@ export class Pending {
     this.#set(nonce, 'sending', 'Sending…');
   }
 
-  /** How many are not known to be stored. */
+  /** The texts that are not known to be stored. */
   get unsent() {
-    return [...this.#rows.values()].filter(({ message }) => message === undefined).length;
+    return [...this.#rows.values()].filter(({ message }) => message === undefined).map(({ body }) => body);
   }
 
   /** The message is in what is shown. @param {string | undefined} nonce */

@@ -1,5 +1,5 @@
 // Who is in a room, and who is writing there.
-import { el, hue, initial } from './dom.js';
+import { bdi, el, hue, initial } from './dom.js';
 
 const TYPING_MS = 5_000;
 
@@ -85,7 +85,7 @@ export class People {
           'li',
           { 'data-user-id': user.id },
           el('span', { class: `avatar ${hue(user.id)}`, 'aria-hidden': 'true' }, initial(user.name)),
-          el('span', { class: 'user-name' }, user.name),
+          el('span', { class: 'user-name' }, bdi(user.name)),
           user.id === this.#me() && el('span', { class: 'mark' }, 'you'),
           user.kind === 'guest' && el('span', { class: 'mark' }, 'guest'),
         ),
@@ -94,8 +94,9 @@ export class People {
   }
 
   #renderTyping() {
-    const names = [...this.#typists.values()].map(({ name }) => name);
-    this.typing.textContent =
-      names.length === 0 ? '' : names.length === 1 ? `${names[0]} is writing…` : names.length === 2 ? `${names[0]} and ${names[1]} are writing…` : 'Several people are writing…';
+    const [first, second, ...more] = [...this.#typists.values()].map(({ name }) => bdi(name));
+    this.typing.replaceChildren(
+      ...(!first ? [] : !second ? [first, ' is writing…'] : more.length === 0 ? [first, ' and ', second, ' are writing…'] : ['Several people are writing…']),
+    );
   }
 }

@@ -1,7 +1,8 @@
 // The panel of one open room: puts together what was said, what is on its way, who is here, and the field to write in.
 import { explain } from './api.js';
 import { Composer } from './composer.js';
-import { el } from './dom.js';
+import { bdi, el, fit } from './dom.js';
+import { UNSENT } from './message.js';
 import { newNonce } from './parley.js';
 import { Pending } from './pending.js';
 import { People } from './people.js';
@@ -13,6 +14,7 @@ const REFUSALS = {
   conflict: 'Something else was sent in its place before.',
   not_found: 'What it answers is not there any more.',
   forbidden: 'You may not write in this room.',
+  unavailable: UNSENT,
 };
 
 /** @typedef {import('./parley.js').Parley} Parley */
@@ -22,18 +24,21 @@ export class RoomPanel {
   #parley;
   #slug;
   #me;
+  #drafts;
   /** @type {number | undefined} */
   #asking;
 
   /**
    * @param {Parley} parley
    * @param {RoomInfo} room
-   * @param {{me: () => {id: string, name: string, kind: string, staff?: boolean}, leave: () => void, back: () => void}} deps
+   * @param {{me: () => {id: string, name: string, kind: string, staff?: boolean}, drafts: import('./drafts.js').Drafts, leave: () => void, back: () => void}} deps
    */
   constructor(parley, room, deps) {
     this.#parley = parley;
     this.#slug = room.slug;
     this.#me = deps.me;
+    this.#drafts = deps.drafts;
+    const draft = this.#drafts.of(room.slug);
     this.pending = new Pending(
       (nonce, body, replyTo) => this.#deliver(nonce, body, replyTo),
       (body) => this.composer.restore(body),
@@ -41,8 +46,10 @@ export class RoomPanel {
     this.timeline = new Timeline(
       {
         me: deps.me,
-        reply: (message) => this.composer.answer(message),
+        reply: (message) => this.composer.answer(message.id),
         edit: (id, body) => parley.edit(room.slug, id, body),
+        edited: (id) => this.#drafts.of(room.slug).edits[id],
+        editing: (id, text) => this.#drafts.edit(room.slug, id, text),
         remove: (id) => parley.delete(room.slug, id),
         done: () => this.#focus(),
       },
@@ -50,10 +57,12 @@ export class RoomPanel {
       this.pending.list,
     );
     this.people = new People(() => deps.me().id);
-    this.composer = new Composer(room.name, {
+    this.composer = new Composer(room.name, draft, {
       send: (body, replyTo) => this.#send(body, replyTo),
       typing: () => parley.typing(room.slug),
       editLast: () => this.timeline.lastOwn()?.edit(),
+      changed: (changed) => this.#drafts.change(room.slug, changed),
+      lookup: (id) => this.timeline.lookup(id),
     });
     this.title = el('h2', {});
     this.description = el('p', { class: 'description' });
@@ -76,8 +85,8 @@ export class RoomPanel {
 
   /** @param {RoomInfo} room */
   describe(room) {
-    this.title.textContent = room.name;
-    this.description.textContent = room.description;
+    this.title.replaceChildren(bdi(room.name));
+    this.description.replaceChildren(...(room.description ? [bdi(room.description)] : []));
     this.element.setAttribute('aria-label', room.name);
   }
 
@@ -91,6 +100,7 @@ export class RoomPanel {
     this.timeline.replace(messages, joined.has_more ?? false);
     for (const message of messages) this.#arrived(message);
     this.pending.reached(joined.cursor);
+    this.composer.refresh();
   }
 
   /** @param {import('./parley.js').Message} message */
@@ -98,12 +108,32 @@ export class RoomPanel {
     this.#arrived(message);
     this.timeline.add(message);
     this.people.stopped(message.author.id);
+    this.composer.refresh(); // it may be a replayed one
+  }
+
+  /** @param {import('./parley.js').Message} message */
+  edited(message) {
+    this.timeline.change(message);
+    this.composer.refresh();
+  }
+
+  /** @param {number} id */
+  deleted(id) {
+    this.timeline.remove(id);
+    this.composer.refresh();
+  }
+
+  /** The panel goes. What may not have been sent stands in the field again when the room is opened the next time. */
+  keepUnsent() {
+    const { unsent } = this.pending;
+    if (unsent.length > 0) this.#drafts.change(this.#slug, { body: [...unsent, this.composer.area.value].filter(Boolean).join('\n\n') });
   }
 
   /** @param {boolean} visible */
   show(visible) {
     this.element.hidden = !visible;
     if (!visible) return;
+    for (const area of this.element.querySelectorAll('textarea')) fit(area); // it had no height to tell
     this.timeline.shown();
     this.#focus();
   }

@@ -32,10 +32,14 @@ export class Session {
 
   /** Ends the session; the caller's next step is the sign-in form, also where the server could not be told. */
   async leave() {
-    const token = await this.token({ fresh: false });
-    this.user = null;
-    this.#token = '';
-    this.#freshUntil = 0;
+    let token;
+    try {
+      token = await this.token({ fresh: false });
+    } finally {
+      this.user = null;
+      this.#token = '';
+      this.#freshUntil = 0;
+    }
     if (token) await call('POST', '/api/auth/logout', { token });
   }
 

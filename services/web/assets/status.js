@@ -34,9 +34,9 @@ export class Status {
   }
 }
 
-/** @param {string} text */
-export function toast(text) {
-  const note = el('p', { class: 'toast' }, text);
+/** @param {...(string | Node)} text */
+export function toast(...text) {
+  const note = el('p', { class: 'toast' }, ...text);
   find('#toasts').append(note);
   setTimeout(() => note.remove(), TOAST_MS);
 }

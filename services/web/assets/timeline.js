@@ -1,6 +1,6 @@
 // What was said in a room: each message once, in order of its id, older ones fetched as one scrolls up.
 import { explain } from './api.js';
-import { el } from './dom.js';
+import { bdi, el } from './dom.js';
 import { MessageView } from './message.js';
 
 const PAGE = 50;
@@ -24,14 +24,16 @@ export class Timeline {
   /** @type {import('./message.js').Actions} */
   #actions;
   #fetchOlder;
+  #edited;
 
   /**
-   * @param {Omit<import('./message.js').Actions, 'lookup' | 'jump'>} actions
+   * @param {Omit<import('./message.js').Actions, 'lookup' | 'jump'> & {edited: (id: number) => string | undefined}} actions `edited`: an edit of before, to go on with
    * @param {(before: number, limit: number) => Promise<{messages: Message[], has_more: boolean}>} fetchOlder
    * @param {Element} pending what stands below the messages
    */
   constructor(actions, fetchOlder, pending) {
-    this.#actions = { ...actions, lookup: (/** @type {number} */ id) => this.#views.get(id)?.message, jump: (/** @type {number} */ id) => this.#jump(id) };
+    this.#actions = { ...actions, lookup: (id) => this.lookup(id), jump: (id) => this.#jump(id) };
+    this.#edited = actions.edited;
     this.#fetchOlder = fetchOlder;
     this.older = el('button', { type: 'button', class: 'older small', hidden: true, on: { click: () => this.#loadOlder() } }, 'Show earlier messages');
     this.list = el('ol', { class: 'messages', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages', on: { click: choose } });
@@ -56,7 +58,7 @@ export class Timeline {
   /** @param {Message} message new, or replayed as it is now */
   add(message) {
     const known = this.#views.get(message.id);
-    if (known) known.update(message);
+    if (known) this.#update(known, message);
     else this.#insert(message);
     if (this.#atEnd) this.#trim();
     else if (!known && message.author.id !== this.#actions.me().id) this.newer.hidden = false;
@@ -66,7 +68,8 @@ export class Timeline {
   /** @param {Message} message */
   change(message) {
     if (this.#loading) this.#meanwhile.set(message.id, message);
-    this.#views.get(message.id)?.update(message);
+    const view = this.#views.get(message.id);
+    if (view) this.#update(view, message);
     this.#keep();
   }
 
@@ -74,12 +77,23 @@ export class Timeline {
   remove(id) {
     if (this.#loading) this.#meanwhile.set(id, null);
     this.#views.get(id)?.remove();
+    this.#requote(id);
     this.#keep();
+  }
+
+  /** A message as it is now, if it is loaded. @param {number} id */
+  lookup(id) {
+    return this.#views.get(id)?.message;
+  }
+
+  /** Another day has begun, or the time zone is another. */
+  renewDays() {
+    for (const { element } of this.#views.values()) this.#regroup(element);
   }
 
   /** @param {number} seq @param {string} text */
   notice(seq, text) {
-    this.list.append(el('li', { class: 'notice', 'data-seq': seq }, text));
+    this.list.append(el('li', { class: 'notice', 'data-seq': seq }, bdi(text)));
     this.#keep();
   }
 
@@ -111,6 +125,22 @@ export class Timeline {
     else this.list.prepend(view.element);
     this.#regroup(view.element);
     this.#regroup(view.element.nextElementSibling);
+    this.#requote(message.id);
+    const edit = view.own ? this.#edited(message.id) : undefined;
+    if (edit === undefined) return;
+    if (message.deleted || edit === message.body) this.#actions.editing(message.id, null);
+    else view.edit(edit);
+  }
+
+  /** @param {MessageView} view @param {Message} message */
+  #update(view, message) {
+    view.update(message);
+    this.#requote(message.id);
+  }
+
+  /** A message came, changed or went: those that answer it show it so. @param {number} id */
+  #requote(id) {
+    for (const view of this.#views.values()) if (view.message.reply_to === id) view.requote();
   }
 
   /** @param {Element | null} element */
@@ -152,7 +182,7 @@ export class Timeline {
         if (this.#views.has(message.id)) continue;
         const now = this.#meanwhile.get(message.id);
         this.#insert(now ?? message);
-        if (now === null) this.#views.get(message.id)?.remove();
+        if (now === null) this.remove(message.id);
       }
     });
     this.scroller.scrollTop = this.scroller.scrollHeight - fromEnd;
@@ -165,6 +195,7 @@ export class Timeline {
       this.#views.get(id)?.element.remove();
       this.#views.delete(id);
     }
+    for (const id of ids) this.#requote(id);
     while (this.list.firstElementChild?.classList.contains('notice')) this.list.firstElementChild.remove();
     this.#regroup(this.list.firstElementChild);
     this.#setMore(true);

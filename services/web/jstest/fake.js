@@ -1,9 +1,13 @@
 // A clock that only moves when told to, and a socket whose server is the test.
 
 export class FakeClock {
-  #now = 1_700_000_000_000;
+  #now;
   #timers = new Map();
   #last = 0;
+
+  constructor(now = 1_700_000_000_000) {
+    this.#now = now;
+  }
 
   now() {
     return this.#now;

@@ -33,10 +33,10 @@ export function client(options = {}) {
   const c = { parley, clock, sockets, tokens, events, socket, of };
 
   /** Lets the newest socket through the handshake. */
-  c.greet = (expiresInMs = 600_000, heartbeat_ms = 25_000) => {
+  c.greet = (expiresInMs = 600_000, heartbeat_ms = 25_000, limits = options.limits ?? {}) => {
     const s = socket();
     s.accept();
-    s.say({ type: 'hello', session: 's', user: me, heartbeat_ms, limits: {} });
+    s.say({ type: 'hello', session: 's', user: me, heartbeat_ms, limits });
     const auth = s.last('auth');
     if (auth) s.say({ type: 'authed', id: auth.id, expires_at: new Date(clock.now() + expiresInMs).toISOString() });
   };

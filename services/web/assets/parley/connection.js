@@ -11,6 +11,9 @@ const ANSWER_MS = 15_000;
 const PROBE_MS = 5_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** @param {string} text in UTF-8 */
+const bytesOf = (text) => new TextEncoder().encode(text).length;
+
 const UNAUTHENTICATED = 4401;
 const FLOODING = 4429;
 
@@ -73,7 +76,7 @@ export class Connection {
   stop(state) {
     if (!this.#running) return;
     this.#running = false;
-    this.#drop();
+    this.#drop(0);
     this.#deps.state(state);
   }
 
@@ -204,8 +207,16 @@ export class Connection {
 
   /** @param {Record<string, any>} frame @param {(answer: any) => void} done @param {(error: ParleyError) => void} failed @param {number} withinMs */
   #command(frame, done, failed, withinMs) {
-    const id = this.#commands.add(done, failed, withinMs);
-    this.#socket?.send(JSON.stringify({ ...frame, id }));
+    const id = this.#commands.nextId();
+    const text = JSON.stringify({ ...frame, id });
+    const bytes = bytesOf(text);
+    const limits = this.#hello?.limits ?? {};
+    if (bytes > (limits.frame ?? Infinity) || bytesOf(frame.body ?? '') > (limits.body ?? Infinity)) {
+      failed(new ParleyError('too_large', 'that is larger than the server takes')); // it would close the socket
+      return;
+    }
+    this.#commands.add(id, bytes, done, failed, withinMs);
+    this.#socket?.send(text);
   }
 
   /** Looks every heartbeat whether anything was heard in the last two: a browser's page can't see the server's pings. @param {number} heartbeatMs */
@@ -247,7 +258,7 @@ export class Connection {
    */
   #lost(code, wait) {
     const opened = this.#opened;
-    this.#drop();
+    this.#drop(code);
     if (!this.#running) return;
     if (code === UNAUTHENTICATED) {
       this.#needFresh = true;
@@ -275,8 +286,8 @@ export class Connection {
     this.#open();
   }
 
-  /** Ends the present socket and all that hangs on it. */
-  #drop() {
+  /** Ends the present socket and all that hangs on it. @param {number} code why it closed, 0 where we gave it up */
+  #drop(code) {
     this.#attempt++;
     const socket = this.#socket;
     this.#socket = null;
@@ -289,6 +300,6 @@ export class Connection {
     this.ready = false;
     this.#opened = false;
     if (wasReady) this.#deps.down();
-    this.#commands.lost();
+    this.#commands.lost(code);
   }
 }

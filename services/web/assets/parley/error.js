@@ -16,6 +16,15 @@ export class ParleyError extends Error {
   }
 }
 
+/** The socket closed before there was an answer. */
+export class ConnectionLost extends ParleyError {
+  /** @param {boolean} perhapsOurs whether the command itself can be the reason */
+  constructor(perhapsOurs) {
+    super('unavailable', 'the connection was lost');
+    this.perhapsOurs = perhapsOurs;
+  }
+}
+
 /**
  * Whether the outcome is not known: the command may have been carried out, and is safe to send again by its nonce.
  * @param {ParleyError} error

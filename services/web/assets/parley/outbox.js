@@ -2,14 +2,16 @@
 // is under way at a time, because an outcome can be unknown: were the next one under way already, it could be stored
 // before the one that has to be sent again, and the messages would change places.
 import { Backoff } from './backoff.js';
-import { ParleyError, isUnknown } from './error.js';
+import { ConnectionLost, ParleyError, isUnknown } from './error.js';
 
 /** More than this many waiting commands of one room are refused, as not stored. */
 const CAPACITY = 200;
 /** `internal` is worth another try, but a command that the server always stumbles over must not hold up the room for good. */
 const MAX_INTERNAL = 10;
+/** Nor must one with which the connection is lost each time, which would hold up everything: a proxy may not like its text. */
+const MAX_LOST = 5;
 
-/** @typedef {{frame: Record<string, any>, resolve: (answer: any) => void, reject: (error: Error) => void, internals: number}} Op */
+/** @typedef {{frame: Record<string, any>, resolve: (answer: any) => void, reject: (error: Error) => void, internals: number, lost: number}} Op */
 
 export class Outbox {
   /** @type {Op[]} */
@@ -43,13 +45,22 @@ export class Outbox {
       return Promise.reject(new ParleyError('rate_limited', 'too many messages are waiting to be sent'));
     }
     return new Promise((resolve, reject) => {
-      this.#ops.push({ frame, resolve, reject, internals: 0 });
+      this.#ops.push({ frame, resolve, reject, internals: 0, lost: 0 });
       this.#pump();
     });
   }
 
-  /** The room is joined (again): what waits, goes now. */
-  resume() {
+  /**
+   * The room is joined (again): what waits, goes now. But what the connection was lost with twice goes at a random moment
+   * of its own: were it sent together with what waits in other rooms, they would be lost with it each time.
+   */
+  joined() {
+    this.#deps.clock.clearTimeout(this.#timer);
+    if ((this.#ops[0]?.lost ?? 0) < 2) this.#resume();
+    else this.#timer = this.#deps.clock.setTimeout(() => this.#resume(), this.#backoff.next());
+  }
+
+  #resume() {
     this.#deps.clock.clearTimeout(this.#timer);
     this.#timer = null;
     this.#pump();
@@ -98,12 +109,13 @@ export class Outbox {
   #failed(op, error) {
     if (this.#underWay !== op) return;
     if (error.code === 'internal') op.internals++;
-    if (!isUnknown(error) || op.internals >= MAX_INTERNAL) {
+    if (error instanceof ConnectionLost && error.perhapsOurs) op.lost++;
+    if (!isUnknown(error) || op.internals >= MAX_INTERNAL || op.lost >= MAX_LOST) {
       this.#finish(op, () => op.reject(error));
       return;
     }
     this.#underWay = null;
     const wait = this.#backoff.next() + (error.retry_after_ms ?? 0);
-    this.#timer = this.#deps.clock.setTimeout(() => this.resume(), wait);
+    this.#timer = this.#deps.clock.setTimeout(() => this.#resume(), wait);
   }
 }

@@ -116,7 +116,7 @@ export class Room {
     for (const message of answer.messages ?? []) this.#settleOwn(message);
     if (this.#ended) return; // a listener left the room
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(answer);
-    this.outbox.resume();
+    this.outbox.joined();
     this.#deps.settled(this);
   }
 
