@@ -262,6 +262,15 @@ func TestHandshakeHeaders(t *testing.T) {
 		}
 		_, _ = response.Body.Close(), conn.Close()
 	}
+	families, err := s.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "parley_edge_connects_total" && strings.Contains(family.String(), "internal") {
+			t.Error("one was counted as our own mistake:", family)
+		}
+	}
 }
 
 // Every body that is legal fits a frame, however JSON writes it, and comes back: by message, join, history and edit.
