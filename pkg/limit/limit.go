@@ -1,4 +1,5 @@
-// Package limit bounds how often somebody may do a thing, by token buckets.
+// Package limit bounds how often somebody may do a thing, by token buckets, and how many somebody may have
+// open at once.
 package limit
 
 import (
@@ -47,8 +48,11 @@ func New(r Rate, refused prometheus.Counter) *Limiter {
 }
 
 // Allow takes one from the key's bucket, or says when to come again: CodeRateLimited.
-func (l *Limiter) Allow(key string) error {
-	if l.rate.PerSecond == 0 {
+func (l *Limiter) Allow(key string) error { return l.AllowN(key, 1) }
+
+// AllowN takes n from the key's bucket. What is more than a whole bucket takes a whole bucket.
+func (l *Limiter) AllowN(key string, n int) error {
+	if l.rate.PerSecond == 0 || n == 0 {
 		return nil
 	}
 	bucket, ok := l.buckets.Get(key)
@@ -60,7 +64,7 @@ func (l *Limiter) Allow(key string) error {
 			bucket = fresh
 		}
 	}
-	reservation := bucket.Reserve()
+	reservation := bucket.ReserveN(time.Now(), min(n, l.rate.Burst))
 	if wait := reservation.Delay(); wait > 0 {
 		reservation.Cancel()
 		l.refused.Inc()

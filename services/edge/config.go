@@ -23,6 +23,7 @@ type Config struct {
 	Limits              session.Limits
 	Rates               session.Rates
 	Connects, Polls     limit.Rate
+	Open                gateway.Open
 	Presence            bool
 	Drain               gateway.Drain
 }
@@ -38,7 +39,7 @@ func ConfigFrom(r *env.Reader) Config {
 		Grace:      r.Duration("PARLEY_GRACE", 30*time.Second, "How long a service that can't reach auth or rooms goes on by what it last heard."),
 		Limits: session.Limits{
 			Limits: wire.Limits{
-				Frame:   r.Int("PARLEY_EDGE_FRAME_BYTES", 64<<10, 1<<10, "Bytes of a frame that a client may send."),
+				Frame:   r.Int("PARLEY_EDGE_FRAME_BYTES", 128<<10, minFrame, "Bytes of a frame that a client may send. Less would not hold every message: JSON may write each of its bytes as six."),
 				Body:    chat.MaxBodyBytes,
 				Rooms:   r.Int("PARLEY_EDGE_ROOMS", 100, 1, "Rooms that one socket may be in."),
 				Replay:  hub.MaxReplay,
@@ -49,18 +50,42 @@ func ConfigFrom(r *env.Reader) Config {
 			MaxAge:      r.Duration("PARLEY_EDGE_MAX_AGE", 4*time.Hour, "About how old a socket or an event stream gets before it is sent elsewhere, so that new edges fill: a fifth more or less; 0 is any age."),
 			AuthWithin:  r.Duration("PARLEY_EDGE_AUTH_WITHIN", 5*time.Second, "How long a socket may take to show a token."),
 		},
-		Rates: session.Rates{
-			Sends:  limit.From(r, "SENDS", limit.Rate{PerSecond: 10, Burst: 50}, "Sends, edits and deletes of one user on one edge"),
-			Joins:  limit.From(r, "JOINS", limit.Rate{PerSecond: 20, Burst: 200}, "Joins of one user on one edge"),
-			Frames: limit.From(r, "FRAMES", limit.Rate{PerSecond: 200, Burst: 2000}, "Frames of any kind of one user on one edge, beyond which its sockets are cut,"),
-		},
+		Rates:    ratesFrom(r),
 		Connects: limit.From(r, "CONNECTS", limit.Rate{PerSecond: 100, Burst: 2000}, "Handshakes of one address (IPv6: one /64) on one edge"),
 		Polls:    limit.From(r, "POLLS", limit.Rate{PerSecond: 20, Burst: 200}, "Long polls and event streams that one user starts on one edge"),
+		Open: gateway.Open{
+			UserPolls:      r.Int("PARLEY_LIMIT_OPEN_POLLS", 100, 0, "Long polls of one user open at once on one edge; 0 is no limit."),
+			AddressPolls:   r.Int("PARLEY_LIMIT_OPEN_POLLS_ADDRESS", 5000, 0, "Long polls of one address (IPv6: one /64) open at once on one edge; 0 is no limit."),
+			UserStreams:    r.Int("PARLEY_LIMIT_OPEN_STREAMS", 100, 0, "Event streams of one user open at once on one edge; 0 is no limit."),
+			AddressStreams: r.Int("PARLEY_LIMIT_OPEN_STREAMS_ADDRESS", 5000, 0, "Event streams of one address (IPv6: one /64) open at once on one edge; 0 is no limit."),
+		},
 		Presence: r.Bool("PARLEY_PRESENCE", true, "Whether edges tell who is in a room, and who types."),
 		Drain: gateway.Drain{
 			Delay:  r.Duration("PARLEY_DRAIN_DELAY", 5*time.Second, "From SIGTERM until clients are sent elsewhere: the time that others need to notice that this edge is not ready."),
 			Spread: r.Duration("PARLEY_DRAIN_SPREAD", 10*time.Second, "Over which the sockets are sent elsewhere."),
 			Grace:  r.Duration("PARLEY_DRAIN_GRACE", 25*time.Second, "How long a drain may take in all; less than the time until SIGKILL."),
 		},
+	}
+}
+
+// minFrame holds every send: a message of control characters alone is six times as long in JSON, and the rest of
+// the frame (its type, id, room, nonce and what it replies to) is less than envelope.
+const (
+	envelope = 4 << 10
+	minFrame = 6*chat.MaxBodyBytes + envelope
+)
+
+func ratesFrom(r *env.Reader) session.Rates {
+	return session.Rates{
+		Sends:          limit.From(r, "SENDS", limit.Rate{PerSecond: 10, Burst: 50}, "Sends, edits and deletes of one user on one edge"),
+		Joins:          limit.From(r, "JOINS", limit.Rate{PerSecond: 20, Burst: 200}, "Joins of one user on one edge"),
+		Frames:         limit.From(r, "FRAMES", limit.Rate{PerSecond: 200, Burst: 2000}, "Frames and fragments of any kind of one user on one edge, beyond which its sockets are cut,"),
+		EarlyFrames:    limit.From(r, "FRAMES_EARLY", limit.Rate{PerSecond: 400, Burst: 8000}, "Frames of one address (IPv6: one /64) on one edge on sockets that have not shown a token, beyond which they are cut,"),
+		AddressSends:   limit.From(r, "SENDS_ADDRESS", limit.Rate{PerSecond: 1000, Burst: 5000}, "Sends, edits and deletes of one address (IPv6: one /64) on one edge"),
+		AddressBytes:   limit.From(r, "BYTES_ADDRESS", limit.Rate{PerSecond: 512 << 10, Burst: 4 << 20}, "Bytes of messages of one address (IPv6: one /64) on one edge"),
+		RoomSends:      limit.From(r, "SENDS_ROOM", limit.Rate{PerSecond: 1000, Burst: 5000}, "Sends, edits and deletes to one room on one edge"),
+		RoomBytes:      limit.From(r, "BYTES_ROOM", limit.Rate{PerSecond: 512 << 10, Burst: 4 << 20}, "Bytes of messages to one room on one edge"),
+		UserSockets:    r.Int("PARLEY_LIMIT_OPEN_SOCKETS", 100, 0, "Sockets of one user open at once on one edge; 0 is no limit."),
+		AddressSockets: r.Int("PARLEY_LIMIT_OPEN_SOCKETS_ADDRESS", 5000, 0, "Sockets of one address (IPv6: one /64) open at once on one edge; 0 is no limit."),
 	}
 }

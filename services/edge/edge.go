@@ -84,7 +84,7 @@ func New(c Config, d Deps) (*Service, error) {
 	return &Service{
 		gateway: gateway.New(gateway.Options{
 			Shared: shared, Registry: registry, Authenticator: &webapi.Authenticator{Verifier: tokens, Browsers: c.Browsers},
-			Connects: c.Connects, Polls: c.Polls, Log: d.Log, Drain: c.Drain, Metrics: d.Registry,
+			Connects: c.Connects, Polls: c.Polls, Open: c.Open, Log: d.Log, Drain: c.Drain, Metrics: d.Registry,
 		}),
 		parts: []lifecycle.Part{
 			{Name: "edge finds auth", Component: authPods},

@@ -157,6 +157,16 @@ func refusalsOccur(t *testing.T) *contract.Traffic {
 	return s.traffic
 }
 
+// fullOccurs shows a token on a socket that is one too many.
+func fullOccurs(t *testing.T) *contract.Traffic {
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_OPEN_SOCKETS=1")
+	user := s.people(t)["user"].AccessToken
+	signedIn(t, s, user)
+	late, _ := dialRaw(t, s)
+	late.gets(`{"type":"auth","id":1,"token":`+quoted(user)+`}`, "rate_limited")
+	return s.traffic
+}
+
 // goodbyesOccur has sockets closed for each reason but two: a drain and too slow a reader.
 func goodbyesOccur(t *testing.T) *contract.Traffic {
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_FRAMES=1", "PARLEY_LIMIT_FRAMES_BURST=50")
@@ -172,7 +182,7 @@ func goodbyesOccur(t *testing.T) *contract.Traffic {
 		1003: func(r *rawSocket) error { return r.conn.WriteMessage(websocket.BinaryMessage, []byte("{}")) },
 		1007: func(r *rawSocket) error { return r.conn.WriteMessage(websocket.TextMessage, []byte("\xff")) },
 		1009: func(r *rawSocket) error {
-			return r.conn.WriteMessage(websocket.TextMessage, []byte(strings.Repeat("x", 64<<10+1)))
+			return r.conn.WriteMessage(websocket.TextMessage, []byte(strings.Repeat("x", 128<<10+1)))
 		},
 		4429: func(r *rawSocket) error {
 			for range 60 {

@@ -26,6 +26,8 @@ var noLimitsAtAll = []string{
 	"PARLEY_LIMIT_SIGNUP=0", "PARLEY_LIMIT_LOGIN=0", "PARLEY_LIMIT_GUEST=0", "PARLEY_LIMIT_REFRESH=0", "PARLEY_LIMIT_BAD_LOGINS=0",
 	"PARLEY_LIMIT_ROOM_CREATE=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_JOINS=0", "PARLEY_LIMIT_POLLS=0",
 	"PARLEY_LIMIT_CONNECTS=0", "PARLEY_LIMIT_FRAMES=0",
+	"PARLEY_LIMIT_SENDS_ADDRESS=0", "PARLEY_LIMIT_SENDS_ROOM=0", "PARLEY_LIMIT_BYTES_ADDRESS=0", "PARLEY_LIMIT_BYTES_ROOM=0", "PARLEY_LIMIT_FRAMES_EARLY=0",
+	"PARLEY_LIMIT_OPEN_SOCKETS=0", "PARLEY_LIMIT_OPEN_SOCKETS_ADDRESS=0", "PARLEY_LIMIT_OPEN_STREAMS=0", "PARLEY_LIMIT_OPEN_STREAMS_ADDRESS=0", "PARLEY_LIMIT_OPEN_POLLS=0", "PARLEY_LIMIT_OPEN_POLLS_ADDRESS=0",
 }
 
 // Everything that the documents describe occurs: each answer of each call, each frame in both
@@ -44,6 +46,7 @@ func TestEverythingDocumentedOccurs(t *testing.T) {
 	}{
 		{"answers", answersOccur},
 		{"limits", limitsOccur},
+		{"full", fullOccurs},
 		{"redirect", redirectOccurs},
 		{"closed doors", closedDoorsOccur},
 		{"starting", unavailableOccurs},
@@ -278,6 +281,7 @@ func answersOccur(t *testing.T) *contract.Traffic {
 	a.gets("pollEventsHere 409 general?after=999", "", "")
 	a.gets("streamEvents 400", "", "")
 	a.gets("openSocket 426", "", "")
+	a.gets("openSocket 400", "", "", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: abc")
 	signedIn(t, s, user) // 101
 	if _, refused := dialRaw(t, s, "Cookie: parley_session="+user); refused != http.StatusForbidden {
 		t.Error("a cookie without an origin:", refused)

@@ -62,7 +62,7 @@ func TestLongPoll(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	if a := s.call(t, http.MethodGet, path+"?after=600&wait=1", guest, ""); a.body != "[]" || time.Since(began) < 900*time.Millisecond {
+	if a := s.call(t, http.MethodGet, path+"?after=600&wait=1", guest, ""); a.body != "[]" || a.header.Get("Parley-Log") == "" || time.Since(began) < 900*time.Millisecond {
 		t.Error("did not wait", a.body, time.Since(began))
 	}
 	polled := make(chan answer)
@@ -165,6 +165,19 @@ func (e *eventStream) wants(want ...string) {
 	}
 }
 
+// wantsID reads on to the next block that is only an id.
+func (e *eventStream) wantsID(want string) {
+	e.t.Helper()
+	for e.id != want && e.lines.Scan() {
+		if id, ok := strings.CutPrefix(e.lines.Text(), "id: "); ok {
+			e.id = id
+		}
+	}
+	if e.id != want {
+		e.t.Fatalf("cursors %q, want %q", e.id, want)
+	}
+}
+
 func TestEventStream(t *testing.T) {
 	s := serve(t, t.TempDir(), noLimits)
 	who := s.people(t)
@@ -177,14 +190,31 @@ func TestEventStream(t *testing.T) {
 	e.wants("message 2", "message 3")
 	say(t, s, user, 4, 1)
 	e.wants("message 4")
-	pause(t, 1200*time.Millisecond)
+	general, err := s.api.Room(t.Context(), user, "general")
+	if err != nil {
+		t.Fatal(err)
+	}
+	side, err := s.api.Room(t.Context(), user, "side")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func(cursor int) string {
+		return fmt.Sprintf("general:%d,log.general:%s,side:0,log.side:%s", cursor, general.Log, side.Log)
+	}
+	e.wantsID(id(4))
 	say(t, s, user, 5, 1)
 	e.wants("message 5")
-	if e.id != "general:4,side:0" && e.id != "general:3,side:0" {
-		t.Errorf("cursors %q", e.id)
-	}
-	resumed := s.stream(t, guest, "room=general&after=1&room=side&after=0", "general:4,side:0")
+	resumed := s.stream(t, guest, "room=general&after=1&room=side&after=0", id(4))
 	resumed.wants("message 5")
+	// Whose cursor is of another log, or of one that nobody knows any more, is told so.
+	for _, c := range []struct{ query, lastID string }{
+		{"room=general&after=1", "general:4,log.general:OTHER"},
+		{"room=general&after=1", "general:4"}, // of the version before
+		{"room=general&after=1&log=OTHER", ""},
+	} {
+		s.stream(t, guest, c.query, c.lastID).wants("joined 0")
+	}
+	s.stream(t, guest, "room=general&after=4&log="+string(general.Log), "").wants("message 5")
 	refused := s.stream(t, guest, "room=general&after=99", "")
 	refused.wants("joined 0") // said, never hidden
 	say(t, s, user, 6, 1)
@@ -202,7 +232,7 @@ func TestEventStream(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Error("a session that ended was heard for", took)
 	}
-	for _, query := range []string{"", "room=general", "room=general&after=x", "room=general&after=0&room=side", strings.Repeat("room=general&after=0&", 21)} {
+	for _, query := range []string{"", "room=general", "room=general&after=x", "room=general&after=0&room=side", "room=general&after=0&log=a&log=b", strings.Repeat("room=general&after=0&", 21)} {
 		if a := s.call(t, http.MethodGet, "/sse?"+query, user, ""); a.code() != "bad_request" {
 			t.Errorf("%q: %d %s", query, a.status, a.body)
 		}

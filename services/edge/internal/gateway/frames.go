@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 )
 
 // opcode is what a frame is: those of RFC 6455.
@@ -25,10 +26,16 @@ const (
 	smallBuffer = 320     // a send of a line or two
 	pageBytes   = 4 << 10 // a message grows by this as it comes, whatever length it claims to have
 	maxControl  = 125
+
+	// A message may come in fragments of any size, and in so many small ones: each costs as much as a message.
+	smallFragment = 512
+	maxSmall      = 64
 )
 
 var (
 	errTooLarge = errors.New("message too large")
+	// errFlooding says that more frames came than a client may send.
+	errFlooding = errors.New("flooding")
 	// errProtocol says that what came is no WebSocket frame of a client: the connection is of no use any more.
 	errProtocol = errors.New("not the WebSocket protocol")
 )
@@ -38,14 +45,17 @@ var (
 type messages struct {
 	conn  net.Conn
 	early []byte // came before conn's next byte
-	limit int    // bytes of a message; longer ones are passed over and are errTooLarge
+	limit int    // bytes of a message; a longer one is errTooLarge
+
+	// counted is asked for each frame and fragment, whatever its kind; false is errFlooding.
+	counted func() bool
 
 	buffer   [smallBuffer]byte
 	from, to int // what of buffer has been read and not been taken
 
 	fragments []byte // of the message that has begun
 	begun     opcode // continuation: none has
-	tooLarge  bool   // it was: the rest of it is passed over
+	small     int    // small fragments of it
 }
 
 type header struct {
@@ -55,12 +65,16 @@ type header struct {
 	length int64
 }
 
-// next returns the next message or control frame. Its payload is good until next is called again.
+// next returns the next message or control frame. Its payload is good until next is called again. After an
+// error, only drain may be called.
 func (m *messages) next() (opcode, []byte, error) {
 	for {
 		h, err := m.header()
 		if err != nil {
 			return 0, nil, err
+		}
+		if !m.counted() {
+			return 0, nil, errFlooding
 		}
 		if h.kind >= closing {
 			var payload []byte
@@ -70,36 +84,58 @@ func (m *messages) next() (opcode, []byte, error) {
 		if h.kind != continuation {
 			m.begun = h.kind
 		}
-		payload, err := m.fragment(h)
+		if int64(len(m.fragments))+h.length > int64(m.limit) {
+			return 0, nil, errTooLarge
+		}
+		payload, err := m.payload(m.fragments, h)
 		if err != nil {
 			return 0, nil, err
 		}
-		if !h.final {
-			if len(m.fragments) == 0 {
-				payload = bytes.Clone(payload) // it may lie in the buffer
-			}
-			m.fragments = payload
-			continue
+		if h.final {
+			begun := m.begun
+			m.begun, m.fragments, m.small = continuation, nil, 0
+			return begun, payload, nil
 		}
-		begun, tooLarge := m.begun, m.tooLarge
-		m.begun, m.fragments, m.tooLarge = continuation, nil, false
-		if tooLarge {
-			return begun, nil, errTooLarge
+		if err := m.keep(payload, h); err != nil {
+			return 0, nil, err
 		}
-		return begun, payload, nil
 	}
 }
 
-// fragment returns the message as far as it has come with this frame, nothing of one that is too large.
-func (m *messages) fragment(h header) ([]byte, error) {
-	if int64(len(m.fragments))+h.length > int64(m.limit) {
-		m.tooLarge, m.fragments = true, nil
+// keep takes in a fragment that is not the last one: payload is the message as far as it has come with it.
+func (m *messages) keep(payload []byte, h header) error {
+	if h.length < smallFragment {
+		if m.small++; m.small > maxSmall {
+			return errFlooding
+		}
 	}
-	if m.tooLarge {
-		return nil, m.discard(h.length)
+	if len(m.fragments) == 0 {
+		payload = bytes.Clone(payload) // it may lie in the buffer
 	}
-	return m.payload(m.fragments, h)
+	m.fragments = payload
+	return nil
 }
+
+// drain reads on and forgets until the connection ends, so that a goodbye is not lost to a reset: for a
+// moment, and in pieces so large that a flood costs little.
+func (m *messages) drain() {
+	m.early, m.fragments = nil, nil
+	if m.conn.SetReadDeadline(time.Now().Add(drainFor)) != nil {
+		return
+	}
+	page := make([]byte, drainBytes)
+	for {
+		if _, err := m.conn.Read(page); err != nil {
+			return
+		}
+	}
+}
+
+// Bounds of drain.
+const (
+	drainFor   = time.Second
+	drainBytes = 32 << 10
+)
 
 // waits says that nothing of the next message has come yet, as far as is known.
 func (m *messages) waits() bool { return m.from == m.to && len(m.early) == 0 }
@@ -213,18 +249,6 @@ func (m *messages) read(p []byte) (int, error) {
 		m.early = nil
 	}
 	return n, nil
-}
-
-// discard passes over n bytes.
-func (m *messages) discard(n int64) error {
-	for n > 0 {
-		taken, err := m.take(int(min(n, smallBuffer)))
-		if err != nil {
-			return err
-		}
-		n -= int64(len(taken))
-	}
-	return nil
 }
 
 func unmask(payload []byte, mask [4]byte) {

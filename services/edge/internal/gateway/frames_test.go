@@ -52,17 +52,13 @@ func appendFrame(dst []byte, first byte, payload string) []byte {
 // read returns all messages, and what ended them.
 func read(stream []byte, limit int, early int, size func() int) (got []string, end error) {
 	early = max(0, min(early, len(stream)))
-	m := messages{early: bytes.Clone(stream[:early]), conn: &pieces{left: bytes.Clone(stream[early:]), size: size}, limit: limit}
+	m := messages{early: bytes.Clone(stream[:early]), conn: &pieces{left: bytes.Clone(stream[early:]), size: size}, limit: limit, counted: func() bool { return true }}
 	for {
 		kind, payload, err := m.next()
-		switch {
-		case errors.Is(err, errTooLarge):
-			got = append(got, "too large")
-		case err != nil:
+		if err != nil {
 			return got, err
-		default:
-			got = append(got, fmt.Sprint(kind, " ", string(payload)))
 		}
+		got = append(got, fmt.Sprint(kind, " ", string(payload)))
 	}
 }
 
@@ -72,6 +68,7 @@ func TestMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 	for round := range 300 {
 		var stream []byte
 		var want []string
+		wantEnd := io.EOF
 		for range 1 + random.IntN(8) {
 			body := strings.Repeat("añb", random.IntN([]int{3, 60, 200, 3000, 8000}[random.IntN(5)]+1))
 			code := byte(text)
@@ -80,7 +77,7 @@ func TestMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 			}
 			rest := body
 			first := code
-			for random.IntN(3) == 0 { // in fragments, with control frames in between
+			for len(body) <= limit && random.IntN(3) == 0 { // in fragments, with control frames in between
 				n := random.IntN(len(rest) + 1)
 				stream = appendFrame(stream, first, rest[:n])
 				rest, first = rest[n:], byte(continuation)
@@ -91,14 +88,14 @@ func TestMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 			}
 			stream = appendFrame(stream, 0x80|first, rest)
 			if len(body) > limit {
-				want = append(want, "too large")
-			} else {
-				want = append(want, fmt.Sprint(opcode(code), " ", body))
+				wantEnd = errTooLarge
+				break
 			}
+			want = append(want, fmt.Sprint(opcode(code), " ", body))
 		}
 		most := []int{1, 3, 100, 700, 1 << 20}[round%5]
 		got, end := read(stream, limit, random.IntN(2)*random.IntN(1000), func() int { return 1 + random.IntN(most) })
-		if !errors.Is(end, io.EOF) || fmt.Sprint(got) != fmt.Sprint(want) {
+		if !errors.Is(end, wantEnd) || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Fatalf("round %d: %v, got %.200q, want %.200q", round, end, got, want)
 		}
 	}
@@ -125,13 +122,73 @@ func TestWhatNoClientMaySendEndsTheSocket(t *testing.T) {
 // Who announces much and sends little holds little.
 func TestAnAnnouncedLengthReservesNothing(t *testing.T) {
 	stream := []byte{0x81, 0xff, 0, 0, 0, 0, 0x3f, 0xff, 0xff, 0xff, 1, 2, 3, 4, 'x'}
-	m := messages{conn: &pieces{left: stream, size: func() int { return 100 }}, limit: 1 << 30}
+	m := messages{conn: &pieces{left: stream, size: func() int { return 100 }}, limit: 1 << 30, counted: func() bool { return true }}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, _, err := m.next()
 	runtime.ReadMemStats(&after)
 	if held := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, io.EOF) || held > 1<<20 {
 		t.Error("reserved", held, err)
+	}
+}
+
+// Each frame and fragment is counted, whatever its kind and however short it is.
+func TestEveryFrameIsCounted(t *testing.T) {
+	var fragments []byte
+	for range 10 {
+		fragments = appendFrame(fragments, byte(continuation), "")
+	}
+	for name, stream := range map[string][]byte{
+		"pings":     bytes.Repeat(appendFrame(nil, 0x89, "are you there"), 10),
+		"pongs":     bytes.Repeat(appendFrame(nil, 0x8a, ""), 10),
+		"messages":  bytes.Repeat(appendFrame(nil, 0x81, "hi"), 10),
+		"fragments": append(appendFrame(nil, byte(text), ""), fragments...),
+	} {
+		counted := 0
+		m := messages{conn: &pieces{left: stream, size: func() int { return 100 }}, limit: 1000, counted: func() bool { counted++; return counted <= 5 }}
+		var err error
+		for err == nil {
+			_, _, err = m.next()
+		}
+		if !errors.Is(err, errFlooding) || counted != 6 {
+			t.Errorf("%s: %v after %d", name, err, counted)
+		}
+	}
+}
+
+func TestAMessageInManySmallFragmentsIsFlooding(t *testing.T) {
+	cut := func(size, fragments int) []byte {
+		stream := appendFrame(nil, byte(text), strings.Repeat("x", size))
+		for range fragments {
+			stream = appendFrame(stream, byte(continuation), strings.Repeat("x", size))
+		}
+		return appendFrame(stream, 0x80, "")
+	}
+	const limit = 1 << 20
+	all := func() int { return 1 << 20 }
+	for _, size := range []int{0, 1, smallFragment - 1} {
+		if got, err := read(cut(size, maxSmall), limit, 0, all); !errors.Is(err, errFlooding) || len(got) != 0 {
+			t.Errorf("%d fragments of %d bytes: %v", maxSmall+1, size, err)
+		}
+		few := cut(size, maxSmall-1)
+		if got, err := read(append(few, few...), limit, 0, all); !errors.Is(err, io.EOF) || len(got) != 2 {
+			t.Errorf("%d fragments of %d bytes: %v", maxSmall, size, err)
+		}
+	}
+	if got, err := read(cut(smallFragment, 10*maxSmall), limit, 0, all); !errors.Is(err, io.EOF) || len(got) != 1 {
+		t.Error("fragments that are not small:", err)
+	}
+}
+
+// A message that is too long is refused as it begins: its end may never come.
+func TestATooLongMessageIsRefusedAtOnce(t *testing.T) {
+	for name, stream := range map[string][]byte{
+		"whole":        appendFrame(nil, 0x81, strings.Repeat("x", 2000))[:20],
+		"in fragments": append(appendFrame(nil, byte(text), strings.Repeat("x", 900)), appendFrame(nil, byte(continuation), strings.Repeat("x", 900))[:20]...),
+	} {
+		if _, err := read(stream, 1000, 0, func() int { return 1 << 20 }); !errors.Is(err, errTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ package gateway
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/gofiber/contrib/websocket"
@@ -25,13 +24,14 @@ type Gateway struct {
 	auth     *webapi.Authenticator
 	connects *limit.Limiter // by address
 	polls    *limit.Limiter // by user
+	open     open
 	log      *slog.Logger
 	drain    Drain
 	metrics  *metrics
 
 	upgrade  fiber.Handler
-	sockets  sync.WaitGroup // their readers
-	draining chan struct{}  // closed when the drain begins
+	sockets  *readers
+	draining chan struct{} // closed when the drain begins
 }
 
 // Drain says how long the edge takes to stop: Delay for others to notice that it is not ready, then
@@ -44,6 +44,7 @@ type Options struct {
 	Registry        *session.Registry
 	Authenticator   *webapi.Authenticator
 	Connects, Polls limit.Rate
+	Open            Open
 	Log             *slog.Logger
 	Drain           Drain
 	Metrics         prometheus.Registerer // where the gateway's are counted
@@ -54,8 +55,9 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		shared: o.Shared, registry: o.Registry, auth: o.Authenticator, log: o.Log, drain: o.Drain,
 		connects: limit.New(o.Connects, o.Shared.Metrics.Refused(session.LimitConnects)), polls: limit.New(o.Polls, o.Shared.Metrics.Refused(session.LimitPolls)),
-		draining: make(chan struct{}),
+		sockets: newReaders(), draining: make(chan struct{}),
 	}
+	g.open = newOpen(o.Open, o.Shared.Metrics)
 	g.metrics = newMetrics(o.Metrics, g)
 	// The origin is checked before, where a cookie speaks for the caller; "*" leaves it to us.
 	g.upgrade = websocket.New(g.adopt, websocket.Config{
@@ -89,7 +91,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	<-noticed.C
 	close(g.draining)
 	g.registry.Drain(stopping, g.drain.Spread) // polls and streams are answered meanwhile
-	g.sockets.Wait()
+	g.sockets.wait()
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -38,6 +41,8 @@ func (m *metrics) handshake(err error, draining bool) {
 	switch {
 	case draining:
 		result = "draining"
+	case errors.Is(err, fiber.ErrUpgradeRequired):
+		result = string(chat.CodeBadRequest)
 	case err != nil:
 		result = string(chat.CodeOf(err))
 	}

@@ -34,9 +34,12 @@ type follower struct {
 	watcher *hub.Watcher
 }
 
+// logHeader names the log that a poll's answer is of, so that one who has only a cursor notices another log.
+const logHeader = "Parley-Log"
+
 // poll answers with the events after a cursor as soon as there are any.
 func (g *Gateway) poll(c *fiber.Ctx) error {
-	caller, err := g.reader(c)
+	caller, address, err := g.reader(c)
 	if err != nil {
 		return err
 	}
@@ -48,47 +51,59 @@ func (g *Gateway) poll(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	release, err := g.open.polls.take(address, caller.User.ID)
+	if err != nil {
+		return err
+	}
+	defer release()
 	f := &follower{gateway: g, caller: caller, slug: chat.Slug(c.Params("slug")), after: after, log: chat.LogID(c.Query("log")), watcher: hub.NewWatcher()}
 	defer f.stop()
 	g.metrics.polling.Inc()
 	defer g.metrics.polling.Dec()
+	events, err := f.await(c.UserContext(), wait, watch(c.Context().Conn()))
+	if err != nil {
+		return err
+	}
+	c.Set(logHeader, string(f.room.Key.Log))
+	return c.JSON(events)
+}
 
+// await returns the events after the follower's cursor as soon as there are any, none when wait is over, the
+// edge drains or the client is gone.
+func (f *follower) await(ctx context.Context, wait time.Duration, client *client) ([]json.RawMessage, error) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	ticker := time.NewTicker(recheck)
 	defer ticker.Stop()
-	for {
-		events, err := f.next(c.UserContext())
-		if err != nil {
-			return err
-		}
-		if len(events) > 0 || wait == 0 || g.isDraining() {
-			return c.JSON(events)
+	for over := wait == 0; ; {
+		events, err := f.next(ctx)
+		if err != nil || len(events) > 0 || over || f.gateway.isDraining() || client.gone() {
+			return events, err
 		}
 		select {
 		case <-f.watcher.C:
 		case <-ticker.C:
-		case <-g.draining:
+		case <-f.gateway.draining:
 		case <-deadline.C:
-			wait = 0
+			over = true
 		}
 	}
 }
 
-// reader finds out who wants to follow, within the limit of new followers. Nobody signed in is a guest
-// without a name.
-func (g *Gateway) reader(c *fiber.Ctx) (*webapi.Caller, error) {
-	caller, err := g.auth.Caller(c)
-	if err != nil {
-		return nil, err
+// reader finds out who wants to follow, and from which address, within the limit of new followers. Nobody
+// signed in is a guest without a name.
+func (g *Gateway) reader(c *fiber.Ctx) (caller *webapi.Caller, address string, err error) {
+	if caller, err = g.auth.Caller(c); err != nil {
+		return nil, "", err
 	}
-	key := webapi.IPKey(webapi.ClientIP(c))
+	address = webapi.IPKey(webapi.ClientIP(c))
+	key := address
 	if caller == nil {
 		caller = &webapi.Caller{Claims: token.Claims{Tenant: chat.DefaultTenant, User: chat.User{Kind: chat.KindGuest}}}
 	} else {
 		key = string(caller.User.ID)
 	}
-	return caller, g.polls.Allow(key)
+	return caller, address, g.polls.Allow(key)
 }
 
 func cursor(text string) (chat.Seq, error) {

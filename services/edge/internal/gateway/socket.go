@@ -10,62 +10,26 @@ import (
 	"time"
 
 	"github.com/gofiber/contrib/websocket"
-	"github.com/gofiber/fiber/v2"
 
-	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/session"
 )
 
-// callerLocal carries who came with the handshake to the socket's reader.
-const callerLocal = "parley-caller"
-
-// socket is the handshake. Who shows no token here does so in the first frame.
-func (g *Gateway) socket(c *fiber.Ctx) error {
-	draining := g.isDraining()
-	err := g.handshake(c, draining)
-	g.metrics.handshake(err, draining)
-	return err
-}
-
-func (g *Gateway) handshake(c *fiber.Ctx, draining bool) error {
-	switch {
-	case !websocket.IsWebSocketUpgrade(c):
-		return fiber.ErrUpgradeRequired
-	case draining:
-		return errDraining()
-	}
-	if err := g.connects.Allow(webapi.IPKey(webapi.ClientIP(c))); err != nil {
-		return err
-	}
-	raw, byCookie := g.auth.Token(c)
-	if raw != "" && byCookie {
-		if err := g.auth.Browsers.CheckHandshake(c); err != nil {
-			return err
-		}
-	}
-	if raw != "" {
-		claims, err := g.auth.Verifier.Verify(c.UserContext(), raw)
-		if err != nil {
-			return err
-		}
-		c.Locals(callerLocal, webapi.Caller{Claims: claims, Token: raw, ByCookie: byCookie})
-	}
-	return g.upgrade(c)
-}
-
 // adopt takes the connection over as its handshake ends. What upgraded it (the request and its buffers, the
 // library's socket) goes back to where it came from: an idle socket shall cost no more than itself.
 func (g *Gateway) adopt(conn *websocket.Conn) {
-	caller, _ := conn.Locals(callerLocal).(webapi.Caller)
+	came, _ := conn.Locals(arrivalLocal).(arrival)
 	early, err := readAhead(conn.NetConn())
 	own := unwrapped(conn.NetConn())
-	if err != nil {
-		_ = own.Close()
+	if err == nil && g.sockets.begin() {
+		go g.serve(own, early, came)
 		return
 	}
-	g.sockets.Add(1)
-	go g.serve(own, early, caller)
+	if err == nil { // the drain is over
+		_ = own.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = own.Write(wire.AppendClose(nil, wire.CloseDrained))
+	}
+	_ = own.Close()
 }
 
 // reader is a socket that is being read.
@@ -77,12 +41,14 @@ type reader struct {
 }
 
 // serve makes the connection a session and reads it until it ends.
-func (g *Gateway) serve(conn net.Conn, early []byte, caller webapi.Caller) {
-	r := &reader{g, session.New(g.shared, conn), messages{conn: conn, early: early, limit: g.shared.Limits.Frame}}
-	g.registry.Add(r.session)
+func (g *Gateway) serve(conn net.Conn, early []byte, came arrival) {
+	s := session.New(g.shared, conn, came.address)
+	r := &reader{g, s, messages{conn: conn, early: early, limit: s.MaxFrame(), counted: s.Counted}}
+	g.registry.Add(s)
 	defer r.caught()
-	if caller.Token != "" {
-		r.session.Greet(context.Background(), caller.Claims, caller.Token)
+	if came.caller.Token != "" {
+		s.Greet(context.Background(), came.caller.Claims, came.caller.Token, nil)
+		r.messages.limit = s.MaxFrame()
 	}
 	g.log.Debug("socket opened", slog.Any("socket", r.session))
 	if g.isDraining() { // the drain may have looked before the session was there
@@ -100,7 +66,10 @@ func (r *reader) read() {
 		switch {
 		case errors.Is(err, errTooLarge):
 			r.session.Close(wire.CloseTooLarge)
-			continue // the client's last frames are read and forgotten, until it has seen the goodbye
+			r.messages.drain()
+		case errors.Is(err, errFlooding):
+			r.session.Close(wire.CloseFlooding)
+			r.messages.drain()
 		case errors.Is(err, errProtocol):
 			r.session.Close(wire.CloseProtocol)
 		case kind == closing:
@@ -113,6 +82,7 @@ func (r *reader) read() {
 		switch kind {
 		case text:
 			r.session.Handle(context.Background(), payload)
+			r.messages.limit = r.session.MaxFrame()
 			if r.messages.waits() {
 				go r.read()
 				return
@@ -139,7 +109,7 @@ func (r *reader) end() {
 	r.session.End()
 	r.log.Debug("socket closed", slog.Any("socket", r.session), slog.Int("code", int(r.session.Code())))
 	r.registry.Remove(r.session)
-	r.sockets.Done()
+	r.sockets.end()
 }
 
 // readAhead is what the client sent right behind its handshake, which was read with it.

@@ -4,16 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 	"github.com/parley-chat/parley/services/edge/internal/session"
@@ -30,35 +28,31 @@ const (
 // stream sends the events of several rooms as server-sent events: the socket's JSON as data, and now
 // and then the cursors of all rooms as an id, with which the browser comes back.
 func (g *Gateway) stream(c *fiber.Ctx) error {
-	caller, err := g.reader(c)
+	caller, address, err := g.reader(c)
 	if err != nil {
 		return err
 	}
 	if g.isDraining() {
 		return errDraining()
 	}
-	watcher := hub.NewWatcher()
 	followers, err := roomsAsked(c)
 	if err != nil {
 		return err
 	}
-	for _, f := range followers {
-		f.gateway, f.caller, f.watcher = g, caller, watcher
+	release, err := g.open.streams.take(address, caller.User.ID)
+	if err != nil {
+		return err
 	}
-	for _, f := range followers { // refused as a whole, while there is still a status to say it with
-		if err := f.enter(c.UserContext()); err != nil {
-			for _, entered := range followers {
-				entered.stop()
-			}
-			return err
-		}
-		f.log = f.room.Key.Log // a log renewed under the stream is told
+	s := &eventStream{gateway: g, followers: followers, watcher: hub.NewWatcher(), conn: c.Context().Conn(), release: release}
+	if err := s.enter(c.UserContext(), caller); err != nil {
+		s.stop()
+		return err
 	}
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set("X-Accel-Buffering", "no")
-	conn := c.Context().Conn()
-	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-		s := &eventStream{gateway: g, followers: followers, watcher: watcher, out: w, conn: conn}
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) { // it runs, whatever becomes of the answer
+		defer s.stop()
+		s.out = w
 		if life := session.Lifetime(g.shared.Limits.MaxAge); life > 0 {
 			s.leaves = time.Now().Add(life)
 		}
@@ -67,42 +61,26 @@ func (g *Gateway) stream(c *fiber.Ctx) error {
 	return nil
 }
 
-// roomsAsked reads room and after, as many of each, in order. Last-Event-ID is newer.
-func roomsAsked(c *fiber.Ctx) ([]*follower, error) {
-	var slugs, afters []string
-	c.Context().QueryArgs().VisitAll(func(key, value []byte) {
-		switch string(key) {
-		case "room":
-			slugs = append(slugs, string(value))
-		case "after":
-			afters = append(afters, string(value))
+// enter opens all rooms, or refuses the stream as a whole, while there is still a status to say it with.
+func (s *eventStream) enter(ctx context.Context, caller *webapi.Caller) error {
+	for _, f := range s.followers {
+		f.gateway, f.caller, f.watcher = s.gateway, caller, s.watcher
+		if err := f.enter(ctx); err != nil {
+			return err
 		}
-	})
-	if len(slugs) == 0 || len(slugs) > maxStreamRooms || len(slugs) != len(afters) {
-		return nil, chat.Errorf(chat.CodeBadRequest, `1 to %d times "room", and as many "after"`, maxStreamRooms)
-	}
-	if len(slices.Compact(slices.Sorted(slices.Values(slugs)))) != len(slugs) {
-		return nil, chat.Errorf(chat.CodeBadRequest, "a room is asked for twice")
-	}
-	resumed := map[string]string{}
-	for item := range strings.SplitSeq(c.Get("Last-Event-ID"), ",") {
-		if slug, after, ok := strings.Cut(item, ":"); ok {
-			resumed[slug] = after
+		if f.log == "" {
+			f.log = f.room.Key.Log // a log renewed under the stream is told
 		}
 	}
-	followers := make([]*follower, len(slugs))
-	for i, slug := range slugs {
-		text := afters[i]
-		if newer, ok := resumed[slug]; ok {
-			text = newer
-		}
-		after, err := cursor(text)
-		if err != nil {
-			return nil, err
-		}
-		followers[i] = &follower{slug: chat.Slug(slug), after: after}
+	return nil
+}
+
+// stop leaves all rooms.
+func (s *eventStream) stop() {
+	for _, f := range s.followers {
+		f.stop()
 	}
-	return followers, nil
+	s.release()
 }
 
 // eventStream is one answer under way.
@@ -112,6 +90,7 @@ type eventStream struct {
 	watcher   *hub.Watcher
 	out       *bufio.Writer
 	conn      net.Conn
+	release   func() // its place among those that are open
 
 	leaves time.Time // when it is old; zero is never
 	told   string    // the cursors as last told
@@ -122,11 +101,7 @@ type eventStream struct {
 func (s *eventStream) run(ctx context.Context) {
 	s.gateway.metrics.streams.Inc()
 	defer s.gateway.metrics.streams.Dec()
-	defer func() {
-		for _, f := range s.followers {
-			f.stop()
-		}
-	}()
+	client := watch(s.conn)
 	ticker := time.NewTicker(recheck)
 	defer ticker.Stop()
 	s.comment("parley")
@@ -134,6 +109,9 @@ func (s *eventStream) run(ctx context.Context) {
 		select {
 		case <-s.watcher.C:
 		case now := <-ticker.C:
+			if client.gone() {
+				return
+			}
 			if !s.leaves.IsZero() && now.After(s.leaves) {
 				s.gateway.shared.Metrics.Aged().Inc()
 				s.sendAway(session.Within())
@@ -234,18 +212,6 @@ func (s *eventStream) cursors(now bool) {
 	}
 	s.told, s.toldAt = id, time.Now()
 	s.write("id: " + s.told + "\n\n")
-}
-
-// eventID is the cursors of rooms as roomsAsked reads them in Last-Event-ID.
-func eventID(followers []*follower) string {
-	var id strings.Builder
-	for i, f := range followers {
-		if i > 0 {
-			id.WriteByte(',')
-		}
-		fmt.Fprintf(&id, "%s:%d", f.slug, f.after)
-	}
-	return id.String()
 }
 
 func (s *eventStream) write(text string) {

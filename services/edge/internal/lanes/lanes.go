@@ -31,8 +31,8 @@ type Lane[Q, A any] struct {
 	mu      sync.Mutex
 	waiting []item[Q, A]
 	bytes   int
-	busy    bool
-	idle    sync.WaitGroup // the goroutine that carries, while there is one
+	busy    bool       // a goroutine carries
+	idle    *sync.Cond // of mu: it carries no more
 }
 
 type item[Q, A any] struct {
@@ -44,7 +44,9 @@ type item[Q, A any] struct {
 
 // New makes a lane. Those of one name are measured together.
 func New[Q, A any](name string, bounds Bounds, metrics *Metrics, call Call[Q, A]) *Lane[Q, A] {
-	return &Lane[Q, A]{call: call, bounds: bounds, measured: metrics.of(name, bounds)}
+	l := &Lane[Q, A]{call: call, bounds: bounds, measured: metrics.of(name, bounds)}
+	l.idle = sync.NewCond(&l.mu)
+	return l
 }
 
 // Submit queues query, of about that many bytes. done is called exactly once, from another goroutine
@@ -63,10 +65,7 @@ func (l *Lane[Q, A]) Submit(query Q, bytes int, done func(A, error)) {
 	l.measured.entries.Inc()
 	l.measured.bytes.Add(float64(bytes))
 	start := !l.busy
-	if start {
-		l.busy = true
-		l.idle.Add(1)
-	}
+	l.busy = true
 	l.mu.Unlock()
 	if start {
 		go l.carry()
@@ -90,15 +89,23 @@ func (l *Lane[Q, A]) Do(ctx context.Context, query Q, bytes int) (A, error) {
 	}
 }
 
-// Wait returns when nothing is under way. Nothing may be submitted any more.
-func (l *Lane[Q, A]) Wait() { l.idle.Wait() }
+// Wait returns when nothing is under way, also what is submitted meanwhile.
+func (l *Lane[Q, A]) Wait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.busy {
+		l.idle.Wait()
+	}
+}
 
 func (l *Lane[Q, A]) carry() {
-	defer l.idle.Done()
 	for {
-		batch := l.take()
-		if len(batch) == 0 {
+		batch, more := l.take()
+		if !more {
 			return
+		}
+		if len(batch) == 0 {
+			continue
 		}
 		queries := make([]Q, len(batch))
 		for i := range batch {
@@ -115,8 +122,9 @@ func (l *Lane[Q, A]) carry() {
 	}
 }
 
-// take returns the next batch. What has waited too long is refused, unsent.
-func (l *Lane[Q, A]) take() []item[Q, A] {
+// take returns the next batch. What has waited too long is refused, unsent. The lane is idle when there was
+// neither.
+func (l *Lane[Q, A]) take() (batch []item[Q, A], more bool) {
 	l.mu.Lock()
 	before := l.bytes
 	var old []item[Q, A]
@@ -130,14 +138,15 @@ func (l *Lane[Q, A]) take() []item[Q, A] {
 		bytes += l.waiting[n].bytes
 		n++
 	}
-	batch := l.waiting[:n:n]
+	batch = l.waiting[:n:n]
 	l.waiting = l.waiting[n:]
 	l.bytes -= bytes
 	l.measured.entries.Sub(float64(n + len(old)))
 	l.measured.bytes.Sub(float64(before - l.bytes))
-	if n == 0 {
+	if more = n > 0 || len(old) > 0; !more {
 		l.waiting = nil
 		l.busy = false
+		l.idle.Broadcast()
 	}
 	l.mu.Unlock()
 	if n > 0 {
@@ -148,7 +157,7 @@ func (l *Lane[Q, A]) take() []item[Q, A] {
 		var none A
 		old[i].done(none, errFull())
 	}
-	return batch
+	return batch, more
 }
 
 func errFull() error {

@@ -26,7 +26,7 @@ type server struct {
 }
 
 func (s *server) call(_ context.Context, batch []int) ([]int, error) {
-	time.Sleep(s.took)
+	<-time.After(s.took) // virtual
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.batches = append(s.batches, slices.Clone(batch))
@@ -127,4 +127,27 @@ func TestAnErrorIsEverybodys(t *testing.T) {
 		}
 	}
 	lane.Wait()
+}
+
+// What is submitted while somebody waits, as calls are that came in just before a drain, is waited for too.
+func TestALaneIsWaitedForWhileItIsSubmittedTo(t *testing.T) {
+	for range 200 {
+		var done atomic.Int32
+		lane := New("test", bounds, NewMetrics(prometheus.NewRegistry()), (&server{}).call)
+		var both sync.WaitGroup
+		submit := func() { lane.Submit(1, 1, func(int, error) { done.Add(1) }) }
+		submit()
+		both.Go(submit)
+		both.Go(func() {
+			lane.Wait()
+			if done.Load() == 0 {
+				t.Error("did not wait")
+			}
+		})
+		both.Wait()
+		lane.Wait()
+		if done.Load() != 2 {
+			t.Fatal("done:", done.Load())
+		}
+	}
 }

@@ -29,10 +29,6 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 		s.Close(wire.CloseInvalidUTF8)
 		return
 	}
-	if s.flooding() {
-		s.Close(wire.CloseFlooding)
-		return
-	}
 	b := begun{at: time.Now()}
 	ctx, b.span = s.Tracer.Begin(ctx, trace.Server, "command")
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
@@ -58,22 +54,6 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 type begun struct {
 	at   time.Time
 	span trace.Span
-}
-
-// maxEarly bounds the frames of a socket that has not shown a token yet.
-const maxEarly = 20
-
-func (s *Session) flooding() (flooding bool) {
-	if s.budget != nil {
-		flooding = !s.budget.frames.Allow()
-	} else {
-		s.early++
-		flooding = s.early > maxEarly
-	}
-	if flooding {
-		s.Metrics.Refused(limitFrames).Inc()
-	}
-	return flooding
 }
 
 // errLater says that a command is answered when its outcome is known.
@@ -120,8 +100,8 @@ func (s *Session) auth(ctx context.Context, c wire.Command) error {
 		return chat.Errorf(chat.CodeForbidden, "the user is not what it was: open another socket")
 	case authed:
 		s.hold(ctx, claims, c.Token)
-	default:
-		s.Greet(ctx, claims, c.Token)
+	case !s.Greet(ctx, claims, c.Token, c.ID):
+		return errLater
 	}
 	s.reply(wire.Authed{Type: "authed", ID: c.ID, ExpiresAt: chat.At(claims.Expires)})
 	return nil
@@ -176,7 +156,7 @@ func (s *Session) append(c wire.Command, b begun) error {
 		err = chat.CheckNonce(a.Nonce)
 	}
 	if err == nil {
-		err = s.allow(s.budget.sends, limitSends)
+		err = s.allowSend(room.ID, len(a.Body))
 	}
 	if err != nil {
 		return err

@@ -40,9 +40,9 @@ func FuzzLobby(f *testing.F) {
 			Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: time.Minute}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
 		}
 		told := &Lobby{Hub: shared.Hub, Registry: registry, Revocations: revocations, Log: log}
-		s := New(shared, server)
+		s := New(shared, server, "")
 		registry.Add(s)
-		s.Greet(t.Context(), claims, "raw")
+		s.Greet(t.Context(), claims, "raw", nil)
 		told.HandleLobby(t.Context(), event)
 		ended := event.Kind == lobby.SessionEnded && event.Session == "s" || event.Kind == lobby.GenerationRaised && event.User == "g" && event.Generation > 1
 		if closed := s.outbox.Closing(); closed != ended {

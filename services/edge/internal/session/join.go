@@ -13,7 +13,7 @@ import (
 const joinTries = 4
 
 func (s *Session) join(ctx context.Context, c wire.Command) error {
-	if err := s.allow(s.budget.joins, limitJoins); err != nil {
+	if err := s.allow(s.budget.joins, 1, limitJoins); err != nil {
 		return err
 	}
 	if c.After != nil && (*c.After < 0 || *c.After > chat.MaxSeq) {

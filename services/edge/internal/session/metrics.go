@@ -34,6 +34,18 @@ const (
 	limitJoins    = "joins"
 	limitSends    = "sends"
 	limitFrames   = "frames"
+
+	limitAddressSends   = "sends_address"
+	limitAddressBytes   = "bytes_address"
+	limitRoomSends      = "sends_room"
+	limitRoomBytes      = "bytes_room"
+	limitEarlyFrames    = "frames_early"
+	limitUserSockets    = "open_sockets"
+	limitAddressSockets = "open_sockets_address"
+	LimitUserStreams    = "open_streams"
+	LimitAddressStreams = "open_streams_address"
+	LimitUserPolls      = "open_polls"
+	LimitAddressPolls   = "open_polls_address"
 )
 
 // NewMetrics makes the sessions' metrics.
@@ -50,7 +62,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		cuts:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_slow_reader_cuts_total", Help: "Sockets cut because they read too slowly (4408)."}),
 		aged:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_aged_total", Help: "Sockets and event streams sent elsewhere because they were old."}),
 		refused: metric.Counters(registry, "parley_edge_refused_total", "What was refused because somebody did too much of it, by the limit.", "limit",
-			LimitConnects, LimitPolls, limitJoins, limitSends, limitFrames),
+			LimitConnects, LimitPolls, limitJoins, limitSends, limitFrames, limitAddressSends, limitAddressBytes, limitRoomSends, limitRoomBytes, limitEarlyFrames,
+			limitUserSockets, limitAddressSockets, LimitUserStreams, LimitAddressStreams, LimitUserPolls, LimitAddressPolls),
 	}
 	all.outbox = m.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_edge_outbox_bytes", Help: "Bytes that wait for sockets, all together."},
 		func() float64 { return float64(all.waiting.Load()) })

@@ -149,7 +149,7 @@ func (o *Outbox) closeLocked(code wire.CloseCode, discard bool) {
 		}
 		o.waiting = nil
 	}
-	timeout := cutTimeout
+	timeout := o.writers.cutTimeout
 	if code == wire.CloseSlowReader {
 		timeout = writeTimeout // it reads, if slowly: it shall learn why it was cut
 	}
@@ -186,7 +186,7 @@ func (o *Outbox) End() {
 	if !o.Closing() {
 		o.Abort()
 	}
-	_ = o.conn.SetWriteDeadline(time.Now().Add(cutTimeout)) // nobody reads on: a goodbye has little time
+	_ = o.conn.SetWriteDeadline(time.Now().Add(o.writers.cutTimeout)) // nobody reads on: a goodbye has little time
 	o.mu.Lock()
 	for o.state != idle {
 		o.changed.Wait()
@@ -318,7 +318,7 @@ func (o *Outbox) hangUp() {
 		_ = o.conn.Close()
 		return
 	}
-	_ = o.conn.SetReadDeadline(time.Now().Add(cutTimeout))
+	_ = o.conn.SetReadDeadline(time.Now().Add(o.writers.cutTimeout))
 }
 
 // Closing says that the goodbye has been decided: what the client still sends is read and forgotten.

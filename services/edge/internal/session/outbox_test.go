@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,8 @@ import (
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
 
-// outbox makes one that writes to a pipe: what the client does not read is not written.
+// outbox makes one that writes to a pipe: what the client does not read is not written. In a bubble of
+// synctest the times of its writes are virtual.
 func outbox(t *testing.T, limit int) (*Outbox, net.Conn, *Metrics) {
 	t.Helper()
 	server, client := net.Pipe()
@@ -25,119 +27,117 @@ func outbox(t *testing.T, limit int) (*Outbox, net.Conn, *Metrics) {
 }
 
 func TestFramesGoOutInOrder(t *testing.T) {
-	o, client, m := outbox(t, 1<<20)
-	var want []byte
-	for i := range 1000 {
-		frame := wire.AppendText(nil, bytes.Repeat([]byte{byte('a' + i%26)}, i%300))
-		want = append(want, frame...)
-		o.Add(nil, frame, time.Time{})
-	}
-	got := make([]byte, len(want))
-	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
-		t.Error("other bytes came out", err)
-	}
-	o.End()
-	if left := testutil.ToFloat64(m.outbox); left != 0 {
-		t.Error("bytes are still counted:", left)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o, client, m := outbox(t, 1<<20)
+		var want []byte
+		for i := range 1000 {
+			frame := wire.AppendText(nil, bytes.Repeat([]byte{byte('a' + i%26)}, i%300))
+			want = append(want, frame...)
+			o.Add(nil, frame, time.Time{})
+		}
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
+			t.Error("other bytes came out", err)
+		}
+		o.End()
+		if left := testutil.ToFloat64(m.outbox); left != 0 {
+			t.Error("bytes are still counted:", left)
+		}
+	})
 }
 
 func TestASlowReaderIsCutAndTheRestIsFreed(t *testing.T) {
-	o, client, m := outbox(t, 64<<10)
-	frame := wire.AppendText(nil, make([]byte, 8<<10))
-	start := time.Now()
-	for range 10_000 { // 80 MB to one who never reads
-		o.Add(nil, frame, time.Time{})
-	}
-	if testutil.ToFloat64(m.cuts) != 1 || o.Code() != wire.CloseSlowReader {
-		t.Fatal("not cut", o.Code())
-	}
-	if time.Since(start) > time.Second {
-		t.Error("a slow reader made its room wait", time.Since(start))
-	}
-	o.End() // the writer gives up by itself
-	if left := testutil.ToFloat64(m.outbox); left != 0 {
-		t.Error("bytes are still counted:", left)
-	}
-	_ = client.Close()
+	synctest.Test(t, func(t *testing.T) {
+		o, client, m := outbox(t, 64<<10)
+		frame := wire.AppendText(nil, make([]byte, 8<<10))
+		start := time.Now()
+		for range 10_000 { // 80 MB to one who never reads
+			o.Add(nil, frame, time.Time{})
+		}
+		if testutil.ToFloat64(m.cuts) != 1 || o.Code() != wire.CloseSlowReader {
+			t.Fatal("not cut", o.Code())
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Error("a slow reader made its room wait", waited)
+		}
+		o.End() // the writer gives up by itself
+		if left := testutil.ToFloat64(m.outbox); left != 0 {
+			t.Error("bytes are still counted:", left)
+		}
+		_ = client.Close()
+	})
 }
 
 func TestASlowButReadingClientSeesWhyItIsCut(t *testing.T) {
-	o, client, _ := outbox(t, 64<<10)
-	frame := wire.AppendText(nil, make([]byte, 8<<10))
-	for o.Code() == 0 {
-		o.Add(nil, frame, time.Time{})
-	}
-	got, err := io.ReadAll(client)
-	if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) {
-		t.Error("the last frame is not the goodbye", err, len(got))
-	}
-	o.End()
+	synctest.Test(t, func(t *testing.T) {
+		o, client, _ := outbox(t, 64<<10)
+		frame := wire.AppendText(nil, make([]byte, 8<<10))
+		for o.Code() == 0 {
+			o.Add(nil, frame, time.Time{})
+		}
+		got, err := io.ReadAll(client)
+		if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) {
+			t.Error("the last frame is not the goodbye", err, len(got))
+		}
+		o.End()
+	})
 }
 
 func TestTheGoodbyeOfOneWhoLostTheRightToListenComesFirst(t *testing.T) {
-	o, client, _ := outbox(t, 1<<20)
-	fill := wire.AppendText(nil, make([]byte, 200))
-	secret := wire.AppendText(nil, []byte("secret"))
-	o.Add(nil, fill, time.Time{})
-	waitUntilWriting(o)
-	o.Add(nil, secret, time.Time{})
-	o.Close(wire.CloseUnauthenticated)
-	got, _ := io.ReadAll(client)
-	if bytes.Contains(got, []byte("secret")) || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseUnauthenticated)) {
-		t.Error("secret went out, or no goodbye")
-	}
-	o.End()
-}
-
-// waitUntilWriting returns when the writer has taken all that waits.
-func waitUntilWriting(o *Outbox) {
-	for {
-		o.mu.Lock()
-		taken := len(o.waiting) == 0
-		o.mu.Unlock()
-		if taken {
-			return
+	synctest.Test(t, func(t *testing.T) {
+		o, client, _ := outbox(t, 1<<20)
+		fill := wire.AppendText(nil, make([]byte, 200))
+		secret := wire.AppendText(nil, []byte("secret"))
+		o.Add(nil, fill, time.Time{})
+		synctest.Wait() // it is being written
+		o.Add(nil, secret, time.Time{})
+		o.Close(wire.CloseUnauthenticated)
+		got, _ := io.ReadAll(client)
+		if bytes.Contains(got, []byte("secret")) || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseUnauthenticated)) {
+			t.Error("secret went out, or no goodbye")
 		}
-		time.Sleep(time.Millisecond)
-	}
+		o.End()
+	})
 }
 
 func TestTakenOutDropsTheFramesOfThatRoomOnly(t *testing.T) {
-	o, client, m := outbox(t, 1<<20)
-	a, b := &hub.Room{}, &hub.Room{}
-	o.Add(nil, wire.AppendText(nil, make([]byte, 200)), time.Time{})
-	waitUntilWriting(o)
-	o.Add(a, wire.AppendText(nil, []byte("of a")), time.Time{})
-	o.Add(b, wire.AppendText(nil, []byte("of b")), time.Time{})
-	o.Add(nil, wire.AppendText(nil, []byte("answer")), time.Time{})
-	o.Drop(a)
-	o.Close(wire.CloseDrained)
-	got, _ := io.ReadAll(client)
-	if bytes.Contains(got, []byte("of a")) || !bytes.Contains(got, []byte("of b")) || !bytes.Contains(got, []byte("answer")) {
-		t.Error("dropped the wrong frames")
-	}
-	o.End()
-	if left := testutil.ToFloat64(m.outbox); left != 0 {
-		t.Error("bytes are still counted:", left)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o, client, m := outbox(t, 1<<20)
+		a, b := &hub.Room{}, &hub.Room{}
+		o.Add(nil, wire.AppendText(nil, make([]byte, 200)), time.Time{})
+		synctest.Wait() // it is being written
+		o.Add(a, wire.AppendText(nil, []byte("of a")), time.Time{})
+		o.Add(b, wire.AppendText(nil, []byte("of b")), time.Time{})
+		o.Add(nil, wire.AppendText(nil, []byte("answer")), time.Time{})
+		o.Drop(a)
+		o.Close(wire.CloseDrained)
+		got, _ := io.ReadAll(client)
+		if bytes.Contains(got, []byte("of a")) || !bytes.Contains(got, []byte("of b")) || !bytes.Contains(got, []byte("answer")) {
+			t.Error("dropped the wrong frames")
+		}
+		o.End()
+		if left := testutil.ToFloat64(m.outbox); left != 0 {
+			t.Error("bytes are still counted:", left)
+		}
+	})
 }
 
 func TestCommandsWaitWhileTheOutboxIsOverHalf(t *testing.T) {
-	o, client, _ := outbox(t, 1<<20)
-	o.Add(nil, wire.AppendText(nil, make([]byte, 700<<10)), time.Time{})
-	passed := make(chan bool)
-	go func() { passed <- o.Wait() }()
-	select {
-	case <-passed:
-		t.Fatal("did not wait")
-	case <-time.After(50 * time.Millisecond):
-	}
-	go func() { _, _ = io.Copy(io.Discard, client) }()
-	if !<-passed {
-		t.Error("closed")
-	}
-	o.End()
+	synctest.Test(t, func(t *testing.T) {
+		o, client, _ := outbox(t, 1<<20)
+		o.Add(nil, wire.AppendText(nil, make([]byte, 700<<10)), time.Time{})
+		passed := make(chan bool, 1)
+		go func() { passed <- o.Wait() }()
+		synctest.Wait()
+		if len(passed) > 0 {
+			t.Fatal("did not wait")
+		}
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		if !<-passed {
+			t.Error("closed")
+		}
+		o.End()
+	})
 }
 
 func TestOutboxFromManySides(_ *testing.T) {
@@ -163,32 +163,36 @@ func TestOutboxFromManySides(_ *testing.T) {
 
 // The client says goodbye and its reader returns at once: the answer goes out all the same.
 func TestAGoodbyeIsAnsweredBeforeTheConnectionEnds(t *testing.T) {
-	for range 200 {
-		o, client, _ := outbox(t, 1<<20)
-		got := make(chan []byte, 1)
-		go func() {
-			all, _ := io.ReadAll(client)
-			got <- all
-		}()
-		o.Close(wire.CloseNormal)
-		o.End()
-		if all := <-got; !bytes.Equal(all, wire.AppendClose(nil, wire.CloseNormal)) {
-			t.Fatalf("got %q", all)
+	synctest.Test(t, func(t *testing.T) {
+		for range 200 {
+			o, client, _ := outbox(t, 1<<20)
+			got := make(chan []byte, 1)
+			go func() {
+				all, _ := io.ReadAll(client)
+				got <- all
+			}()
+			o.Close(wire.CloseNormal)
+			o.End()
+			if all := <-got; !bytes.Equal(all, wire.AppendClose(nil, wire.CloseNormal)) {
+				t.Fatalf("got %q", all)
+			}
 		}
-	}
+	})
 }
 
 // Who reads on after it was cut, even much later, learns why, and gets nothing that had to wait.
 func TestALateReaderSeesWhyItIsCut(t *testing.T) {
-	o, client, _ := outbox(t, 256<<10)
-	frame := wire.AppendText(nil, make([]byte, 8<<10))
-	for o.Code() == 0 {
-		o.Add(nil, frame, time.Time{})
-	}
-	time.Sleep(cutTimeout + 500*time.Millisecond)
-	got, err := io.ReadAll(client)
-	if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) || len(got) > 2*writeChunk {
-		t.Error("the last frame is not the goodbye", err, len(got))
-	}
-	o.End()
+	synctest.Test(t, func(t *testing.T) {
+		o, client, _ := outbox(t, 256<<10)
+		frame := wire.AppendText(nil, make([]byte, 8<<10))
+		for o.Code() == 0 {
+			o.Add(nil, frame, time.Time{})
+		}
+		<-time.After(writeTimeout - time.Second)
+		got, err := io.ReadAll(client)
+		if err != nil || !bytes.HasSuffix(got, wire.AppendClose(nil, wire.CloseSlowReader)) || len(got) > 2*writeChunk {
+			t.Error("the last frame is not the goodbye", err, len(got))
+		}
+		o.End()
+	})
 }

@@ -31,10 +31,10 @@ func TestASessionRevokedDuringTheHandshakeIsClosed(t *testing.T) {
 		Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: time.Minute}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
 	}
 	told := &Lobby{Hub: shared.Hub, Registry: registry, Revocations: revocations, Log: log}
-	s := New(shared, server)
+	s := New(shared, server, "")
 	registry.Add(s)
 	told.HandleLobby(t.Context(), lobby.Event{Seq: 1, Kind: lobby.SessionEnded, User: "u", Session: "s"})
-	s.Greet(t.Context(), claims, "raw")
+	s.Greet(t.Context(), claims, "raw", nil)
 	defer s.End()
 	if s.outbox.Code() != wire.CloseUnauthenticated {
 		t.Error("the socket of an ended session stays open")
@@ -81,9 +81,9 @@ func TestWhoIsStaffNoMoreDoesNotStayByRenewing(t *testing.T) {
 		Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: time.Minute}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
 	}
 	told := &Lobby{Hub: shared.Hub, Registry: registry, Revocations: revocations, Log: log}
-	s := New(shared, server)
+	s := New(shared, server, "")
 	registry.Add(s)
-	s.Greet(t.Context(), token.Claims{User: chat.User{ID: "u", Staff: true}, Session: "s", Generation: 1, Expires: time.Now().Add(time.Hour)}, "old")
+	s.Greet(t.Context(), token.Claims{User: chat.User{ID: "u", Staff: true}, Session: "s", Generation: 1, Expires: time.Now().Add(time.Hour)}, "old", nil)
 	defer s.End()
 	// It is in staff-only rooms meanwhile.
 	if err := s.auth(t.Context(), wire.Command{Type: wire.TypeAuth, Token: "new"}); chat.CodeOf(err) != chat.CodeForbidden {

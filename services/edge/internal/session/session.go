@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
@@ -75,14 +76,15 @@ type Shared struct {
 type Session struct {
 	*Shared
 
-	id     string
-	outbox *Outbox
-	budget *budget // of this user, on this edge
-	heard  atomic.Int64
-	opened time.Time
-	leaves int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
-	early  int32 // frames before the session was somebody's
-	told   bool  // to go; of Beat alone
+	id      string
+	outbox  *Outbox
+	address *budget // of the address, on this edge; nil: refused
+	budget  *budget // of the user, on this edge; nil: nobody's yet
+	heard   atomic.Int64
+	opened  time.Time
+	leaves  int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
+	early   int32 // frames before the session was somebody's
+	told    bool  // to go; of Beat alone
 
 	mu     sync.Mutex // before nothing: no other lock is taken under it
 	claims token.Claims
@@ -91,8 +93,9 @@ type Session struct {
 	rooms  map[chat.Slug]*hub.Room
 }
 
-// New makes the session of a connection; Greet or a first auth frame makes it somebody's.
-func New(shared *Shared, conn net.Conn) *Session {
+// New makes the session of a connection from an address; Greet or a first auth frame makes it somebody's.
+// Where the address has too many, the session says so and ends.
+func New(shared *Shared, conn net.Conn, address string) *Session {
 	s := &Session{
 		Shared: shared, id: rand.Text(), opened: time.Now(), rooms: map[chat.Slug]*hub.Room{},
 		outbox: NewOutbox(conn, shared.Limits.OutboxBytes, shared.Writers, shared.Metrics),
@@ -102,17 +105,49 @@ func New(shared *Shared, conn net.Conn) *Session {
 		s.leaves = s.opened.Add(life).UnixNano()
 	}
 	s.Metrics.connections.Inc()
+	if s.address = s.Limiter.addresses.take(address); s.address == nil {
+		s.refuse(nil, limitAddressSockets)
+	}
 	return s
 }
 
-// Greet makes the session that of a verified token and says hello.
-func (s *Session) Greet(ctx context.Context, claims token.Claims, raw string) {
+// Greet makes the session that of a verified token and says hello. It is false where the user has too many
+// sockets, or had too many when it came: then it says that, as the answer to a command if that was one, and ends.
+func (s *Session) Greet(ctx context.Context, claims token.Claims, raw string, command *int64) bool {
+	if s.outbox.Closing() {
+		return false
+	}
+	if s.budget = s.Limiter.users.take(string(claims.User.ID)); s.budget == nil {
+		s.refuse(command, limitUserSockets)
+		return false
+	}
 	s.hold(ctx, claims, raw)
-	s.budget = s.Limiter.take(claims.User.ID)
 	s.reply(wire.Hello{
 		Type: "hello", Session: claims.Session, User: claims.User,
 		HeartbeatMS: s.Limits.Heartbeat.Milliseconds(), Limits: s.Limits.Limits,
 	})
+	return true
+}
+
+// refuse ends a session that is one too many.
+func (s *Session) refuse(command *int64, limited string) {
+	s.Metrics.Refused(limited).Inc()
+	s.reply(wire.NewError(command, limit.TooManyOpen()))
+	s.Close(wire.CloseFlooding)
+}
+
+// maxEarly and maxEarlyBytes bound the frames of a socket that has not shown a token yet.
+const (
+	maxEarly      = 20
+	maxEarlyBytes = 16 << 10
+)
+
+// MaxFrame is how many bytes the client's next message may have. Its reader calls it.
+func (s *Session) MaxFrame() int {
+	if s.budget == nil {
+		return min(s.Limits.Frame, maxEarlyBytes)
+	}
+	return s.Limits.Frame
 }
 
 // hold takes a verified token as the one that counts. What voided it since it was verified found no
@@ -174,13 +209,9 @@ func (s *Session) Close(code wire.CloseCode) { s.outbox.Close(code) }
 // Heard notes a sign of life.
 func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
 
-// Pinged answers a ping, which counts as a frame of the client.
+// Pinged answers a ping.
 func (s *Session) Pinged(payload []byte) {
 	s.Heard()
-	if s.flooding() {
-		s.Close(wire.CloseFlooding)
-		return
-	}
 	s.Tell(wire.AppendPong(nil, payload))
 }
 
@@ -215,7 +246,10 @@ func (s *Session) End() {
 		}
 	}
 	if s.budget != nil {
-		s.Limiter.giveBack(s.budget)
+		s.Limiter.users.giveBack(s.budget)
+	}
+	if s.address != nil {
+		s.Limiter.addresses.giveBack(s.address)
 	}
 	s.outbox.End()
 	s.Metrics.connections.Dec()

@@ -32,11 +32,13 @@ type Writers struct {
 	writers []*writer
 	next    atomic.Uint32
 	spare   sync.Pool // of *[]frames, for outboxes in which something waits
+
+	cutTimeout time.Duration
 }
 
 // NewWriters makes the writers; Run does the work.
 func NewWriters() *Writers {
-	w := &Writers{writers: make([]*writer, max(1, runtime.GOMAXPROCS(0)/2))}
+	w := &Writers{writers: make([]*writer, max(1, runtime.GOMAXPROCS(0)/2)), cutTimeout: cutTimeout}
 	for i := range w.writers {
 		w.writers[i] = newWriter()
 	}

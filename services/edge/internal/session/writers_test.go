@@ -17,11 +17,12 @@ import (
 	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
 
-// sockets makes outboxes of real connections whose writers run.
-func sockets(t *testing.T, limit int) (connect func() (*Outbox, net.Conn), m *Metrics) {
+// sockets makes outboxes of real connections whose writers run. A goodbye has the time cut to go out.
+func sockets(t *testing.T, limit int, cut time.Duration) (connect func() (*Outbox, net.Conn), m *Metrics) {
 	t.Helper()
 	m = NewMetrics(prometheus.NewRegistry())
 	writers := NewWriters()
+	writers.cutTimeout = cut
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = writers.Run(ctx, func() {}) })
@@ -57,9 +58,9 @@ func numbered(n, size int) []byte {
 // Frames of all sizes come in order, to one who reads at once and to one who reads little by little, so
 // that writes are cut short.
 func TestFramesReachRealSocketsInOrder(t *testing.T) {
-	connect, m := sockets(t, 64<<20)
+	connect, m := sockets(t, 64<<20, cutTimeout)
 	var readers sync.WaitGroup
-	for _, pause := range []time.Duration{0, 200 * time.Microsecond} {
+	for _, pageSize := range []int{64 << 10, 1 << 10} {
 		o, client := connect()
 		var want []byte
 		for n := range 4000 {
@@ -67,7 +68,7 @@ func TestFramesReachRealSocketsInOrder(t *testing.T) {
 		}
 		readers.Go(func() {
 			var got []byte
-			page := make([]byte, 64<<10)
+			page := make([]byte, pageSize)
 			for len(got) < len(want) {
 				n, err := client.Read(page)
 				if err != nil {
@@ -75,7 +76,6 @@ func TestFramesReachRealSocketsInOrder(t *testing.T) {
 					return
 				}
 				got = append(got, page[:n]...)
-				time.Sleep(pause)
 			}
 			if !bytes.Equal(got, want) {
 				t.Error("other bytes came, or in another order")
@@ -94,7 +94,7 @@ func TestFramesReachRealSocketsInOrder(t *testing.T) {
 
 // Sockets that take nothing delay no other, although they share its writer.
 func TestAStalledSocketDelaysNoOther(t *testing.T) {
-	connect, m := sockets(t, 1<<20)
+	connect, m := sockets(t, 1<<20, cutTimeout)
 	stalled := make([]*Outbox, 8)
 	for i := range stalled {
 		stalled[i], _ = connect()
@@ -108,7 +108,7 @@ func TestAStalledSocketDelaysNoOther(t *testing.T) {
 	for range 4 { // of each writer
 		o, client := connect()
 		o.Add(nil, numbered(1, 0), time.Time{})
-		_ = client.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = client.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.ReadFull(client, make([]byte, len(numbered(1, 0)))); err != nil {
 			t.Error("a socket beside stalled ones:", err)
 		}
@@ -125,7 +125,7 @@ func TestAStalledSocketDelaysNoOther(t *testing.T) {
 // A socket that could not take all for a while and then can is written to directly again, without the
 // deadline of then.
 func TestASocketRecovers(t *testing.T) {
-	connect, _ := sockets(t, 64<<20)
+	connect, _ := sockets(t, 64<<20, cutTimeout)
 	o, client := connect()
 	const size = 8 << 20
 	for range size >> 13 {
@@ -134,15 +134,11 @@ func TestASocketRecovers(t *testing.T) {
 	if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
-	for { // until the goroutine has seen that nothing waits
-		o.mu.Lock()
-		state := o.state
-		o.mu.Unlock()
-		if state == idle {
-			break
-		}
-		time.Sleep(time.Millisecond)
+	o.mu.Lock()
+	for o.state != idle { // until the goroutine has seen that nothing waits
+		o.changed.Wait()
 	}
+	o.mu.Unlock()
 	o.Add(nil, []byte("again"), time.Time{})
 	again := make([]byte, 5)
 	if _, err := io.ReadFull(client, again); err != nil || string(again) != "again" {
@@ -152,7 +148,7 @@ func TestASocketRecovers(t *testing.T) {
 }
 
 func TestAGoodbyeEndsARealSocket(t *testing.T) {
-	connect, m := sockets(t, 1<<20)
+	connect, m := sockets(t, 1<<20, 30*time.Second)
 	for range 200 {
 		o, client := connect()
 		var sides sync.WaitGroup

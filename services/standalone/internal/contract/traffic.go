@@ -136,7 +136,7 @@ type stream struct {
 	line    []byte
 }
 
-var cursors = regexp.MustCompile(`^id: [a-z0-9-]+:\d+(,[a-z0-9-]+:\d+)*$`)
+var cursors = regexp.MustCompile(`^id: [a-z0-9-]+:\d+,log\.[a-z0-9-]+:[A-Z2-7]+(,[a-z0-9-]+:\d+,log\.[a-z0-9-]+:[A-Z2-7]+)*$`)
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/webapi"
+)
+
+// arrival is who came with a handshake, and from where.
+type arrival struct {
+	caller  webapi.Caller
+	address string
+}
+
+// arrivalLocal carries the arrival to the socket's reader.
+const arrivalLocal = "parley-arrival"
+
+// socket is the handshake. Who shows no token here does so in the first frame.
+func (g *Gateway) socket(c *fiber.Ctx) error {
+	draining := g.isDraining()
+	err := g.handshake(c, draining)
+	g.metrics.handshake(err, draining)
+	return err
+}
+
+func (g *Gateway) handshake(c *fiber.Ctx, draining bool) error {
+	if err := checkUpgrade(c); err != nil {
+		return err
+	}
+	if draining {
+		return errDraining()
+	}
+	came := arrival{address: webapi.IPKey(webapi.ClientIP(c))}
+	if err := g.connects.Allow(came.address); err != nil {
+		return err
+	}
+	raw, byCookie := g.auth.Token(c)
+	if raw != "" && byCookie {
+		if err := g.auth.Browsers.CheckHandshake(c); err != nil {
+			return err
+		}
+	}
+	var user *chat.User
+	if raw != "" {
+		claims, err := g.auth.Verifier.Verify(c.UserContext(), raw)
+		if err != nil {
+			return err
+		}
+		came.caller, user = webapi.Caller{Claims: claims, Token: raw, ByCookie: byCookie}, &claims.User
+	}
+	if err := g.shared.MayOpen(came.address, user); err != nil {
+		return err
+	}
+	c.Locals(arrivalLocal, came)
+	return g.upgrade(c)
+}
+
+const (
+	websocketVersion = "13"
+	keyBytes         = 16
+)
+
+// checkUpgrade refuses what is no handshake of a WebSocket. The library would take a key of any form, and
+// look at the first line alone of a header that has several.
+func checkUpgrade(c *fiber.Ctx) error {
+	upgrade := names(c, fiber.HeaderConnection, "upgrade") && names(c, fiber.HeaderUpgrade, "websocket")
+	if !upgrade || c.Get(fiber.HeaderSecWebSocketVersion) != websocketVersion {
+		c.Set(fiber.HeaderUpgrade, "websocket")
+		c.Set(fiber.HeaderSecWebSocketVersion, websocketVersion)
+		return fiber.ErrUpgradeRequired
+	}
+	if key, err := base64.StdEncoding.DecodeString(c.Get(fiber.HeaderSecWebSocketKey)); err != nil || len(key) != keyBytes {
+		return chat.Errorf(chat.CodeBadRequest, "%s is %d bytes in base64", fiber.HeaderSecWebSocketKey, keyBytes)
+	}
+	c.Request().Header.Set(fiber.HeaderConnection, "Upgrade")
+	c.Request().Header.Set(fiber.HeaderUpgrade, "websocket")
+	return nil
+}
+
+// names says whether a header, of one line or of several, lists a token.
+func names(c *fiber.Ctx, header, token string) bool {
+	for _, line := range c.Request().Header.PeekAll(header) {
+		for item := range strings.SplitSeq(string(line), ",") {
+			if strings.EqualFold(strings.TrimSpace(item), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
