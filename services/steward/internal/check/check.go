@@ -151,7 +151,7 @@ func (c *checker) makeRoom(ctx context.Context) (string, error) {
 		return err
 	})
 	if chat.CodeOf(err) == chat.CodeNotFound {
-		err = fmt.Errorf("there is no room %s that a %s may join: name another in --room, or give an account that may make rooms in PARLEY_CHECK_USER: %w", c.room, c.signIn.User.Kind, err)
+		err = fmt.Errorf("there is no room %s that %ss may join: name another in --room, or give an account that may make rooms in PARLEY_CHECK_USER: %w", c.room, c.signIn.User.Kind, err)
 	}
 	return fmt.Sprintf("talks in %s, as a %s", c.room, c.signIn.User.Kind), err
 }
