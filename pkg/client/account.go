@@ -55,6 +55,16 @@ func (c *HTTP) Me(ctx context.Context, token string) (chat.User, error) {
 	return answer.User, err
 }
 
+// CreateUser makes an account for somebody, by the token of staff.
+func (c *HTTP) CreateUser(ctx context.Context, token, username, password string, staff bool) error {
+	body := struct {
+		credentials
+
+		Staff bool `json:"staff"`
+	}{credentials{username, password}, staff}
+	return c.call(ctx, http.MethodPost, "/api/auth/users", token, body, nil)
+}
+
 func (c *HTTP) signIn(ctx context.Context, how string, body any) (SignIn, error) {
 	var answer SignIn
 	err := c.call(ctx, http.MethodPost, "/api/auth/"+how, "", body, &answer)

@@ -87,7 +87,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		return nil, errors.New("no listener here")
 	}, inCluster))
 	read("steward", building(steward.Build, inCluster))
-	read("steward", func(r *env.Reader) { steward.AccountFrom(r); steward.KeysFrom(r) })
+	read("steward", func(r *env.Reader) { steward.AccountFrom(r); steward.AdministratorFrom(r); steward.KeysFrom(r) })
 	read("standalone", building((&standalone{refused: []string{"not here"}}).build, process.Defaults{AdminListen: "127.0.0.1:0", LogFormat: "text"}))
 	read("cluster", func(r *env.Reader) { cluster.SettingsFrom(r) })
 

@@ -29,6 +29,18 @@ func AccountFrom(r *env.Reader) Account {
 	return a
 }
 
+// AdministratorFrom reads who may make the account that checks a release.
+func AdministratorFrom(r *env.Reader) Account {
+	a := Account{
+		Name:     r.String("PARLEY_CHECK_ADMIN_USER", "", "Who makes that account for `steward check --make-account`; nobody: it signs itself up."),
+		Password: r.Secret("PARLEY_CHECK_ADMIN_PASSWORD", "Their password."),
+	}
+	if (a.Name == "") != (a.Password == "") {
+		r.Mistake("PARLEY_CHECK_ADMIN_USER and PARLEY_CHECK_ADMIN_PASSWORD (or PARLEY_CHECK_ADMIN_PASSWORD_FILE) are needed both or not at all")
+	}
+	return a
+}
+
 // Keys open an S3 bucket.
 type Keys struct {
 	Access, Secret, Session string

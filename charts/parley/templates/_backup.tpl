@@ -1,11 +1,24 @@
 {{- /* What backups and restoring have in common. */}}
 
-{{- /* steward's values, with pg_dump's user: whoever wrote a file of the volume must be able to delete it. */}}
+{{- /*
+steward's values, with pg_dump's user: whoever wrote a file of the volume must be able to delete it. Where the values leave the ids to
+the cluster, as OpenShift wants it, nobody gets one.
+*/}}
 {{- define "parley.backupValues" -}}
 {{- $c := include "parley.values" (dict "root" . "name" "steward") | fromYaml }}
-{{- $user := .Values.backup.runAsUser }}
-{{- $_ := set $c "podSecurityContext" (mergeOverwrite $c.podSecurityContext (dict "runAsUser" $user "runAsGroup" $user "fsGroup" $user)) }}
+{{- $_ := set $c "podSecurityContext" (mergeOverwrite $c.podSecurityContext (include "parley.imageUser" (dict "context" $c.podSecurityContext "user" .Values.backup.runAsUser) | fromYaml)) }}
 {{- toYaml $c }}
+{{- end }}
+
+{{- /* The ids that a pod security context gives, as another image's user: (dict "context" map "user" 999). */}}
+{{- define "parley.imageUser" -}}
+{{- if .user }}
+{{- range $id := list "runAsUser" "runAsGroup" "fsGroup" }}
+{{- if hasKey $.context $id }}
+{{ $id }}: {{ $.user }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- /* What a dump is called: parley, if there is one database, else the service. */}}

@@ -16,6 +16,9 @@
 {{- if and $postgres.urlKey (not $postgres.existingSecret) }}
 {{- fail "postgres.external.urlKey is a key in a Secret: name it in postgres.external.existingSecret" }}
 {{- end }}
+{{- if and $postgres.urlKey (not $postgres.port) }}
+{{- fail (printf "postgres.external.urlKey: the URL is in a Secret, which the chart does not read. Say its port for the NetworkPolicies in postgres.external.port or postgres.external.%s.port" $service) }}
+{{- end }}
 {{- if and $.Values.backup.enabled (not $.Values.evaluation.enabled) (hasPrefix "verify" $postgres.sslMode) (not $postgres.tls.existingSecret) }}
 {{- fail "backup.enabled: pg_dump knows no authorities, as the services do. Put the server's CA into a Secret and name it in postgres.external.tls.existingSecret" }}
 {{- end }}

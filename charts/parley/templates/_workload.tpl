@@ -102,6 +102,9 @@ volumeMounts:
 {{- $fullname := include "parley.fullname" .root }}
 {{- if ne .name "web" }}
 - {name: PARLEY_SERVICE_CREDENTIAL_FILE, value: /etc/parley/service-credential}
+{{- with .root.Values.publicURL }}
+- {name: PARLEY_PUBLIC_URL, value: {{ trimSuffix "/" . | quote }}}
+{{- end }}
 {{- end }}
 {{- if has .name (list "rooms" "edge") }}
 - {name: PARLEY_AUTH_URL, value: "http://{{ $fullname }}-auth-pods:8081"}

@@ -97,6 +97,11 @@ func evaluation(more ...string) []string {
 	return append([]string{"--set", "evaluation.enabled=true"}, more...)
 }
 
+// profilesWith are the arguments of a profile, and more.
+func profilesWith(profile string, more ...string) []string {
+	return append(slices.Clone(profiles[profile]), more...)
+}
+
 // eachProfile runs a test on every profile's objects.
 func eachProfile(t *testing.T, test func(t *testing.T, all objects)) {
 	t.Helper()

@@ -75,7 +75,7 @@ func TestNotes(t *testing.T) {
 		has, not  []string
 	}{
 		"evaluation": {evaluation(), []string{
-			"There is no way in yet", "get secret parley-administrator", "NOT FOR PRODUCTION",
+			"There is no way in yet", "get secret parley-administrator", "the password that the account was made with", "NOT FOR PRODUCTION",
 		}, []string{"TRUSTED_PROXIES", "createsuperuser"}},
 		"small": {profiles["small"], []string{
 			"https://chat.example.org", "exec -it deploy/parley-auth -- /auth createsuperuser NAME", "WARNING: config.PARLEY_TRUSTED_PROXIES is not set",
@@ -101,5 +101,45 @@ func TestNotes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNobodyWaitsForSuccessAlone: a runbook that waits for a Job to complete waits for hours when it has failed.
+func TestNobodyWaitsForSuccessAlone(t *testing.T) {
+	for _, folder := range []string{"docs", "k8s", "charts", "tilt"} {
+		err := filepath.WalkDir(filepath.Join(repository, folder), func(path string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if err == nil && strings.Contains(strings.ToLower(string(content)), "condition=complete") {
+				t.Errorf("%s waits for a Job to complete, and not for it to fail", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestCheckStaysForItsLog: and has itself deleted with its ServiceAccount, as it may.
+func TestCheckStaysForItsLog(t *testing.T) {
+	all := render(t, evaluation()...)
+	check := all.find(t, "Pod", "parley-check")
+	if policy := check.text("metadata", "annotations", "helm.sh/hook-delete-policy"); policy != "before-hook-creation" {
+		t.Errorf("`helm test --logs` finds no pod: it is deleted by %s", policy)
+	}
+	if !strings.Contains(check.all(), "--pod=parley-check=parley-check") || check.text("spec", "serviceAccountName") != "parley-check" {
+		t.Errorf("it outlives the release: %v", check)
+	}
+	role := all.find(t, "Role", "parley-check").all()
+	for _, right := range []string{"serviceaccounts", "pods", "patch", "get"} {
+		if !strings.Contains(role, right) {
+			t.Errorf("its Role lacks %s: %s", right, role)
+		}
+	}
+	if got := all.component(t, "check").env("PARLEY_CHECK_USER"); got != "from" {
+		t.Errorf("it signs in as %q, not with an account of its own", got)
 	}
 }

@@ -89,8 +89,9 @@ func TestPoliciesLetThroughWhatIsNeeded(t *testing.T) {
 	let(5432, "auth rooms backup", "postgres")
 	let(9090, "monitoring", services+" steward")
 	let(9090, "steward", "edge")
+	let(9090, "check", "auth rooms edge")
 	let(53, release, "kube-system")
-	let(443, "secrets steward", "ingress monitoring kube-system other") // the API server may be anywhere
+	let(443, "secrets steward check", "ingress monitoring kube-system other") // the API server may be anywhere
 	if len(ends) != len(strings.Fields(release))+4 {
 		t.Fatalf("there are other pods: %v", slices.Sorted(maps.Keys(ends)))
 	}
@@ -144,5 +145,40 @@ func TestPoliciesToStoresOutside(t *testing.T) {
 	traces := render(t, evaluation("--set", "config.PARLEY_TRACES=http://collector:4318")...)
 	if !allowed(traces, end{labels: traces.component(t, "edge").labels}, end{namespace: map[string]string{}}, 4318) {
 		t.Error("traces don't get out")
+	}
+}
+
+// TestPoliciesOpenThePortsOfTheStores: those that stand in the URLs, of every host.
+func TestPoliciesOpenThePortsOfTheStores(t *testing.T) {
+	const redis, postgres = "redis.external.host=r", "postgres.external.host=p"
+	for set, want := range map[string]string{
+		redis + "," + postgres: "[5432] [6379]",
+		"redis.external.host=r,redis.external.port=6380,postgres.external.host=p,postgres.external.port=6432":                                 "[6432] [6380]",
+		redis + ",postgres.external.url=postgres://u:p@h:6432/d":                                                                              "[6432] [6379]",
+		redis + ",postgres.external.url=postgres://u:p@h/d":                                                                                   "[5432] [6379]",
+		redis + `,postgres.external.url=postgres://u:p:1@h1:6432\,h2\,[::1]:6433/d?pool_max_conns=5`:                                          "[6432 5432 6433] [6379]",
+		redis + `,postgres.external.url=postgres:///d?host=h1\,h2&port=6432\,6433`:                                                            "[6432 6433] [6379]",
+		postgres + ",redis.external.url=rediss://:p@h:6380/0":                                                                                 "[5432] [6380]",
+		postgres + ",redis.external.url=redis://h":                                                                                            "[5432] [6379]",
+		postgres + `,redis.external.url=redis+sentinel://:p@h1:26380\,h2/0?master=m`:                                                          "[5432] [6379 26380 26379]",
+		postgres + `,redis.external.url=redis+cluster://:p@h1:7000\,h2:7001,redis.external.port=7002`:                                         "[5432] [7002 7000 7001]",
+		postgres + ",redis.external.existingSecret=s,redis.external.urlKey=k,redis.external.port=6380":                                        "[5432] [6380]",
+		redis + ",postgres.external.existingSecret=s,postgres.external.urlKey=k,postgres.external.auth.port=6432,postgres.external.port=5433": "[6432] [6379]",
+	} {
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			all := render(t, "--set", set, "--set", "networkPolicy.postgresTo[0].ipBlock.cidr=192.0.2.1/32,networkPolicy.redisTo[0].ipBlock.cidr=192.0.2.2/32")
+			var got []string
+			for _, rule := range all.find(t, "NetworkPolicy", "parley-auth").list("spec", "egress") {
+				var numbers []int
+				for _, p := range rule.list("ports") {
+					numbers = append(numbers, p.number("port"))
+				}
+				got = append(got, fmt.Sprint(numbers))
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("auth reaches the ports %v, want %s", got, want)
+			}
+		})
 	}
 }

@@ -82,6 +82,7 @@ func TestSettingsReachTheirReaders(t *testing.T) {
 		"PARLEY_EDGE_OUTBOX_BYTES": {"", "", "2097152", ""},
 		"PARLEY_LOG_LEVEL":         {"warn", "warn", "debug", "warn"},
 		"PARLEY_COOKIE_SECURE":     {"true", "true", "true", ""},
+		"PARLEY_PUBLIC_URL":        {"https://a.example", "https://a.example", "https://a.example", ""},
 	} {
 		for i, service := range services {
 			if got := all.component(t, service).env(name); got != want[i] {
@@ -109,19 +110,24 @@ func TestStores(t *testing.T) {
 		}},
 		{"parts", profiles["small"], "rooms", map[string]string{
 			"PARLEY_ROOMS_DATABASE": "postgres://parley@postgres.example.org:5432/parley?pool_max_conns=8", "PGPASSWORD": "from", "PGSSLMODE": "verify-full",
-			"PARLEY_REDIS": "redis://:$(PARLEY_REDIS_PASSWORD)@redis.example.org:6379/0", "PARLEY_REDIS_PASSWORD": "from",
+			"PARLEY_REDIS": "redis://redis.example.org:6379/0", "PARLEY_REDIS_PASSWORD": "from",
 		}},
 		{"sentinel", profiles["production"], "rooms", map[string]string{
 			"PARLEY_ROOMS_DATABASE_FILE": "/etc/parley/rooms-database", "PGSSLROOTCERT": "/etc/parley/rooms-database-ca.crt", "PGPASSWORD": "",
-			"PARLEY_REDIS": "rediss+sentinel://:$(PARLEY_REDIS_PASSWORD)@sentinel-0.redis:26379,sentinel-1.redis:26379,sentinel-2.redis:26379/0" +
-				"?master=mymaster&sentinel_password=$(PARLEY_SENTINEL_PASSWORD)&ca_file=/etc/parley/redis-ca.crt",
+			"PARLEY_REDIS_PASSWORD": "from", "PARLEY_REDIS_SENTINEL_PASSWORD": "from",
+			"PARLEY_REDIS": "rediss+sentinel://sentinel-0.redis:26379,sentinel-1.redis:26379,sentinel-2.redis:26379/0" +
+				"?master=mymaster&ca_file=/etc/parley/redis-ca.crt",
 		}},
 		{"cluster", profiles["everything"], "edge", map[string]string{
-			"PARLEY_REDIS": "rediss+cluster://parley:$(PARLEY_REDIS_PASSWORD)@redis-0:6379,redis-1:6380" +
+			"PARLEY_REDIS": "rediss+cluster://parley@redis-0:6379,redis-1:6380" +
 				"?ca_file=/etc/parley/redis-ca.crt&cert_file=/etc/parley/redis-client.crt&key_file=/etc/parley/redis-client.key&server_name=redis.example.org",
 		}},
 		{"a database of its own", profiles["everything"], "auth", map[string]string{
 			"PARLEY_AUTH_DATABASE": "postgres://auth@db.example.org:5432/auth?pool_max_conns=16", "PGSSLCERT": "/etc/parley/auth-database-client.crt",
+		}},
+		{"names that mean something in a URL", profilesWith("small", "--set", "postgres.external.user=chat@server,postgres.external.database=a b,redis.external.username=a/b"), "rooms", map[string]string{
+			"PARLEY_ROOMS_DATABASE": "postgres://chat%40server@postgres.example.org:5432/a%20b?pool_max_conns=8",
+			"PARLEY_REDIS":          "redis://a%2Fb@redis.example.org:6379/0",
 		}},
 		{"a URL in the values", profiles["everything"], "rooms", map[string]string{"PARLEY_ROOMS_DATABASE_FILE": "/etc/parley/rooms-database"}},
 	} {
@@ -134,7 +140,7 @@ func TestStores(t *testing.T) {
 			}
 		})
 	}
-	if got := everything.find(t, "Secret", "parley-postgres").text("stringData", "rooms-url"); !strings.HasPrefix(got, "postgres://rooms:secret@") {
+	if got := everything.find(t, "Secret", "parley-postgres-url").text("stringData", "rooms-url"); !strings.HasPrefix(got, "postgres://rooms:secret@") {
 		t.Errorf("the Secret of the URL has %q", got)
 	}
 	if got := len(everything.component(t, "backup").spec.list("initContainers")); got != 2 {
@@ -142,7 +148,8 @@ func TestStores(t *testing.T) {
 	}
 }
 
-// TestSecretsJob: it is there where a Secret was not brought, its name changes with what it does, and Helm gives the Secrets no data.
+// TestSecretsJob: it is there where a Secret was not brought, its name changes with what it does, and Helm knows no Secret that it
+// fills: what is rendered, `helm upgrade --force` would put in the place of what is there.
 func TestSecretsJob(t *testing.T) {
 	name := func(arguments ...string) string {
 		for _, job := range render(t, arguments...).ofKind("Job") {
@@ -154,7 +161,7 @@ func TestSecretsJob(t *testing.T) {
 	}
 	first := name(evaluation()...)
 	if first == "" || name(evaluation("--set", "edge.replicas=5")...) != first {
-		t.Error("the Job has no name, or another one for no reason: an upgrade would run it again")
+		t.Error("the Job has no name, or another one for no reason: `kubectl apply` would run it again")
 	}
 	if name(evaluation("--set", "image.tag=v2")...) == first {
 		t.Error("another image, and the same name: Kubernetes would refuse the upgrade")
@@ -164,12 +171,37 @@ func TestSecretsJob(t *testing.T) {
 	}
 	all := render(t, evaluation()...)
 	for _, secret := range all.ofKind("Secret") {
-		if secret.at("data") != nil || secret.at("stringData") != nil {
-			t.Errorf("%s has data, which an upgrade would put back", secret)
+		t.Errorf("%s is rendered, though the Job makes all Secrets here", secret)
+	}
+	if got := strings.Join(madeByJob(all), " "); got != "parley-administrator parley-check parley-credential parley-postgres parley-redis" {
+		t.Errorf("the Job makes %s", got)
+	}
+	// Names for URLs in the values are others: Helm would refuse to own what the Job made while the stores were the evaluation's.
+	for _, secret := range render(t, profiles["everything"]...).ofKind("Secret") {
+		if slices.Contains(madeByJob(all), secret.name()) {
+			t.Errorf("the chart renders %s, and so does the Job with other values", secret)
 		}
 	}
-	got := all.find(t, "Role", "parley-secrets").list("rules")[0].words("resourceNames")
-	if slices.Sort(got); strings.Join(got, " ") != "parley-administrator parley-credential parley-postgres parley-redis" {
-		t.Errorf("the Job reaches %v", got)
+}
+
+// madeByJob are the Secrets that the Job makes, which must be those that it may change.
+func madeByJob(all objects) []string {
+	for _, role := range all.ofKind("Role") {
+		for _, rule := range role.list("rules") {
+			if names := rule.words("resourceNames"); slices.Contains(rule.words("resources"), "secrets") && len(names) > 0 {
+				return slices.Sorted(slices.Values(names))
+			}
+		}
+	}
+	return nil
+}
+
+// TestJobsOfEachRevisionAreOthers: a finished Job does nothing more, and can't be replaced.
+func TestJobsOfEachRevisionAreOthers(t *testing.T) {
+	arguments := evaluation("--set", "backup.enabled=true,backup.volume.enabled=true")
+	for _, job := range render(t, arguments...).ofKind("Job") {
+		if !strings.Contains(job.name(), "-1-") { // helm template is revision 1
+			t.Errorf("%s has the same name in the next revision", job)
+		}
 	}
 }

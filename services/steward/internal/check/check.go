@@ -26,9 +26,13 @@ type Options struct {
 	Edges []string
 	Edge  string // base URL
 
-	Name, Password string    // an account that may make rooms; "": a guest
-	Room           chat.Slug // where a guest talks
-	Out            io.Writer
+	Account       Account // whom to sign in as; nobody: a guest
+	MakeAccount   bool    // make it where it is not there
+	Administrator Account // who makes it; nobody: it signs itself up
+
+	Admin []string  // admin listeners of pods that use Redis, as host:port like Edges
+	Room  chat.Slug // where somebody talks who may make no room
+	Out   io.Writer
 }
 
 // step is one thing that must work. Advice is what to look at if it does not.
@@ -45,6 +49,7 @@ type checker struct {
 	auth, rooms *client.HTTP
 	signIn      client.SignIn
 	room        chat.Slug
+	own         bool // the room was made here, and goes with all that was said in it
 	one, two    *person
 	sent        []message
 	undo        []func(context.Context) error // in the order of doing
@@ -68,6 +73,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}()
 	for _, s := range []step{
 		{"web", c.look, "the web pods, and their Service"},
+		{"stores", c.ready, "the log of the pods that it names"},
 		{"sign in", c.enter, "the log of the auth pods: do they reach PostgreSQL?"},
 		{"room", c.makeRoom, "the log of the rooms pods: do they reach PostgreSQL and auth?"},
 		{"sockets", c.connect, "the log of the edge pods: do they reach auth and rooms?"},
@@ -122,51 +128,32 @@ func (c *checker) look(ctx context.Context) (string, error) {
 	return "the page is served", err
 }
 
-// enter signs in as the account, or as a guest.
-func (c *checker) enter(ctx context.Context) (string, error) {
-	err := patiently(ctx, func() (err error) {
-		if c.Name != "" {
-			c.signIn, err = c.auth.Login(ctx, c.Name, c.Password)
-		} else {
-			c.signIn, err = c.auth.Guest(ctx, "check-"+tag())
-		}
-		return err
-	})
-	switch {
-	case chat.CodeOf(err) == chat.CodeForbidden && c.Name == "":
-		return "", fmt.Errorf("guests may not come in here; give an account in PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD: %w", err)
-	case chat.CodeOf(err) == chat.CodeUnauthenticated:
-		return "", fmt.Errorf("PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD are not those of an account: %w", err)
-	case err != nil:
-		return "", err
-	}
-	c.undo = append(c.undo, func(ctx context.Context) error { return c.auth.Logout(ctx, c.signIn.AccessToken) })
-	return fmt.Sprintf("as %s, %s", c.signIn.User.Name, c.signIn.User.Kind), nil
-}
-
-// makeRoom makes a room of our own. A guest can't, and makes do with one that is there.
+// makeRoom makes a room of our own. Who may not, a guest or an account, makes do with one that is there.
 func (c *checker) makeRoom(ctx context.Context) (string, error) {
 	token := c.signIn.AccessToken
-	if c.Name == "" {
+	if c.signIn.User.Kind != chat.KindGuest {
+		own := chat.Slug("check-" + tag())
 		err := patiently(ctx, func() error {
-			_, err := c.rooms.Room(ctx, token, c.room)
+			_, err := c.rooms.CreateRoom(ctx, token, client.NewRoom{Slug: own, Name: "Check of the release", StaffOnly: c.signIn.User.Staff})
 			return err
 		})
-		if chat.CodeOf(err) == chat.CodeNotFound {
-			err = fmt.Errorf("there is no room %s that guests may join: name another in --room, or give an account in PARLEY_CHECK_USER: %w", c.room, err)
+		if err == nil {
+			c.room, c.own = own, true
+			c.undo = append(c.undo, func(ctx context.Context) error { return c.rooms.DeleteRoom(ctx, token, own) })
+			return "made " + string(own), nil
 		}
-		return "talks in " + string(c.room) + ", as a guest", err
+		if chat.CodeOf(err) != chat.CodeForbidden {
+			return "", err
+		}
 	}
-	c.room = chat.Slug("check-" + tag())
 	err := patiently(ctx, func() error {
-		_, err := c.rooms.CreateRoom(ctx, token, client.NewRoom{Slug: c.room, Name: "Check of the release", StaffOnly: c.signIn.User.Staff})
+		_, err := c.rooms.Room(ctx, token, c.room)
 		return err
 	})
-	if err != nil {
-		return "", err
+	if chat.CodeOf(err) == chat.CodeNotFound {
+		err = fmt.Errorf("there is no room %s that %ss may join: name another in --room, or give an account that may make rooms in PARLEY_CHECK_USER: %w", c.room, c.signIn.User.Kind, err)
 	}
-	c.undo = append(c.undo, func(ctx context.Context) error { return c.rooms.DeleteRoom(ctx, token, c.room) })
-	return "made " + string(c.room), nil
+	return fmt.Sprintf("talks in %s, as a %s", c.room, c.signIn.User.Kind), err
 }
 
 // history asks the rooms service for what was sent.

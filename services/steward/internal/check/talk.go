@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -52,23 +51,15 @@ func (c *checker) connect(ctx context.Context) (string, error) {
 func (c *checker) edges(ctx context.Context) ([]string, error) {
 	var found []string
 	for _, edge := range c.Edges {
-		host, port, err := net.SplitHostPort(edge)
+		var pods []string
+		err := patiently(ctx, func() (err error) {
+			pods, err = addresses(ctx, edge)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("--edges: %w", err)
 		}
-		err = patiently(ctx, func() error {
-			var hosts []string
-			if hosts, err = net.DefaultResolver.LookupHost(ctx, host); err != nil {
-				return chat.Errorf(chat.CodeUnavailable, "no edge is ready: %v", err)
-			}
-			for _, host := range hosts {
-				found = append(found, net.JoinHostPort(host, port))
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+		found = append(found, pods...)
 	}
 	rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] }) //nolint:gosec // any will do
 	return []string{found[0], found[len(found)-1]}, nil
@@ -126,7 +117,7 @@ func (c *checker) send(ctx context.Context, p *person, who string, acked *[]mess
 			return fmt.Errorf("a message is not acked: %w", cmp.Or(p.trouble(), err))
 		}
 		*acked = append(*acked, message{id, body})
-		if c.Name == "" { // no room of ours goes with it
+		if !c.own { // no room of ours goes with it
 			c.undo = append(c.undo, func(ctx context.Context) error {
 				_, err := c.rooms.Delete(ctx, c.signIn.AccessToken, c.room, id)
 				return err

@@ -27,6 +27,15 @@ func (c *Command) secrets(ctx context.Context, args []string) error {
 		labels[name] = value
 		return nil
 	})
+	advice := map[string]string{}
+	f.Func("lost", "SECRET=TEXT, what to do where the Secret was made anew while others were there; may be repeated", func(lost string) error {
+		name, text, ok := strings.Cut(lost, "=")
+		if !ok {
+			return errors.New("it is not of the form SECRET=TEXT")
+		}
+		advice[name] = text
+		return nil
+	})
 	if err := f.parse(args, true); err != nil {
 		return err
 	}
@@ -40,12 +49,19 @@ func (c *Command) secrets(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	var made []string
 	for _, secret := range wanted {
-		made, err := secrets.Ensure(ctx, api, secret, labels)
+		keys, err := secrets.Ensure(ctx, api, secret, labels)
 		if err != nil {
 			return err
 		}
-		c.say("%s: made %s", secret.Name, cmp.Or(strings.Join(made, ", "), "nothing, all is there"))
+		c.say("%s: made %s", secret.Name, cmp.Or(strings.Join(keys, ", "), "nothing, all is there"))
+		if len(keys) > 0 {
+			made = append(made, secret.Name)
+		}
+	}
+	for _, line := range secrets.Lost(made, advice) {
+		c.say("%s", line)
 	}
 	return nil
 }
@@ -61,7 +77,13 @@ func (c *Command) check(ctx context.Context, args []string) error {
 		o.Edges = strings.Split(edges, ",")
 		return nil
 	})
-	room := f.String("room", "general", "where to talk as a guest")
+	room := f.String("room", "general", "where to talk as a guest, or as somebody who may make no room")
+	f.BoolVar(&o.MakeAccount, "make-account", false, "make the account of PARLEY_CHECK_USER where it is not there")
+	f.Func("admin", "host:port of the admin listeners of the pods that use Redis, comma-separated, whose readiness is looked at; names as in --edges", func(pods string) error {
+		o.Admin = strings.Split(pods, ",")
+		return nil
+	})
+	pod := f.String("pod", "", "NAME=SERVICEACCOUNT of the pod that this runs in: it is deleted with that account")
 	if err := f.parse(args, false); err != nil {
 		return err
 	}
@@ -71,18 +93,35 @@ func (c *Command) check(ctx context.Context, args []string) error {
 	if o.Auth == "" || o.Rooms == "" || (len(o.Edges) == 0) == (o.Edge == "") {
 		return errors.New("give either --url, or --auth, --rooms and --edges")
 	}
-	account := steward.AccountFrom(c.Env)
+	account, administrator := steward.AccountFrom(c.Env), steward.AdministratorFrom(c.Env)
 	if err := c.Env.Err(); err != nil {
 		return err
 	}
-	o.Name, o.Password, o.Room = account.Name, account.Password, chat.Slug(*room)
+	o.Account, o.Administrator, o.Room = check.Account(account), check.Account(administrator), chat.Slug(*room)
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	c.own(ctx, *pod)
 	if err := check.Run(ctx, o); err != nil {
 		return err
 	}
 	c.say("OK: people can talk")
 	return nil
+}
+
+// own has the pod that this runs in deleted with the service account of the release: the test's pod stays for its log to be
+// read, and Helm does not delete it with the release. Where that is refused the check goes on.
+func (c *Command) own(ctx context.Context, pod string) {
+	name, account, ok := strings.Cut(pod, "=")
+	if !ok {
+		return
+	}
+	api, err := kube.InCluster(c.Env, kube.Mounted)
+	if err == nil {
+		err = kube.DeleteWith(ctx, api, name, account)
+	}
+	if err != nil {
+		c.say("this pod stays when the release goes, delete it by hand: %v", err)
+	}
 }
 
 // place adds the flags that say where backups are kept, the first of them under name; what it returns

@@ -126,6 +126,24 @@ func (c *Client) Merge(ctx context.Context, kind, name string, patch any) error 
 	return c.call(ctx, http.MethodPatch, c.path(kind, name), "application/merge-patch+json", patch, nil)
 }
 
+// DeleteWith has a pod deleted when a service account is: by Kubernetes' garbage collector, whoever deletes the account.
+func DeleteWith(ctx context.Context, c *Client, pod, account string) error {
+	type reference struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Name       string `json:"name"`
+		UID        string `json:"uid"`
+	}
+	var owner struct {
+		Metadata struct{ UID string } `json:"metadata"`
+	}
+	if err := c.Read(ctx, "serviceaccounts", account, &owner); err != nil {
+		return err
+	}
+	references := []reference{{"v1", "ServiceAccount", account, owner.Metadata.UID}}
+	return c.Merge(ctx, "pods", pod, map[string]any{"metadata": map[string]any{"ownerReferences": references}})
+}
+
 func (c *Client) path(kind string, name ...string) string {
 	path := "/api/v1/namespaces/" + url.PathEscape(c.Namespace) + "/" + kind
 	if len(name) > 0 {

@@ -55,6 +55,21 @@ func Ensure(ctx context.Context, api API, wanted Secret, labels map[string]strin
 	}
 }
 
+// Lost says what to do about the Secrets that were just made, by advice, while others of them were still there. Where all were
+// made it is a first installation, and nothing is to be done.
+func Lost(made []string, advice map[string]string) []string {
+	var lines []string
+	for _, name := range made {
+		if advice[name] != "" {
+			lines = append(lines, fmt.Sprintf("%s was not there and is made anew: %s", name, advice[name]))
+		}
+	}
+	if len(lines) == len(advice) {
+		return nil
+	}
+	return lines
+}
+
 func ensure(ctx context.Context, api API, wanted Secret, labels map[string]string) ([]string, error) {
 	var there object
 	err := api.Read(ctx, "secrets", wanted.Name, &there)

@@ -41,7 +41,7 @@ func values(t *testing.T, server *kubetest.Server, name string) map[string]strin
 	return decoded
 }
 
-// rendered is a Secret as the chart leaves it: there, and without data.
+// rendered is a Secret as an older chart leaves it: there, and without data.
 func rendered() map[string]any { return map[string]any{"kind": "Secret", "type": "Opaque"} }
 
 var postgres = []string{
@@ -167,6 +167,20 @@ func TestWaitsForAnAPIServerThatIsAway(t *testing.T) {
 	}
 	if _, err := secrets.Ensure(t.Context(), server.Client(t), parse(t, "s/k={random}")[0], nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestSaysWhatToDoAboutWhatGotLost(t *testing.T) {
+	advice := map[string]string{"parley-postgres": "restart it", "parley-redis": "restart that"}
+	for made, want := range map[string]string{
+		"":                             "",
+		"parley-postgres":              "parley-postgres was not there and is made anew: restart it",
+		"parley-check":                 "",
+		"parley-postgres parley-redis": "", // a first installation
+	} {
+		if got := strings.Join(secrets.Lost(strings.Fields(made), advice), "\n"); got != want {
+			t.Errorf("made %q: says %q", made, got)
+		}
 	}
 }
 
