@@ -40,7 +40,7 @@ SECONDS ?= 300
 RACE     := -race -gcflags='modernc.org/...=-race=false'
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test lint tidy fuzz fmt docs install clean bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
+.PHONY: help build build-standalone run run-cluster test test-long lint tidy fuzz fmt docs install clean bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,9 +60,15 @@ build-standalone:
 	@mkdir -p bin
 	@echo "build standalone"; cd services/standalone && $(GOBUILD) .
 
-test: install build ## Everything, with the race detector, on real servers started for it
+test: install build ## Every test but the long ones, with the race detector, on real servers started for it
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
 	  go test $(RACE) -timeout 10m $(TESTFLAGS) work
+
+test-long: install build ## What takes longer, on whole clusters: faults and attacks while people talk, browsers, images
+	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
+	  go test -tags long -timeout 15m $(TESTFLAGS) ./.ci/images ./services/standalone/internal/faults ./services/standalone/internal/attacks
+	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
+	  go test $(RACE) -tags long -timeout 10m $(TESTFLAGS) -run 'TestTheCheckerChecksAnyParley|TestBrowsersTalkWhileTheClusterFallsApart' ./services/standalone
 
 chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) ## The Helm chart, by Helm 3 and 4 and for every Kubernetes, and k8s/ around it (UPDATE=1 writes its generated files anew)
 	@PARLEY_TEST_HELM3=$(HELM3) PARLEY_TEST_HELM4=$(HELM4) PARLEY_TEST_KUBECONFORM=$(KUBECONFORM) PARLEY_TEST_HELM_DOCS=$(HELM_DOCS) \

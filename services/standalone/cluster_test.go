@@ -1,3 +1,5 @@
+//go:build long
+
 package main
 
 import (
@@ -10,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -150,5 +153,35 @@ func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
 		if syscall.Kill(pid, 0) == nil {
 			t.Errorf("%s still runs", name)
 		}
+	}
+}
+
+// checkPasses has the administrator check a cluster that is as it should be. It leaves nothing behind.
+func checkPasses(t *testing.T, c *launched) {
+	t.Helper()
+	flags := []string{
+		"--auth=http://" + c.addresses["auth"], "--rooms=http://" + c.addresses["rooms-1"], "--web=http://" + c.addresses["web"],
+		"--edges=" + c.addresses["edge-1"] + "," + c.addresses["edge-2"],
+	}
+	account := []string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=" + adminPassword}
+	said, err := stewardCheck(t, account, flags...)
+	if err != nil {
+		t.Fatal(said)
+	}
+	for _, want := range []string{
+		"the page is served", "as " + adminName, "at the edges ", "10 messages, the same order at both",
+		"came back at the other edge and got the 5 that it missed", "has all 15 messages", "OK: people can talk",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	staff, err := c.api.Login(t.Context(), adminName, adminPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`check-[a-z2-7]{12}`).FindString(said)
+	if _, err = c.api.Room(t.Context(), staff.AccessToken, chat.Slug(made)); chat.CodeOf(err) != chat.CodeNotFound {
+		t.Errorf("the room %q is still there: %v", made, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,36 +19,6 @@ func stewardCheck(t *testing.T, environment []string, flags ...string) (said str
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environment...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
-}
-
-// checkPasses has the administrator check a cluster that is as it should be. It leaves nothing behind.
-func checkPasses(t *testing.T, c *launched) {
-	t.Helper()
-	flags := []string{
-		"--auth=http://" + c.addresses["auth"], "--rooms=http://" + c.addresses["rooms-1"], "--web=http://" + c.addresses["web"],
-		"--edges=" + c.addresses["edge-1"] + "," + c.addresses["edge-2"],
-	}
-	account := []string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=" + adminPassword}
-	said, err := stewardCheck(t, account, flags...)
-	if err != nil {
-		t.Fatal(said)
-	}
-	for _, want := range []string{
-		"the page is served", "as " + adminName, "at the edges ", "10 messages, the same order at both",
-		"came back at the other edge and got the 5 that it missed", "has all 15 messages", "OK: people can talk",
-	} {
-		if !strings.Contains(said, want) {
-			t.Errorf("it does not say %q:\n%s", want, said)
-		}
-	}
-	staff, err := c.api.Login(t.Context(), adminName, adminPassword)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := regexp.MustCompile(`check-[a-z2-7]{12}`).FindString(said)
-	if _, err = c.api.Room(t.Context(), staff.AccessToken, chat.Slug(made)); chat.CodeOf(err) != chat.CodeNotFound {
-		t.Errorf("the room %q is still there: %v", made, err)
-	}
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {
