@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 )
 
