@@ -275,7 +275,8 @@ func (b *tab) open(slug string) {
 	if b.text(shown) == "true" {
 		return
 	}
-	b.click(`[data-room="` + slug + `"] .room-open`)
+	// Not with the mouse: rooms that come and go move the list under it.
+	b.until(`(() => { const room = document.querySelector('[data-room="` + slug + `"] .room-open'); room?.click(); return Boolean(room) })()`)
 	b.until(shown)
 }
 
