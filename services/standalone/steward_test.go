@@ -59,3 +59,16 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("a guest leaves messages behind: %v, %v", page.Messages, err)
 	}
 }
+
+// TestCheckHasAnAccountOfItsOwn: the administrator makes it once, and may change the password then.
+func TestCheckHasAnAccountOfItsOwn(t *testing.T) {
+	s := serve(t, t.TempDir())
+	own := []string{"PARLEY_CHECK_USER=helm-test-A2B3", "PARLEY_CHECK_PASSWORD=a password of its own"}
+	for _, password := range []string{adminPassword, "changed by now"} {
+		environment := append([]string{"PARLEY_CHECK_ADMIN_USER=" + adminName, "PARLEY_CHECK_ADMIN_PASSWORD=" + password}, own...)
+		said, err := stewardCheck(t, environment, "--url="+s.url, "--make-account")
+		if err != nil || !strings.Contains(said, "helm-test-A2B3, user") || !strings.Contains(said, "made check-") {
+			t.Errorf("%v; it says:\n%s", err, said)
+		}
+	}
+}
