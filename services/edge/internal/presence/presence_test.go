@@ -116,7 +116,7 @@ func hubJoin(t *testing.T, room *hub.Room, v *viewer) {
 	t.Helper()
 	h := hub.New(emptyLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	room.Grant("user", true, 0)
-	if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) {}); err != nil {
+	if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) func() { return func() {} }); err != nil {
 		t.Fatal(err)
 	}
 }
