@@ -22,10 +22,12 @@ func Each(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
 	t.Run("cluster", func(t *testing.T) { test(t, Open(t, StartCluster(t, 0).URL)) })
 }
 
-// Embedded returns a client of an embedded Redis of its own.
+// Embedded returns a client of an embedded Redis of its own. Its keys expire, as those of a real one do.
 func Embedded(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
-	return Open(tb, "redis://"+miniredis.RunT(tb).Addr())
+	server := miniredis.RunT(tb)
+	server.ClockTTL(true)
+	return Open(tb, "redis://"+server.Addr())
 }
 
 // Real returns a client of the real Redis.
