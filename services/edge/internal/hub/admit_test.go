@@ -205,3 +205,21 @@ func TestWhatWasReadFromTheLogShowsLaterDeletesToo(t *testing.T) {
 		t.Error(met, err, s.Recovered, "a deleted body went out")
 	}
 }
+
+func TestHeldBackMeansNothingGoesOut(t *testing.T) {
+	l := &log{}
+	h := newHub(l)
+	room := open(t, h)
+	h.Hold(true)
+	if err := h.Join(t.Context(), room, &socket{}, "user", 0, Join{}, never(t, "admitted")); chat.CodeOf(err) != chat.CodeUnavailable {
+		t.Error(err)
+	}
+	l.append(1)
+	room.Deliver([]roomsapi.Entry{message(1, "read before it was held back")})
+	if err := h.Fill(t.Context(), room); chat.CodeOf(err) != chat.CodeUnavailable {
+		t.Error(err)
+	}
+	if head := room.Head(); head != 0 {
+		t.Error("delivered up to", head)
+	}
+}

@@ -429,17 +429,3 @@ func TestIdleRoomsAreClosedAndUsedOnesNot(t *testing.T) {
 		t.Error("never closed")
 	}
 }
-
-func TestHeldBackMeansNothingGoesOut(t *testing.T) {
-	l := &log{}
-	h := newHub(l)
-	room := open(t, h)
-	h.Hold(true)
-	if err := h.Join(t.Context(), room, &socket{}, "user", 0, Join{}, never(t, "admitted")); chat.CodeOf(err) != chat.CodeUnavailable {
-		t.Error(err)
-	}
-	l.append(1)
-	if err := h.Fill(t.Context(), room); chat.CodeOf(err) != chat.CodeUnavailable {
-		t.Error(err)
-	}
-}

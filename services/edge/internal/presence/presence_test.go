@@ -152,7 +152,6 @@ func registered(t *testing.T, client redis.UniversalClient, e *edge, want int64)
 // On every Redis: edges learn of each other's users, who typing is, and a dead edge's users vanish with its lease.
 func TestEdgesMeetOnEveryRedis(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
-		t.Parallel()
 		log := chat.LogID(rand.Text())
 		one, two := newEdge(t, client, log, 100), newEdge(t, client, log, 100)
 		ada := one.join(t, "Ada")

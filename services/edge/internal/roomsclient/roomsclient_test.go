@@ -218,7 +218,7 @@ func (h *hung) PostOnce(ctx context.Context, pod int, path string, request, answ
 // A pod may still carry out what it hung with when another says that its author's token has ended, or when it was
 // sent again since: nothing that was sent later may be stored before it, and the lane may not wait for ever.
 func TestNothingOvertakesWhatAPodMayStillCarryOut(t *testing.T) {
-	for name, h := range map[string]*hung{
+	for name, c := range map[string]*hung{
 		"the token ends":         {until: time.Second / 2, after: 8 * time.Second, expired: true},
 		"the second try hangs":   {from: 7 * time.Second, until: 9 * time.Second, after: 9 * time.Second, expired: true},
 		"nobody has word of it":  {from: 7 * time.Second, until: 9 * time.Second, after: 9 * time.Second},
@@ -227,18 +227,18 @@ func TestNothingOvertakesWhatAPodMayStillCarryOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := &hung{start: time.Now(), from: h.from, until: h.until, after: h.after, expired: h.expired}
-				c := New(h, prometheus.NewRegistry(), nil)
-				_, _ = appendTo(c, "first")
-				_, err := appendTo(c, "second")
+				h := &hung{start: time.Now(), from: c.from, until: c.until, after: c.after, expired: c.expired}
+				client := New(h, prometheus.NewRegistry(), nil)
+				_, _ = appendTo(client, "first")
+				_, err := appendTo(client, "second")
 				for err != nil {
 					time.Sleep(100 * time.Millisecond)
-					_, err = appendTo(c, "second")
+					_, err = appendTo(client, "second")
 				}
 				if took := time.Since(h.start); took > 2*inDoubtWindow+2*patience {
 					t.Error("the lane was held up for", took)
 				}
-				c.Wait()
+				client.Wait()
 				time.Sleep(h.after)
 				synctest.Wait()
 				if h.until > 0 && (len(h.stored) == 0 || h.stored[0] != "first") {
