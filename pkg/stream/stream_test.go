@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -205,6 +206,37 @@ func TestBells(t *testing.T) {
 		})
 		if hears.heard(rooms[1], 98) {
 			t.Error("heard a bell after unsubscribing")
+		}
+	})
+}
+
+func (e *ear) times(room stream.Room, seq chat.Seq) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, rang := range e.rang[room] {
+		if rang == seq {
+			n++
+		}
+	}
+	return n
+}
+
+// A caller who has waited for too long breaks nothing for the other rooms.
+func TestACallerWhoseTimeIsOverBreaksNoConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hears := &ear{rang: map[stream.Room][]chat.Seq{}}
+		bells := stream.NewBells(redistest.InBubble(t), hears, slog.New(slog.DiscardHandler))
+		running(t, bells.Run)
+		eventually(t, "a connection", bells.Healthy)
+		room, other := newRoom(), newRoom()
+		subscribe(t, bells, room)
+		over, cancel := context.WithDeadline(t.Context(), time.Now())
+		defer cancel()
+		_ = bells.Subscribe(over, other)
+		bells.Unsubscribe(over, other)
+		time.Sleep(time.Minute)
+		if again := hears.times(room, 0) - 1; again != 0 {
+			t.Error("the connection of all rooms was renewed", again, "times")
 		}
 	})
 }

@@ -33,18 +33,18 @@ func TestEditsDoNotPushMessagesOutOfSight(t *testing.T) {
 	t.Parallel()
 	l := &log{}
 	l.append(3)
-	for i := range 800 { // before and after the room is opened
+	for i := range 600 { // before and after the room is opened
 		seq := chat.Seq(4 + i)
 		state := json.RawMessage(fmt.Sprintf(`{"id":2,"body":"edit %d"}`, i))
 		l.entries = append(l.entries, roomsapi.Entry{Seq: seq, Kind: "edited", Message: 2, Event: json.RawMessage(fmt.Sprintf(`{"seq":%d,"message":%s}`, seq, state)), State: state})
 	}
-	late := l.entries[600:]
-	l.entries = l.entries[:600]
+	late := l.entries[530:]
+	l.entries = l.entries[:530]
 	h := newHub(l)
 	room := open(t, h)
 	room.Deliver(late)
 	s := join(t, h, room, &socket{}, nil)
-	if len(s.Messages) != 3 || s.HasMore || string(s.Messages[1]) != `{"id":2,"body":"edit 799"}` {
+	if len(s.Messages) != 3 || s.HasMore || string(s.Messages[1]) != `{"id":2,"body":"edit 599"}` {
 		t.Errorf("%s, more %v", s.Messages, s.HasMore)
 	}
 }
@@ -52,7 +52,7 @@ func TestEditsDoNotPushMessagesOutOfSight(t *testing.T) {
 // Whoever opens a room sees what its history says, whether the tail held that or not.
 func TestARoomOpensWithItsHistory(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ messages, edits int }{{0, 0}, {1, 0}, {99, 0}, {100, 0}, {101, 0}, {600, 0}, {30, 490}, {99, 420}, {150, 420}, {600, 420}, {3, 700}} {
+	for _, c := range []struct{ messages, edits int }{{0, 0}, {1, 0}, {99, 0}, {100, 0}, {101, 0}, {600, 0}, {30, 490}, {99, 420}, {150, 420}, {600, 420}, {3, 520}} {
 		l := &log{}
 		l.append(c.messages)
 		for i := range c.edits {
