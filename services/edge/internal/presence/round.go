@@ -18,7 +18,7 @@ const roundRooms = 500
 // round writes what has changed here and reads the rooms that are due: those with changes, here or
 // elsewhere, at most once a second, and all of them now and then (all), which brings back what Redis
 // lost and finds dead edges.
-func (p *Presence) round(ctx context.Context, now time.Time, all bool) {
+func (p *Presence) round(ctx context.Context, now time.Time, all bool) error {
 	due, changes := p.collect(now, all)
 	for len(due) > 0 {
 		n := min(roundRooms, len(due))
@@ -27,10 +27,11 @@ func (p *Presence) round(ctx context.Context, now time.Time, all bool) {
 			// is not tried now: each time-out is time in which the lease is not renewed.
 			p.log.DebugContext(ctx, "presence is away", slog.Any("error", err))
 			p.again(changes)
-			return
+			return err
 		}
 		due, changes = due[n:], changes[n:]
 	}
+	return nil
 }
 
 // collect finds the rooms that are due and what is to be written of each.
