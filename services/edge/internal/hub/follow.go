@@ -52,6 +52,9 @@ func (h *Hub) Since(ctx context.Context, room *Room, class string, after chat.Se
 
 // Admit takes a snapshot of the room for a reader who follows at its own pace.
 func (h *Hub) Admit(ctx context.Context, room *Room, class string, lobbySeq chat.Seq, j Join) (snapshot Snapshot, err error) {
-	err = h.Join(ctx, room, nil, class, lobbySeq, j, func(s Snapshot) { snapshot = s })
+	err = h.Join(ctx, room, nil, class, lobbySeq, j, func(s Snapshot) func() {
+		snapshot = s
+		return nil
+	})
 	return snapshot, err
 }

@@ -62,11 +62,11 @@ func FuzzPages(f *testing.F) {
 		}
 		j.Limit = 50
 		s := &socket{}
-		err = h.Join(ctx, room, s, "user", 0, j, func(snapshot Snapshot) {
-			s.cursor = snapshot.Cursor
+		err = h.Join(ctx, room, s, "user", 0, j, func(snapshot Snapshot) func() {
 			if snapshot.Recovered {
 				noHole(t, snapshot.Events, cursor, snapshot.Cursor)
 			}
+			return func() { s.joined(snapshot.Cursor) }
 		})
 		if err != nil {
 			return

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -64,12 +65,13 @@ type Hub struct {
 	metrics *metrics
 	opening chan struct{} // as many as are being opened
 
-	mu     sync.Mutex // before any Room's mu
+	held atomic.Bool
+
+	mu     sync.Mutex // never held while a Room's mu is waited for: one busy room would hold up all
 	rooms  map[chat.RoomID]*Room
 	byKey  map[stream.Room]*Room
 	bySlug map[address]*Room
 	events *lru.Cache[chat.RoomID, chat.Seq]
-	held   bool
 }
 
 type address struct {
@@ -126,21 +128,11 @@ func (h *Hub) All() []*Room {
 }
 
 // Hold stops or resumes all delivery and joining: an edge that has had no word from auth or rooms
-// for too long can't know whom it may still tell anything.
-func (h *Hub) Hold(held bool) (changed bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	changed = h.held != held
-	h.held = held
-	return changed
-}
+// for too long can't know whom it may still tell anything. What is read by then is not delivered either.
+func (h *Hub) Hold(held bool) (changed bool) { return h.held.Swap(held) != held }
 
 // Held says whether delivery is held back.
-func (h *Hub) Held() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.held
-}
+func (h *Hub) Held() bool { return h.held.Load() }
 
 // HandleRoom takes in an event of rooms' lobby. refused is asked for each member: the frames that it is
 // told as it is taken out, nil if it stays. It returns the room, nil if it is not open.
@@ -172,7 +164,8 @@ func (h *Hub) Close(ctx context.Context, room *Room) []Member {
 	room.hushBell(ctx, h.bell)
 	room.mu.Lock()
 	defer room.mu.Unlock()
-	room.gone = true
+	room.closed = true
+	room.interruptAll()
 	room.stirWatchers()
 	members := make([]Member, 0, len(room.members))
 	for m := range room.members {
@@ -192,7 +185,9 @@ func (h *Hub) Forget(ctx context.Context) {
 func (h *Hub) forget(r *Room) {
 	delete(h.rooms, r.ID)
 	delete(h.byKey, r.Key)
-	delete(h.bySlug, address{r.Tenant, r.Slug})
+	if at := (address{r.Tenant, r.Slug}); h.bySlug[at] == r { // another room may have its slug by now
+		delete(h.bySlug, at)
+	}
 	h.metrics.rooms.Set(float64(len(h.rooms)))
 }
 
@@ -217,9 +212,11 @@ func (h *Hub) closeIdle(now time.Time) (closed []*Room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range h.rooms {
-		r.mu.Lock()
-		if r.using == 0 && len(r.members) == 0 && len(r.watchers) == 0 && now.Sub(r.idle) > linger {
-			r.gone = true
+		if r.using > 0 || !r.mu.TryLock() { // somebody is at it: it is not idle
+			continue
+		}
+		if len(r.members) == 0 && len(r.watchers) == 0 && now.Sub(r.idle) > linger {
+			r.closed = true
 			h.forget(r)
 			closed = append(closed, r)
 		}

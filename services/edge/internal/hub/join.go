@@ -36,19 +36,21 @@ func (h *Hub) Open(ctx context.Context, tenant chat.TenantID, access roomsapi.Ac
 		event, _ := h.events.Get(access.ID)
 		room = &Room{
 			ID: access.ID, Tenant: tenant, Slug: access.Room.Slug, Key: stream.Room{Tenant: tenant, Log: access.Room.Log},
-			opened: make(chan struct{}), info: *access.Room, event: event, idle: time.Now(),
+			opened: make(chan struct{}), info: *access.Room, infoAt: access.Lobby, event: event, idle: time.Now(), held: &h.held,
 			members: map[Member]struct{}{}, watchers: map[*Watcher]struct{}{}, access: map[string]bool{},
 		}
 		h.rooms[room.ID], h.byKey[room.Key], h.bySlug[address{tenant, room.Slug}] = room, room, room
 		h.metrics.rooms.Set(float64(len(h.rooms)))
 	}
-	room.mu.Lock()
 	room.using++
-	room.mu.Unlock()
 	h.mu.Unlock()
 
 	if mine {
 		h.open(context.WithoutCancel(ctx), room)
+	} else {
+		room.mu.Lock()
+		room.learn(access.Lobby, access.Room) // it may have been opened by an older answer
+		room.mu.Unlock()
 	}
 	select {
 	case <-room.opened:
@@ -66,9 +68,11 @@ func (h *Hub) Open(ctx context.Context, tenant chat.TenantID, access roomsapi.Ac
 // Release says that whoever opened the room does not need it any longer to stay open.
 func (h *Hub) Release(room *Room) {
 	room.mu.Lock()
-	defer room.mu.Unlock()
-	room.using--
 	room.idle = time.Now()
+	room.mu.Unlock()
+	h.mu.Lock()
+	room.using--
+	h.mu.Unlock()
 }
 
 func (h *Hub) open(ctx context.Context, room *Room) {
@@ -171,9 +175,14 @@ func loaded(page roomsapi.History) (n newest) {
 	return n
 }
 
-// Join makes m a member of the open room and hands it its snapshot through answer, in the same
-// instant. CodeUnavailable if access must be asked for again.
-func (h *Hub) Join(ctx context.Context, room *Room, m Member, class string, lobbySeq chat.Seq, j Join, answer func(Snapshot)) error {
+// joinTries bounds how often a snapshot is taken anew because so much came, or an event, while its answer was made.
+const joinTries = 4
+
+// Join makes m a member of the open room. answer makes the answer of a snapshot, which takes its time and holds
+// nobody up, and returns what hands it to m, without blocking: the next entry that is delivered to m is the
+// snapshot's Cursor + 1. answer is called again when the snapshot is out of date by then. A nil m is handed
+// nothing more. CodeUnavailable if access must be asked for again.
+func (h *Hub) Join(ctx context.Context, room *Room, m Member, class string, lobbySeq chat.Seq, j Join, answer func(Snapshot) (hand func())) error {
 	j.lobby = lobbySeq
 	if j.After != nil && *j.After > room.Head() {
 		// The client has seen more than we have: catch up before we judge its cursor.
@@ -182,32 +191,27 @@ func (h *Hub) Join(ctx context.Context, room *Room, m Member, class string, lobb
 		}
 	}
 	var older []roomsapi.Entry
-	source := "memory"
-	for {
+	for tries := 0; tries < joinTries; {
 		if h.Held() {
 			return ErrHeld()
 		}
-		met, err := room.admit(m, class, j, older, func(s Snapshot) {
-			if j.After != nil && !s.Recovered {
-				source = "refused"
-			}
-			answer(s)
-		})
+		s, p, met, err := room.admit(m, class, j, older)
+		if err == nil && !met {
+			older, err = h.readOlder(ctx, room, *j.After, older)
+		}
 		if err != nil {
 			return err
 		}
-		if met {
-			break
+		if !met {
+			continue
 		}
-		source = "log"
-		if older, err = h.readOlder(ctx, room, *j.After, older); err != nil {
-			return err
+		if hand := answer(s); m == nil || room.finish(p, hand) {
+			h.metrics.resumed(j, s, older)
+			return nil
 		}
+		tries++
 	}
-	if j.After != nil {
-		h.metrics.resumes.WithLabelValues(source).Inc()
-	}
-	return nil
+	return errAskAgain
 }
 
 // readOlder continues older, the entries after a cursor that the tail does not reach back to.
@@ -250,6 +254,9 @@ func (h *Hub) Fill(ctx context.Context, room *Room) (err error) {
 		room.raiseFloor(page.Floor)
 		after := room.Deliver(page.Entries)
 		h.metrics.filled.Add(float64(after - before))
+		if h.Held() { // since the log was asked
+			return ErrHeld()
+		}
 		if after >= page.Head || after == before {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/pkg/roomsapi"
 )
 
 // Registerer is where metrics are counted.
@@ -42,6 +43,19 @@ func newMetrics(registry Registerer) *metrics {
 func (m *metrics) opened(start time.Time, err error) {
 	m.opens.WithLabelValues(result(err)).Inc()
 	metric.Since(m.opening, start, "")
+}
+
+// resumed counts a join that was answered with s, where it has a cursor.
+func (m *metrics) resumed(j Join, s Snapshot, older []roomsapi.Entry) {
+	switch {
+	case j.After == nil:
+	case !s.Recovered:
+		m.resumes.WithLabelValues("refused").Inc()
+	case len(older) > 0:
+		m.resumes.WithLabelValues("log").Inc()
+	default:
+		m.resumes.WithLabelValues("memory").Inc()
+	}
 }
 
 // filledSince counts a fill.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -43,18 +44,23 @@ type Room struct {
 	mu       sync.Mutex
 	ready    bool // its tail is loaded: entries can be taken in
 	info     chat.Room
+	infoAt   chat.Seq // the seq of rooms' lobby as of which info is known
 	tail     tail
 	newest   newest
 	head     chat.Seq
 	floor    chat.Seq
 	rung     chat.Seq // the highest seq that a bell or a head has told of
 	members  map[Member]struct{}
+	joining  map[Member]*pending // their answer is being made; not among the members meanwhile
 	watchers map[*Watcher]struct{}
 	access   map[string]bool // classes of users that may read, decided after every handled lobby event
 	event    chat.Seq        // the last event of rooms' lobby on this room
-	gone     bool            // deleted, or closed: nobody is admitted any more
+	gone     bool            // deleted: nobody is admitted any more
+	closed   bool            // of no use any more: whoever comes opens another one
 	idle     time.Time       // since when nobody follows
-	using    int             // joins under way, which keep the room open
+
+	held  *atomic.Bool // the hub holds delivery back
+	using int          // joins under way, which keep the room open; under the hub's mu
 }
 
 // Snapshot is what a join gets: either Events (Recovered) or Messages, ending at Cursor.
@@ -131,7 +137,7 @@ func (r *Room) Ring(seq chat.Seq) (head, rung chat.Seq, open bool) {
 func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.ready {
+	if !r.ready || r.held.Load() {
 		return r.head
 	}
 	first := 0
@@ -156,11 +162,24 @@ func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 	if at := entries[first].AtMS; at != 0 {
 		written = time.UnixMilli(at)
 	}
-	for member := range r.members {
-		member.Deliver(r, frames, written)
-	}
+	r.fanOut(frames, written, "")
 	r.stirWatchers()
 	return r.head
+}
+
+// fanOut hands frames to every member but those of the user except. Who is just joining gets them after the
+// answer.
+func (r *Room) fanOut(frames []byte, written time.Time, except chat.UserID) {
+	for member := range r.members {
+		if except == "" || member.User().ID != except {
+			member.Deliver(r, frames, written)
+		}
+	}
+	for member, p := range r.joining {
+		if except == "" || member.User().ID != except {
+			r.wait(p, frames, written)
+		}
+	}
 }
 
 // take takes in the entry that is next.
@@ -178,11 +197,7 @@ func (r *Room) take(e roomsapi.Entry) {
 func (r *Room) Broadcast(frame []byte, except chat.UserID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for member := range r.members {
-		if member.User().ID != except {
-			member.Deliver(r, frame, time.Time{})
-		}
-	}
+	r.fanOut(frame, time.Time{}, except)
 }
 
 // Admits says whether everybody of the class is known to have access, by a decision no later event
@@ -190,7 +205,7 @@ func (r *Room) Broadcast(frame []byte, except chat.UserID) {
 func (r *Room) Admits(class string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.access[class] && !r.gone
+	return r.access[class] && !r.gone && !r.closed
 }
 
 // Grant remembers a decision for all of a class, taken at that seq of the lobby. It returns false if
@@ -213,79 +228,11 @@ var errAskAgain = chat.Errorf(chat.CodeUnavailable, "the room's access is changi
 // ErrGone says that there is no such room, or none any more, or none that one may know of.
 var ErrGone = chat.Errorf(chat.CodeNotFound, "there is no such room")
 
-// admit makes m a member and takes its snapshot at the same instant: the next entry that is
-// delivered to it is the snapshot's Cursor + 1. answer is called in that instant and must hand the
-// snapshot to m without blocking. Older holds events before the tail, from after on. False says that
-// older and tail don't meet.
-func (r *Room) admit(m Member, class string, j Join, older []roomsapi.Entry, answer func(Snapshot)) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.gone {
-		return true, ErrGone
-	}
-	if !r.access[class] && j.lobby < r.event {
-		return true, errAskAgain
-	}
-	s := Snapshot{Info: r.infoLocked(), Cursor: r.head}
-	for len(older) > 0 && older[len(older)-1].Seq > r.head { // the log is ahead of us: these are yet to be delivered
-		older = older[:len(older)-1]
-	}
-	if r.resumable(j) && bytesOf(older) <= maxReplayBytes {
-		from := *j.After
-		if len(older) > 0 {
-			from = older[len(older)-1].Seq
-		}
-		newer, ok := r.tail.since(r.head, from)
-		if !ok {
-			return false, nil
-		}
-		r.tail.refresh(r.Slug, older)
-		s.Recovered = true
-		s.Events = make([]json.RawMessage, 0, len(older)+len(newer))
-		for i := range older {
-			s.Events = append(s.Events, older[i].Event)
-		}
-		s.Events = append(s.Events, newer...)
-		if length(s.Events) > maxReplayBytes || len(s.Events) > MaxReplay {
-			s.Recovered, s.Events = false, nil
-		}
-	}
-	if !s.Recovered {
-		s.Messages, s.HasMore = r.newest.page(j.Limit)
-	}
-	if m != nil {
-		r.members[m] = struct{}{}
-	}
-	answer(s)
-	return true, nil
-}
-
-// resumable says whether the entries after j.After are all still there, and few enough.
-func (r *Room) resumable(j Join) bool {
-	return j.After != nil && (j.Log == "" || j.Log == r.info.Log) &&
-		*j.After >= r.floor-1 && *j.After <= r.head && r.head-*j.After <= MaxReplay
-}
-
-func bytesOf(entries []roomsapi.Entry) int {
-	total := 0
-	for i := range entries {
-		total += len(entries[i].Event)
-	}
-	return total
-}
-
-func length(events []json.RawMessage) int {
-	total := 0
-	for _, e := range events {
-		total += len(e)
-	}
-	return total
-}
-
 // Remove takes m out and says whether it was in: nothing of the room is handed to it afterwards.
 func (r *Room) Remove(m Member) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.interrupt(r.joining[m])
 	_, was := r.members[m]
 	delete(r.members, m)
 	r.idle = time.Now()
@@ -300,9 +247,8 @@ func (r *Room) update(event chat.Seq, info *chat.Room, gone bool, refused func(M
 	r.event = max(r.event, event)
 	r.gone = r.gone || gone
 	clear(r.access)
-	if info != nil {
-		r.info = *info
-	}
+	r.learn(event, info)
+	r.interruptAll()
 	for member := range r.members {
 		if frame := refused(member); frame != nil {
 			delete(r.members, member)
@@ -311,4 +257,13 @@ func (r *Room) update(event chat.Seq, info *chat.Room, gone bool, refused func(M
 		}
 	}
 	r.stirWatchers()
+}
+
+// learn takes in how the room is as of that seq of the lobby, unless something later is known. A room of another
+// log is another one to whoever holds a cursor: this one is about to be closed.
+func (r *Room) learn(at chat.Seq, info *chat.Room) {
+	if info == nil || at <= r.infoAt || info.Log != "" && info.Log != r.Key.Log {
+		return
+	}
+	r.info, r.infoAt = *info, at
 }

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
@@ -38,24 +40,20 @@ func (t *tail) add(slug chat.Slug, e roomsapi.Entry) {
 	t.entries = t.entries[drop:]
 }
 
-// fold shows message as state in every kept entry about it.
+// fold shows message as state in every kept entry about it, of which there may be hundreds at each edit.
 func (t *tail) fold(slug chat.Slug, message chat.Seq, state json.RawMessage) {
+	var line bytes.Buffer // an event is one
+	name, err := json.Marshal(slug)
+	if err != nil || json.Compact(&line, state) != nil {
+		return // not JSON: decoders before us let none such pass
+	}
 	for i := range t.entries {
 		e := &t.entries[i]
 		if e.Message != message || e.Kind != "message" && e.Kind != "edited" {
 			continue
 		}
-		event, err := json.Marshal(struct {
-			Type    string          `json:"type"`
-			Room    chat.Slug       `json:"room"`
-			Seq     chat.Seq        `json:"seq"`
-			Message json.RawMessage `json:"message"`
-		}{e.Kind, slug, e.Seq, state})
-		if err != nil {
-			continue // not JSON: decoders before us let none such pass
-		}
 		t.bytes -= size(e)
-		e.Event = event
+		e.Event = fmt.Appendf(nil, `{"type":"%s","room":%s,"seq":%d,"message":%s}`, e.Kind, name, e.Seq, line.Bytes())
 		if len(e.State) > 0 {
 			e.State = state
 		}

@@ -44,10 +44,10 @@ func (r *Room) stirWatchers() {
 func (r *Room) Since(after chat.Seq, class string) (events []json.RawMessage, head chat.Seq, ok bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.gone:
-		return nil, 0, false, ErrGone
-	case !r.access[class]:
+	if err = r.refusal(); err != nil {
+		return nil, 0, false, err
+	}
+	if !r.access[class] {
 		return nil, 0, false, errAskAgain
 	}
 	events, ok = r.tail.since(r.head, min(after, r.head))

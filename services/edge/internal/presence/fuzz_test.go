@@ -64,7 +64,7 @@ func FuzzSignal(f *testing.F) {
 		v := &listener{}
 		p.Enter(t.Context(), room, v.User())
 		room.Grant("user", true, 0)
-		if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) {}); err != nil {
+		if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) func() { return func() {} }); err != nil {
 			t.Fatal(err)
 		}
 		p.Signalled(stream.Room{Tenant: "test", Log: "another"}, kind, payload)

@@ -226,14 +226,14 @@ func (p *Presence) Run(ctx context.Context, ready func()) error {
 		<-ctx.Done()
 		return nil
 	}
-	p.lease(ctx, leaseFor)
+	_ = p.lease(ctx, leaseFor)
 	ticker := time.NewTicker(roundEvery / 4)
 	defer ticker.Stop()
 	renewed, refreshed := time.Now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
-			p.lease(context.WithoutCancel(ctx), grace)
+			_ = p.lease(context.WithoutCancel(ctx), grace)
 			return nil
 		case <-ticker.C:
 		case <-p.wake:
@@ -241,19 +241,25 @@ func (p *Presence) Run(ctx context.Context, ready func()) error {
 		now := time.Now()
 		if now.Sub(renewed) >= renewEvery {
 			renewed = now
-			p.lease(ctx, leaseFor)
+			if p.lease(ctx, leaseFor) != nil {
+				renewed = now.Add(roundEvery - renewEvery) // soon: to all others we are dead when it runs out
+			}
 		}
 		all := now.Sub(refreshed) >= refresh
 		if all {
 			refreshed = now
 		}
-		p.round(ctx, now, all)
+		if p.round(ctx, now, all) != nil { // others may have cleared away what is here, once they have Redis back
+			refreshed = now.Add(roundEvery - refresh)
+		}
 		p.sendSignals(ctx)
 	}
 }
 
-func (p *Presence) lease(ctx context.Context, d time.Duration) {
-	if err := p.registry.Lease(ctx, d); err != nil {
+func (p *Presence) lease(ctx context.Context, d time.Duration) error {
+	err := p.registry.Lease(ctx, d)
+	if err != nil {
 		p.log.DebugContext(ctx, "the edge's lease was not renewed", slog.Any("error", err))
 	}
+	return err
 }

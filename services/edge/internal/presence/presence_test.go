@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,12 +68,14 @@ func (v *viewer) Deliver(_ *hub.Room, frames []byte, _ time.Time) {
 func (v *viewer) TakenOut(*hub.Room, []byte) {}
 func (v *viewer) User() chat.User            { return v.user }
 
+func (v *viewer) all() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.Join(v.told, ", ")
+}
+
 func (v *viewer) was(want ...string) func() bool {
-	return func() bool {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		return strings.Join(v.told, ", ") == strings.Join(want, ", ")
-	}
+	return func() bool { return v.all() == strings.Join(want, ", ") }
 }
 
 type hearer struct{ p *Presence }
@@ -91,9 +94,7 @@ func newEdge(t *testing.T, client redis.UniversalClient, log chat.LogID, limit i
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = bells.Run(ctx, func() {}) })
 	parts.Go(func() { _ = p.Run(ctx, func() {}) })
-	for deadline := time.Now().Add(5 * time.Second); !bells.Healthy() && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the bells are heard", bells.Healthy)
 	room, err := h.Open(t.Context(), "test", roomsapi.Access{ID: 1, Room: &chat.Room{Slug: "a", Log: log}})
 	if err != nil {
 		t.Fatal(err)
@@ -116,14 +117,15 @@ func hubJoin(t *testing.T, room *hub.Room, v *viewer) {
 	t.Helper()
 	h := hub.New(emptyLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	room.Grant("user", true, 0)
-	if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) {}); err != nil {
+	if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) func() { return func() {} }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+// eventually waits for a condition; in a bubble, in virtual time.
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not in time: " + what)
 		}
@@ -141,112 +143,176 @@ func names(users []chat.User, count *int) string {
 	return strings.Join(all, " ")
 }
 
-func TestPresenceAcrossEdges(t *testing.T) {
+// registered says that so many are in the registry of e's room.
+func registered(t *testing.T, client redis.UniversalClient, e *edge, want int64) func() bool {
+	t.Helper()
+	return func() bool { return client.HLen(t.Context(), e.room.Key.Key("members")).Val() == want }
+}
+
+// On every Redis: edges learn of each other's users, who typing is, and a dead edge's users vanish with its lease.
+func TestEdgesMeetOnEveryRedis(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
-		t.Parallel()
 		log := chat.LogID(rand.Text())
 		one, two := newEdge(t, client, log, 100), newEdge(t, client, log, 100)
 		ada := one.join(t, "Ada")
-		eventually(t, 3*time.Second, "Ada is registered", func() bool { return client.HLen(t.Context(), one.room.Key.Key("members")).Val() == 1 })
+		eventually(t, "Ada is registered", registered(t, client, one, 1))
 		bob := two.join(t, "Bob")
 		if got := names(two.Members(two.room)); got != "Ada Bob 2" {
 			t.Error("who comes in is not told who is there:", got)
 		}
-		eventually(t, 3*time.Second, "Ada hears of Bob", ada.was("entered Bob 2"))
+		eventually(t, "Ada hears of Bob", ada.was("entered Bob 2"))
+		two.Typing(two.room, bob.user)
+		eventually(t, "Ada sees Bob typing", ada.was("entered Bob 2", "typing Bob 0"))
+		two.Exit(two.room, bob.user, false)
+		eventually(t, "Ada hears that Bob left", ada.was("entered Bob 2", "typing Bob 0", "exited Bob 1"))
 		if !bob.was()() {
-			t.Error("Bob was told of himself, or that Ada entered:", bob.told)
+			t.Error("Bob was told of himself, or that Ada entered:", bob.all())
 		}
+
+		dead := NewRegistry(client, "dead", 100)
+		cyd := change{room: one.room.Key, here: []chat.User{{ID: "id-Cyd", Name: "Cyd"}}}
+		if err := errors.Join(dead.Lease(t.Context(), time.Second), dead.write(t.Context(), []change{cyd})); err != nil {
+			t.Fatal(err)
+		}
+		there := func() string {
+			states, err := one.registry.read(t.Context(), []stream.Room{one.room.Key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(states[0].count)
+		}
+		eventually(t, "the dead edge's lease runs out, and its user is cleared away", func() bool { return there() == "1" && registered(t, client, one, 1)() })
+	})
+}
+
+// inBubble runs a test of two edges in virtual time.
+func inBubble(t *testing.T, test func(t *testing.T, client *redistest.Bubble, one, two *edge)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		client := redistest.InBubble(t)
+		test(t, client, newEdge(t, client, "l", 100), newEdge(t, client, "l", 100))
+	})
+}
+
+func TestPresenceAcrossEdges(t *testing.T) {
+	inBubble(t, func(t *testing.T, client *redistest.Bubble, one, two *edge) {
+		ada := one.join(t, "Ada")
+		eventually(t, "Ada is registered", registered(t, client, one, 1))
+		bob := two.join(t, "Bob")
+		eventually(t, "Ada hears of Bob", ada.was("entered Bob 2"))
 
 		two.join(t, "Bob") // a second socket
 		two.Exit(two.room, bob.user, false)
-		time.Sleep(2 * roundEvery)
+		time.Sleep(time.Minute)
 		if !ada.was("entered Bob 2")() {
-			t.Error("a socket of several was told:", ada.told)
+			t.Error("a socket of several was told:", ada.all())
 		}
 
 		two.Exit(two.room, bob.user, true) // lost, and back within the grace, on another edge
-		time.Sleep(roundEvery)
+		time.Sleep(grace - 2*roundEvery)
 		bob2 := one.join(t, "Bob")
-		time.Sleep(grace + 2*roundEvery)
+		time.Sleep(time.Minute)
 		if !ada.was("entered Bob 2")() {
-			t.Error("who was back in time was told to have left:", ada.told)
+			t.Error("who was back in time was told to have left:", ada.all())
 		}
 		one.Exit(one.room, bob2.user, false)
-		eventually(t, 4*time.Second, "Ada hears that Bob left", ada.was("entered Bob 2", "exited Bob 1"))
+		left := time.Now()
+		eventually(t, "Ada hears that Bob left", ada.was("entered Bob 2", "exited Bob 1"))
+		if took := time.Since(left); took > 2*roundEvery {
+			t.Error("Ada heard that Bob left after", took)
+		}
 
 		one.Exit(one.room, ada.user, false)
-		eventually(t, 4*time.Second, "nothing is left in Redis", func() bool { return client.Exists(t.Context(), one.room.Key.Key("members")).Val() == 0 })
+		eventually(t, "nothing is left in Redis", func() bool { return client.Exists(t.Context(), one.room.Key.Key("members")).Val() == 0 })
 	})
 }
 
 func TestADeadEdgesUsersVanishWithItsLease(t *testing.T) {
-	t.Parallel()
-	client := redistest.Real(t)
-	log := chat.LogID(rand.Text())
-	alive, dead := newEdge(t, client, log, 100), newEdge(t, client, log, 100)
-	ada := alive.join(t, "Ada")
-	dead.join(t, "Bob")
-	eventually(t, 5*time.Second, "Ada hears of Bob", ada.was("entered Bob 2"))
-	dead.stop()
-	client.Del(context.Background(), leaseKey(dead.registry.edge)) // as if it had run out
-	eventually(t, refresh+grace+10*time.Second, "Ada hears that Bob is gone", ada.was("entered Bob 2", "exited Bob 1"))
+	inBubble(t, func(t *testing.T, _ *redistest.Bubble, alive, dead *edge) {
+		ada := alive.join(t, "Ada")
+		dead.join(t, "Bob")
+		eventually(t, "Ada hears of Bob", ada.was("entered Bob 2"))
+		dead.stop() // which shortens the lease
+		stopped := time.Now()
+		time.Sleep(grace)
+		if !ada.was("entered Bob 2")() {
+			t.Error("Bob was not given the time to come back:", ada.all())
+		}
+		eventually(t, "Ada hears that Bob is gone", ada.was("entered Bob 2", "exited Bob 1"))
+		if took := time.Since(stopped); took > grace+refresh+grace+2*roundEvery {
+			t.Error("Ada heard that Bob is gone after", took)
+		}
+	})
 }
 
 func TestARedisThatForgetsEverythingIsToldAgainAndNobodyLeaves(t *testing.T) {
-	t.Parallel()
-	client := redistest.Real(t)
-	log := chat.LogID(rand.Text())
-	one, two := newEdge(t, client, log, 100), newEdge(t, client, log, 100)
-	ada := one.join(t, "Ada")
-	two.join(t, "Bob")
-	eventually(t, 5*time.Second, "Ada hears of Bob", ada.was("entered Bob 2"))
-	client.Del(t.Context(), one.room.Key.Key("members"))
-	one.mu.Lock()
-	one.tracked[one.room.Key].dirty = true
-	one.mu.Unlock()
-	eventually(t, refresh+3*time.Second, "both are registered again", func() bool {
-		return client.HLen(t.Context(), one.room.Key.Key("members")).Val() == 2
+	inBubble(t, func(t *testing.T, client *redistest.Bubble, one, two *edge) {
+		ada := one.join(t, "Ada")
+		two.join(t, "Bob")
+		eventually(t, "Ada hears of Bob", ada.was("entered Bob 2"))
+		client.FlushAll(t.Context())
+		one.mu.Lock()
+		one.tracked[one.room.Key].dirty = true
+		one.mu.Unlock()
+		time.Sleep(refresh + roundEvery)
+		if !registered(t, client, one, 2)() {
+			t.Error("both are to be registered again")
+		}
+		time.Sleep(time.Minute)
+		if !ada.was("entered Bob 2")() || names(one.Members(one.room)) != "Ada Bob 2" {
+			t.Error(ada.all(), names(one.Members(one.room)))
+		}
 	})
-	time.Sleep(2 * roundEvery)
-	if !ada.was("entered Bob 2")() || names(one.Members(one.room)) != "Ada Bob 2" {
-		t.Error(ada.told, names(one.Members(one.room)))
-	}
+}
+
+// Nobody leaves because Redis is away, and who comes meanwhile is told of when it is back.
+func TestWhileRedisIsAwayNobodyLeaves(t *testing.T) {
+	inBubble(t, func(t *testing.T, client *redistest.Bubble, one, two *edge) {
+		ada := one.join(t, "Ada")
+		two.join(t, "Bob")
+		eventually(t, "Ada hears of Bob", ada.was("entered Bob 2"))
+		client.Fail(true)
+		two.join(t, "Cyd")
+		time.Sleep(time.Minute)
+		if !ada.was("entered Bob 2")() {
+			t.Error("while Redis was away:", ada.all())
+		}
+		client.Fail(false)
+		eventually(t, "Ada hears of Cyd", func() bool { return strings.Contains(ada.all(), "entered Cyd") })
+		time.Sleep(time.Minute)
+		if !ada.was("entered Bob 2", "entered Cyd 3")() {
+			t.Error("when Redis was back:", ada.all())
+		}
+	})
 }
 
 func TestALargeRoomTellsOnlyHowMany(t *testing.T) {
-	t.Parallel()
-	client := redistest.Real(t)
-	e := newEdge(t, client, chat.LogID(rand.Text()), 3)
-	first := e.join(t, "u0")
-	for i := range 5 {
-		e.join(t, fmt.Sprint("u", i+1))
-	}
-	eventually(t, 5*time.Second, "a count without names", func() bool { return names(e.Members(e.room)) == "6" })
-	first.mu.Lock()
-	defer first.mu.Unlock()
-	for _, told := range first.told {
-		if strings.HasPrefix(told, "exited") {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t, redistest.InBubble(t), "l", 3)
+		first := e.join(t, "u0")
+		for i := range 5 {
+			e.join(t, fmt.Sprint("u", i+1))
+		}
+		eventually(t, "a count without names", func() bool { return names(e.Members(e.room)) == "6" })
+		if told := first.all(); strings.Contains(told, "exited") {
 			t.Error(told)
 		}
-	}
+	})
 }
 
 func TestTypingIsToldToOthersOncePerThreeSeconds(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
-		t.Parallel()
-		log := chat.LogID(rand.Text())
-		one, two := newEdge(t, client, log, 100), newEdge(t, client, log, 100)
+	inBubble(t, func(t *testing.T, _ *redistest.Bubble, one, two *edge) {
 		ada := one.join(t, "Ada")
 		bob := two.join(t, "Bob")
-		eventually(t, 5*time.Second, "Ada hears of Bob", ada.was("entered Bob 2"))
-		for range 5 {
+		eventually(t, "Ada hears of Bob", ada.was("entered Bob 2"))
+		for range 60 {
 			two.Typing(two.room, bob.user)
 			one.Typing(one.room, bob.user) // of the same user, on another edge
+			time.Sleep(typingEvery / 30)
 		}
-		eventually(t, 3*time.Second, "Ada sees Bob typing", ada.was("entered Bob 2", "typing Bob 0"))
-		time.Sleep(roundEvery)
-		if !ada.was("entered Bob 2", "typing Bob 0")() || strings.Contains(strings.Join(bob.told, ","), "typing") {
-			t.Error(ada.told, bob.told)
+		synctest.Wait()
+		if !ada.was("entered Bob 2", "typing Bob 0", "typing Bob 0")() || strings.Contains(bob.all(), "typing") {
+			t.Error(ada.all(), bob.all())
 		}
 	})
 }

@@ -18,13 +18,20 @@ const roundRooms = 500
 // round writes what has changed here and reads the rooms that are due: those with changes, here or
 // elsewhere, at most once a second, and all of them now and then (all), which brings back what Redis
 // lost and finds dead edges.
-func (p *Presence) round(ctx context.Context, now time.Time, all bool) {
+func (p *Presence) round(ctx context.Context, now time.Time, all bool) error {
 	due, changes := p.collect(now, all)
 	for len(due) > 0 {
 		n := min(roundRooms, len(due))
-		p.carryOut(ctx, now, due[:n], changes[:n])
+		if err := p.write(ctx, now, due[:n], changes[:n]); err != nil {
+			// Redis is away: nobody knows who is elsewhere, so what was known stays, and is tried again. The rest
+			// is not tried now: each time-out is time in which the lease is not renewed.
+			p.log.DebugContext(ctx, "presence is away", slog.Any("error", err))
+			p.again(changes)
+			return err
+		}
 		due, changes = due[n:], changes[n:]
 	}
+	return nil
 }
 
 // collect finds the rooms that are due and what is to be written of each.
@@ -81,7 +88,8 @@ func (t *tracked) waiting(now time.Time) bool {
 	return false
 }
 
-func (p *Presence) carryOut(ctx context.Context, now time.Time, due []stream.Room, changes []change) {
+// write writes the changes of some rooms, reads their states and tells what is new in them.
+func (p *Presence) write(ctx context.Context, now time.Time, due []stream.Room, changes []change) error {
 	start := time.Now()
 	err := p.registry.write(ctx, changes)
 	var states []state
@@ -90,14 +98,12 @@ func (p *Presence) carryOut(ctx context.Context, now time.Time, due []stream.Roo
 	}
 	p.metrics.round(start, err)
 	if err != nil {
-		// Redis is away: nobody knows who is elsewhere, so what was known stays, and is tried again.
-		p.log.DebugContext(ctx, "presence is away", slog.Any("error", err))
-		p.again(changes)
-		return
+		return err
 	}
 	for i, key := range due {
 		p.settle(now, key, changes[i], states[i])
 	}
+	return nil
 }
 
 // again makes changes due again that could not be written.

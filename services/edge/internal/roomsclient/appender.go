@@ -17,21 +17,22 @@ const (
 	patience = 2 * time.Second
 	// attempt bounds one try, so that a pod that hangs leaves time for another.
 	attempt = time.Second
-	// haunting is how long a batch of unknown outcome may still be carried out by a pod that hung with
-	// it. The database ends transactions that idle for half as long.
-	haunting = 10 * time.Second
+	// inDoubtWindow is how long a batch may still be carried out by a pod that hung with it. The database
+	// ends transactions that idle for half as long.
+	inDoubtWindow = 10 * time.Second
 )
 
 // appender carries the batches of one lane, one at a time and in order. While the outcome of a batch is
 // unknown it is sent again, to the next pod: every entry has a nonce, so it is stored once. A batch
-// that had to be told as unknown is settled before anything else is sent, since what came after it
-// could otherwise be stored before it.
+// that had to be told as unknown is settled before anything else is sent, or no pod can carry it out any
+// more, since what came after it could otherwise be stored before it.
 type appender struct {
 	client *Client
 	pod    int // to be asked first; another one after each failure
 
 	unsettled []pending
-	since     time.Time // when it was told as unknown
+	since     time.Time // when they were told as unknown
+	inDoubt   time.Time // when the last try ended that a pod may still carry out
 }
 
 // pending is an append in its lane.
@@ -48,14 +49,24 @@ func (a *appender) append(ctx context.Context, batch []pending) (outcomes []room
 	defer cancel()
 	ctx, calls := a.follow(ctx, batch)
 	defer func() { calls.end(outcomes, err) }()
-	if len(a.unsettled) > 0 && time.Since(a.since) < haunting {
-		if _, a.unsettled = a.try(ctx, a.unsettled); len(a.unsettled) > 0 {
-			return nil, chat.Errorf(chat.CodeUnavailable, "what was sent before this is not settled yet, try again")
-		}
+	if !a.settle(ctx) {
+		return nil, chat.Errorf(chat.CodeUnavailable, "what was sent before this is not settled yet, try again")
 	}
-	outcomes, a.unsettled = a.try(ctx, batch)
+	outcomes, a.unsettled = a.try(ctx, batch, false)
 	a.since = time.Now()
 	return outcomes, nil
+}
+
+// settle finds out what became of the entries that were told as unknown. It sends them again for a window, and
+// each try may be carried out for another: so their lane is held up for two at most, however they are answered.
+func (a *appender) settle(ctx context.Context) bool {
+	if len(a.unsettled) == 0 || time.Since(a.inDoubt) >= inDoubtWindow {
+		return true
+	}
+	if time.Since(a.since) < inDoubtWindow {
+		_, a.unsettled = a.try(ctx, a.unsettled, true)
+	}
+	return len(a.unsettled) == 0
 }
 
 // calls are the spans of the entries of a batch that are traced, by their place in it.
@@ -95,9 +106,10 @@ func (c calls) end(outcomes []roomsapi.Outcome, err error) {
 	}
 }
 
-// try sends a batch, and again those of its entries whose outcome is unknown, until there are none or
-// ctx ends. It returns an outcome for every entry, and the entries whose outcome is still unknown.
-func (a *appender) try(ctx context.Context, batch []pending) ([]roomsapi.Outcome, []pending) {
+// try sends a batch, and again those of its entries whose outcome is unknown, until there are none, or it will
+// not be told any more, or ctx ends. again says that it was sent before. It returns an outcome for every entry,
+// and the entries whose outcome is still unknown.
+func (a *appender) try(ctx context.Context, batch []pending, again bool) ([]roomsapi.Outcome, []pending) {
 	outcomes := make([]roomsapi.Outcome, len(batch))
 	open := make([]int, len(batch)) // the entries whose outcome is unknown
 	for i := range open {
@@ -107,35 +119,50 @@ func (a *appender) try(ctx context.Context, batch []pending) ([]roomsapi.Outcome
 	defer pause.Stop()
 	<-pause.C
 	for tries := 0; ; tries++ {
+		again = again || tries > 0
 		sent := make([]roomsapi.Append, len(open))
 		for n, i := range open {
 			sent[n] = batch[i].Append
 		}
 		answers, err := a.once(ctx, sent)
-		still := open[:0]
+		still, expired := open[:0], 0
 		for n, i := range open {
-			if outcomes[i] = answer(answers, n, err); unknown(outcomes[i].Error, tries > 0) {
-				outcomes[i] = roomsapi.Outcome{Error: untold()}
-				still = append(still, i)
+			outcomes[i] = answer(answers, n, err)
+			if !unknown(outcomes[i].Error, again) {
+				continue
 			}
+			if err == nil && outcomes[i].Error.Code == chat.CodeUnauthenticated {
+				expired++
+			}
+			outcomes[i] = roomsapi.Outcome{Error: outcomeUnknown()}
+			still = append(still, i)
 		}
 		if open = still; len(open) == 0 {
 			return outcomes, nil
 		}
+		if expired == len(open) { // that try is settled, those before it are not, and no other will be
+			return outcomes, only(batch, open)
+		}
+		a.inDoubt = time.Now()
 		a.pod++
 		pause.Reset(time.Duration(min(tries, 4)) * 50 * time.Millisecond)
 		select {
 		case <-ctx.Done():
-			unsettled := make([]pending, len(open))
-			for n, i := range open {
-				unsettled[n] = batch[i]
-			}
-			return outcomes, unsettled
+			return outcomes, only(batch, open)
 		case <-pause.C:
 			a.client.retries.Inc()
 			trace.Of(ctx).Event("again")
 		}
 	}
+}
+
+// only returns the entries of a batch at those places.
+func only(batch []pending, places []int) []pending {
+	entries := make([]pending, len(places))
+	for n, i := range places {
+		entries[n] = batch[i]
+	}
+	return entries
 }
 
 // answer is the outcome of entry n of what was sent.
@@ -158,7 +185,7 @@ func unknown(e *roomsapi.Error, again bool) bool {
 	return e.Code == chat.CodeUnavailable || again && e.Code == chat.CodeUnauthenticated
 }
 
-func untold() *roomsapi.Error {
+func outcomeUnknown() *roomsapi.Error {
 	return &roomsapi.Error{Code: chat.CodeUnavailable, Message: "no word of whether this was stored: send it again with the same nonce"}
 }
 

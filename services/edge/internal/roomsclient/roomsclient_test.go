@@ -183,3 +183,68 @@ func TestATokenThatEndsBetweenTriesIsNoWordOfTheFirst(t *testing.T) {
 		c.Wait()
 	})
 }
+
+// hung answers late calls like a rooms service of which one pod hangs with every call that it gets in time: it
+// carries that out after a while, when nobody waits for it any more.
+type hung struct {
+	pods
+
+	start   time.Time
+	until   time.Duration // calls that are made by then hang
+	from    time.Duration // and those since then are carried out
+	after   time.Duration // after that
+	expired bool          // the first message's token, once it has been sent
+}
+
+func (h *hung) PostOnce(ctx context.Context, pod int, path string, request, answer any) error {
+	asked, _ := request.(roomsapi.AppendRequest)
+	if asked.Entries[0].Nonce != "first" {
+		return h.pods.PostOnce(ctx, pod, path, request, answer)
+	}
+	if time.Since(h.start) > h.until {
+		if a, ok := answer.(*roomsapi.AppendResponse); ok && h.expired {
+			a.Outcomes = []roomsapi.Outcome{{Error: &roomsapi.Error{Code: chat.CodeUnauthenticated}}}
+			return nil
+		}
+		return unavailable() // refused at the door, for all that the edge knows it was not
+	}
+	if time.Since(h.start) >= h.from {
+		time.AfterFunc(h.after, func() { _ = h.pods.PostOnce(context.WithoutCancel(ctx), pod, path, request, nil) })
+	}
+	<-ctx.Done()
+	return unavailable()
+}
+
+// A pod may still carry out what it hung with when another says that its author's token has ended, or when it was
+// sent again since: nothing that was sent later may be stored before it, and the lane may not wait for ever.
+func TestNothingOvertakesWhatAPodMayStillCarryOut(t *testing.T) {
+	for name, c := range map[string]*hung{
+		"the token ends":         {until: time.Second / 2, after: 8 * time.Second, expired: true},
+		"the second try hangs":   {from: 7 * time.Second, until: 9 * time.Second, after: 9 * time.Second, expired: true},
+		"nobody has word of it":  {from: 7 * time.Second, until: 9 * time.Second, after: 9 * time.Second},
+		"no pod carries it out":  {until: -1, expired: true},
+		"no pod answers to that": {until: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &hung{start: time.Now(), from: c.from, until: c.until, after: c.after, expired: c.expired}
+				client := New(h, prometheus.NewRegistry(), nil)
+				_, _ = appendTo(client, "first")
+				_, err := appendTo(client, "second")
+				for err != nil {
+					time.Sleep(100 * time.Millisecond)
+					_, err = appendTo(client, "second")
+				}
+				if took := time.Since(h.start); took > 2*inDoubtWindow+2*patience {
+					t.Error("the lane was held up for", took)
+				}
+				client.Wait()
+				time.Sleep(h.after)
+				synctest.Wait()
+				if h.until > 0 && (len(h.stored) == 0 || h.stored[0] != "first") {
+					t.Error("stored", h.stored)
+				}
+			})
+		})
+	}
+}

@@ -50,11 +50,14 @@ func (s *Session) tryJoin(ctx context.Context, c wire.Command) error {
 	if fresh { // before the answer, which names who is there
 		s.Presence.Enter(ctx, room, claims.User)
 	}
-	err = s.Hub.Join(ctx, room, s, roomsapi.Class(claims.User), lobbySeq, join, func(snapshot hub.Snapshot) {
-		s.mu.Lock()
-		s.rooms[room.Slug] = room
-		s.mu.Unlock()
-		s.reply(s.joined(c, room, snapshot))
+	err = s.Hub.Join(ctx, room, s, roomsapi.Class(claims.User), lobbySeq, join, func(snapshot hub.Snapshot) func() {
+		frame := appendFrame(nil, s.joined(c, room, snapshot))
+		return func() {
+			s.mu.Lock()
+			s.rooms[room.Slug] = room
+			s.mu.Unlock()
+			s.Tell(frame)
+		}
 	})
 	if err != nil && fresh {
 		s.Presence.Exit(room, claims.User, false)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,15 +102,25 @@ func (w *world) Unsubscribe(context.Context, stream.Room)     {}
 
 func (w *world) set(change func()) { w.mu.Lock(); defer w.mu.Unlock(); change() }
 
-func start(t *testing.T) (*world, *Tailer, *hub.Hub, *hub.Room) {
+// counts says how often the log was read, and how often the bells were renewed.
+func (w *world) counts() (reads, renewed int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reads, w.renewed
+}
+
+// inBubble runs a test of a tailer and one open room, in virtual time.
+func inBubble(t *testing.T, test func(t *testing.T, w *world, tail *Tailer, h *hub.Hub, room *hub.Room)) {
 	t.Helper()
-	w := newWorld()
-	tail, h := run(t, w, w)
-	room, err := h.Open(t.Context(), chat.DefaultTenant, access())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w, tail, h, room
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		tail, h := run(t, w, w)
+		room, err := h.Open(t.Context(), chat.DefaultTenant, access())
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, w, tail, h, room)
+	})
 }
 
 func newWorld() *world { return &world{healthy: true, age: 2 * time.Second, name: "L"} }
@@ -139,156 +150,169 @@ func run(t *testing.T, w *world, log hub.Log) (*Tailer, *hub.Hub) {
 	return tail, h
 }
 
-func reaches(t *testing.T, room *hub.Room, seq chat.Seq, within time.Duration) {
+// reached checks the room's head once the tailer has nothing left to do but wait for the time.
+func reached(t *testing.T, room *hub.Room, seq chat.Seq) {
 	t.Helper()
-	for deadline := time.Now().Add(within); room.Head() < seq; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the head is %d and not %d", room.Head(), seq)
-		}
+	synctest.Wait()
+	if head := room.Head(); head != seq {
+		t.Fatalf("the head is %d and not %d", head, seq)
 	}
 }
 
 func TestTheBellBringsWhatRedisHas(t *testing.T) {
-	w, tail, _, room := start(t)
-	before := w.reads
-	head := w.commit(3, true)
-	tail.Rang(room.Key, head)
-	reaches(t, room, head, time.Second)
-	if w.reads != before {
-		t.Error("the log was read though Redis had all")
-	}
+	inBubble(t, func(t *testing.T, w *world, tail *Tailer, _ *hub.Hub, room *hub.Room) {
+		before, _ := w.counts()
+		head := w.commit(3, true)
+		tail.Rang(room.Key, head)
+		reached(t, room, head)
+		if reads, _ := w.counts(); reads != before {
+			t.Error("the log was read though Redis had all")
+		}
+	})
 }
 
 func TestWhatRedisLacksIsFilled(t *testing.T) {
-	w, tail, _, room := start(t)
-	w.commit(2, true)
-	w.commit(2, false) // refused, or too large to be carried
-	tail.Rang(room.Key, w.commit(2, true))
-	reaches(t, room, 6, time.Second)
+	inBubble(t, func(t *testing.T, w *world, tail *Tailer, _ *hub.Hub, room *hub.Room) {
+		w.commit(2, true)
+		w.commit(2, false) // refused, or too large to be carried
+		tail.Rang(room.Key, w.commit(2, true))
+		reached(t, room, 6)
 
-	tail.Rang(room.Key, w.commit(1, false)) // the bell rang, but the stream has nothing
-	reaches(t, room, 7, time.Second)
+		tail.Rang(room.Key, w.commit(1, false)) // the bell rang, but the stream has nothing
+		reached(t, room, 7)
 
-	w.set(func() { w.redis = nil }) // Redis forgot everything
-	tail.Rang(room.Key, w.commit(1, true))
-	reaches(t, room, 8, time.Second)
+		w.set(func() { w.redis = nil }) // Redis forgot everything
+		tail.Rang(room.Key, w.commit(1, true))
+		reached(t, room, 8)
 
-	w.set(func() { w.away = true })
-	w.commit(1, true)
-	tail.Rang(room.Key, 0)
-	reaches(t, room, 9, 300*time.Millisecond) // before the heads could tell
+		w.set(func() { w.away = true })
+		w.commit(1, true)
+		tail.Rang(room.Key, 0)
+		reached(t, room, 9)
+	})
 }
 
 func TestWithoutBellsTheHeadsTell(t *testing.T) {
-	w, _, _, room := start(t)
-	w.set(func() { w.healthy, w.age = false, 0 })
-	reaches(t, room, w.commit(5, false), 1500*time.Millisecond)
-	if w.renewed != 0 {
-		t.Error("renewed a connection that is known to be broken")
-	}
+	inBubble(t, func(t *testing.T, w *world, _ *Tailer, _ *hub.Hub, room *hub.Room) {
+		w.set(func() { w.healthy, w.age = false, 0 })
+		head := w.commit(5, false)
+		time.Sleep(headsEvery)
+		reached(t, room, head)
+		if _, renewed := w.counts(); renewed != 0 {
+			t.Error("renewed a connection that is known to be broken")
+		}
+	})
 }
 
 func TestABellThatShouldHaveRungRenewsTheConnection(t *testing.T) {
-	w, _, _, room := start(t)
-	reaches(t, room, w.commit(1, false), 2500*time.Millisecond)
-	if w.set(func() {}); w.renewed == 0 {
-		t.Error("a deaf connection was kept")
-	}
+	inBubble(t, func(t *testing.T, w *world, _ *Tailer, _ *hub.Hub, room *hub.Room) {
+		head := w.commit(1, false)
+		time.Sleep(headsEvery)
+		reached(t, room, head)
+		if _, renewed := w.counts(); renewed != 1 {
+			t.Error("a deaf connection was renewed", renewed, "times")
+		}
+	})
 }
 
 func TestYoungEntriesAreLeftToTheBell(t *testing.T) {
-	w, _, _, room := start(t)
-	w.set(func() { w.age = 300 * time.Millisecond })
-	w.commit(1, false)
-	time.Sleep(1500 * time.Millisecond)
-	if w.set(func() {}); room.Head() != 0 || w.renewed != 0 {
-		t.Error("filled what a healthy bell was about to bring")
-	}
+	inBubble(t, func(t *testing.T, w *world, _ *Tailer, _ *hub.Hub, room *hub.Room) {
+		w.set(func() { w.age = 300 * time.Millisecond })
+		w.commit(1, false)
+		time.Sleep(headsEvery + lateAfter/2)
+		reached(t, room, 0)
+		if _, renewed := w.counts(); renewed != 0 {
+			t.Error("renewed the connection before its bell was late")
+		}
+	})
 }
 
 // A room in which somebody speaks all the time is late too, when no bell brings it.
 func TestABusyRoomIsFilledByTheSecondAnswer(t *testing.T) {
-	w, _, _, room := start(t)
-	w.set(func() { w.age = 0 })
-	for range 30 {
-		w.commit(1, false)
-		time.Sleep(100 * time.Millisecond)
-	}
-	if head := room.Head(); head < 8 {
-		t.Error("after three seconds the room is at", head)
-	}
+	inBubble(t, func(t *testing.T, w *world, _ *Tailer, _ *hub.Hub, room *hub.Room) {
+		w.set(func() { w.age = 0 })
+		for range 30 {
+			w.commit(1, false)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if head := room.Head(); head < 8 {
+			t.Error("after three seconds the room is at", head)
+		}
+	})
 }
 
 func TestAFillThatFailsIsTriedAgain(t *testing.T) {
-	w, tail, _, room := start(t)
-	w.set(func() { w.down = true })
-	tail.Rang(room.Key, w.commit(1, false))
-	time.Sleep(50 * time.Millisecond)
-	w.set(func() { w.down = false })
-	reaches(t, room, 1, 2500*time.Millisecond)
+	inBubble(t, func(t *testing.T, w *world, tail *Tailer, _ *hub.Hub, room *hub.Room) {
+		w.set(func() { w.down = true })
+		tail.Rang(room.Key, w.commit(1, false))
+		reached(t, room, 0)
+		w.set(func() { w.down = false })
+		time.Sleep(headsEvery)
+		reached(t, room, 1)
+	})
 }
 
 func TestHeldBackNothingIsDeliveredAndAfterwardsAll(t *testing.T) {
-	w, tail, h, room := start(t)
-	h.Hold(true)
-	tail.Rang(room.Key, w.commit(1, true))
-	time.Sleep(1300 * time.Millisecond)
-	if room.Head() != 0 {
-		t.Fatal("delivered while held back")
-	}
-	h.Hold(false)
-	tail.Resume()
-	reaches(t, room, 1, time.Second)
+	inBubble(t, func(t *testing.T, w *world, tail *Tailer, h *hub.Hub, room *hub.Room) {
+		h.Hold(true)
+		tail.Rang(room.Key, w.commit(1, true))
+		time.Sleep(time.Minute)
+		reached(t, room, 0)
+		h.Hold(false)
+		tail.Resume()
+		reached(t, room, 1)
+	})
 }
 
 func TestALogThatWentBackInTimeClosesItsRoom(t *testing.T) {
-	w, tail, h, room := start(t)
-	w.set(func() { w.name = "M" })
-	tail.Rang(room.Key, w.commit(1, false))
-	for deadline := time.Now().Add(time.Second); h.ByID(7) != nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+	inBubble(t, func(t *testing.T, w *world, tail *Tailer, h *hub.Hub, room *hub.Room) {
+		w.set(func() { w.name = "M" })
+		tail.Rang(room.Key, w.commit(1, false))
+		synctest.Wait()
+		if h.ByID(7) != nil {
 			t.Fatal("still open")
 		}
-	}
+	})
 }
 
 // slowLog answers for the tail only after a while, so that bells ring meanwhile.
 type slowLog struct {
 	*world
 
-	asked, answer chan struct{}
+	answer chan struct{}
 }
 
 func (l slowLog) Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (roomsapi.Range, error) {
 	tail, err := l.world.Tail(ctx, room, limit, bytes)
-	close(l.asked)
 	<-l.answer
 	return tail, err
 }
 
 func TestBellsThatRingWhileARoomOpensAreNotLost(t *testing.T) {
-	w := newWorld()
-	w.commit(3, true)
-	l := slowLog{w, make(chan struct{}), make(chan struct{})}
-	tail, h := run(t, w, l)
-	opened := make(chan *hub.Room)
-	go func() {
-		room, err := h.Open(t.Context(), chat.DefaultTenant, access())
-		if err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.commit(3, true)
+		l := slowLog{w, make(chan struct{})}
+		tail, h := run(t, w, l)
+		opened := make(chan *hub.Room)
+		go func() {
+			room, err := h.Open(t.Context(), chat.DefaultTenant, access())
+			if err != nil {
+				t.Error(err)
+			}
+			opened <- room
+		}()
+		synctest.Wait() // the tail, which ends at 3, is on its way
+		key := stream.Room{Tenant: chat.DefaultTenant, Log: "L"}
+		tail.Rang(key, 0)
+		tail.Rang(key, w.commit(2, true))
+		close(l.answer)
+		room := <-opened
+		reached(t, room, 5)
+		room.Grant("user", true, 0)
+		events, _, _, err := room.Since(0, "user")
+		if err != nil || len(events) != 5 {
+			t.Error("the tail has doubles or holes:", len(events), err)
 		}
-		opened <- room
-	}()
-	<-l.asked // the tail ends at 3
-	key := stream.Room{Tenant: chat.DefaultTenant, Log: "L"}
-	tail.Rang(key, 0)
-	tail.Rang(key, w.commit(2, true))
-	close(l.answer)
-	room := <-opened
-	reaches(t, room, 5, 500*time.Millisecond)
-	room.Grant("user", true, 0)
-	events, _, _, err := room.Since(0, "user")
-	if err != nil || len(events) != 5 {
-		t.Error("the tail has doubles or holes:", len(events), err)
-	}
+	})
 }
