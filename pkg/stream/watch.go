@@ -95,7 +95,7 @@ func (w *Watch) look(ctx context.Context) {
 		w.up.Set(0)
 		if refusesCredential(err) && !w.refused {
 			w.setRefused(true)
-			w.log.ErrorContext(ctx, credentialRefused, slog.Any("error", err))
+			w.log.ErrorContext(ctx, "redis refuses the credential", slog.Any("error", err))
 		}
 		return
 	}
@@ -106,8 +106,6 @@ func (w *Watch) look(ctx context.Context) {
 		w.log.InfoContext(ctx, "redis is reachable again")
 	}
 }
-
-const credentialRefused = "redis refuses the credential"
 
 func (w *Watch) setRefused(refused bool) {
 	w.refused = refused

@@ -23,11 +23,16 @@ func runs(t *testing.T, part lifecycle.Component) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ran := make(chan struct{}), make(chan error, 1)
 	go func() { ran <- part.Run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() { stop(); _ = <-ran })
+	t.Cleanup(func() {
+		stop()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	})
 	select {
 	case <-ready:
 	case err := <-ran:
-		ran <- err
+		ran <- nil
 		t.Fatal(err)
 	}
 }
