@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"net/url"
 	"strings"
 
@@ -24,20 +25,28 @@ type Database struct {
 
 // From reads the variable that names a database; what says what is kept there.
 func From(r *env.Reader, variable, what string) string {
-	name := r.RequiredSecret(variable, what+": `postgres://user:password@host/database`, or `sqlite:/path/to/file.db` for a single process.")
-	if name != "" && !isPostgres(name) && sqlitePath(name) == "" {
+	name := r.RequiredSecret(variable, what+": `postgres://user:password@host/database`, or `sqlite:/path/to/file.db` for a single process. "+
+		"The password may come apart from the URL, as it is, in `PGPASSWORD`; within the URL it is percent-encoded.")
+	switch {
+	case name == "" || sqlitePath(name) != "":
+	case !isPostgres(name):
 		r.Mistake("%s is neither a postgres:// URL nor sqlite: and a path", variable)
+	default:
+		if _, err := parse(name); err != nil {
+			r.Mistake("%s: %v", variable, err)
+		}
 	}
 	return name
 }
 
 // Open opens the database of that name. Within a trace, what PostgreSQL is asked is traced; a nil tracer is none.
-func Open(ctx context.Context, name string, tracer *trace.Tracer) (*Database, error) {
+// Why PostgreSQL can't be reached yet goes to log.
+func Open(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logger) (*Database, error) {
 	if path := sqlitePath(name); path != "" {
 		db, err := OpenSQLite(ctx, path)
 		return &Database{SQLite: db}, err
 	}
-	pool, err := open(ctx, sized(name), tracer)
+	pool, err := open(ctx, sized(name), tracer, log)
 	return &Database{Postgres: pool}, err
 }
 

@@ -5,10 +5,12 @@ package database
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,56 +19,15 @@ import (
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // registers the driver that OpenSQLite names
-
-	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// OpenPostgres connects to the database of rawURL, waiting up to a minute for it to come up: services
-// start in any order.
-func OpenPostgres(ctx context.Context, rawURL string) (*pgxpool.Pool, error) {
-	return open(ctx, rawURL, nil)
-}
-
-func open(ctx context.Context, rawURL string, tracer *trace.Tracer) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(rawURL)
-	if err != nil {
-		return nil, fmt.Errorf("the database URL is malformed") //nolint:err113,perfsprint // pgx's own message may repeat the password
-	}
-	config.AfterConnect = prepare
-	if tracer != nil {
-		config.ConnConfig.Tracer = &statements{tracer}
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open PostgreSQL: %w", err)
-	}
-	if err := waitFor(ctx, time.Minute, pool.Ping); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("reach PostgreSQL at %s:%d: %w", config.ConnConfig.Host, config.ConnConfig.Port, err)
-	}
-	return pool, nil
-}
-
-// prepare sees to it that a commit is on disk before it returns, also where the server's default or the
-// role's says otherwise: what is acked is kept. Stricter settings stay. A process that freezes in a
-// transaction, or whose node is lost, must not keep what it has locked.
-//
-// All our statements find their rows by an index, whatever the values. So one plan does for all, made as if
-// tables were large, and is not made anew each time, which took PostgreSQL as long as the rest of a
-// message. A plan made while a table was small would otherwise read all of it ever after.
-func prepare(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
-		set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
-		CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`)
-	if err != nil {
-		return fmt.Errorf("set a connection up: %w", err)
-	}
-	return nil
-}
-
 // OpenSQLite opens or makes the database file at path. Every commit is on disk before it returns;
-// a transaction takes the only write lock when it begins, so that it never fails halfway for it.
+// a transaction takes the only write lock when it begins, so that it never fails halfway for it. Only our
+// own user may read the file: accounts and signing keys are in it.
 func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
+	if err := private(path); err != nil {
+		return nil, fmt.Errorf("open SQLite file: %w", err)
+	}
 	query := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)"},
@@ -83,15 +44,59 @@ func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
+// private makes the file where it is missing, and takes from others what they may do with it and with what lies
+// beside it. SQLite gives the files that it makes beside a database the database's mode.
+func private(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	if err = file.Close(); err != nil {
+		return err
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix) //nolint:gosec // the operator names the file
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			err = os.Chmod(path+suffix, info.Mode().Perm()&^0o077) //nolint:gosec // likewise
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // MigratePostgres brings the schema up to date. Pods that start together take turns by an advisory lock.
 func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
+	if err := mayMigrate(ctx, pool, schema); err != nil {
+		return err
+	}
 	db := stdlib.OpenDBFromPool(pool)
-	defer func() { _ = db.Close() }() // the pool stays open
-	locker, err := lock.NewPostgresSessionLocker()
+	defer func() { _ = db.Close() }()                                          // the pool stays open
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // seconds between tries, and how many
 	if err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
 	return migrate(ctx, db, database.DialectPostgres, schema, goose.WithSessionLocker(locker))
+}
+
+// mayMigrate sees to it that the role may make tables, where there are none yet: goose tries for long.
+func mayMigrate(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
+	var role, name, place string
+	var there, may bool
+	err := pool.QueryRow(ctx, `SELECT current_user, current_database(), coalesce(current_schema(), 'public'), to_regclass($1) IS NOT NULL,
+		current_schema() IS NOT NULL AND has_schema_privilege(current_schema(), 'CREATE')`, pgx.Identifier{schema.Table}.Sanitize()).Scan(&role, &name, &place, &there, &may)
+	if err != nil {
+		return fmt.Errorf("ask what the database's role may do: %w", err)
+	}
+	if there || may {
+		return nil
+	}
+	return fmt.Errorf("the role %q may not make tables in database %q: as an administrator run there: GRANT USAGE, CREATE ON SCHEMA %s TO %s",
+		role, name, pgx.Identifier{place}.Sanitize(), pgx.Identifier{role}.Sanitize())
 }
 
 // MigrateSQLite brings the schema up to date.
@@ -113,25 +118,4 @@ func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, schema S
 		return fmt.Errorf("migrate %s: %w", schema.Table, err)
 	}
 	return nil
-}
-
-// waitFor tries until try succeeds, for at most limit.
-func waitFor(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		attempt, stop := context.WithTimeout(ctx, 5*time.Second)
-		err := try(attempt)
-		stop()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return err
-		}
-	}
 }

@@ -4,11 +4,19 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/parley-chat/parley/pkg/env"
 )
 
-var things = Schema{"things_version", fstest.MapFS{"0001_things.sql": {Data: []byte("-- +goose Up\nCREATE TABLE things (n bigint);\n")}}}
+var things = Schema{"things_version", migration("CREATE TABLE things (n bigint)")}
+
+// migration is the first and only one of a schema.
+func migration(statement string) fstest.MapFS {
+	return fstest.MapFS{"0001_first.sql": {Data: []byte("-- +goose Up\n" + statement + ";\n")}}
+}
 
 func TestMigrateSQLiteTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?c.db")
@@ -67,10 +75,52 @@ func TestMigratePostgresFromManyPods(t *testing.T) {
 	}
 }
 
+// Whoever pastes a password into a URL as it is must be told what to do.
 func TestAMalformedURLKeepsItsPasswordToItself(t *testing.T) {
-	_, err := OpenPostgres(t.Context(), "postgres://u:sesame@[::1/x")
-	if err == nil || len(err.Error()) > 60 {
+	for _, url := range []string{
+		"postgres://u:sesame@[::1/x", "postgres://u:aB/sesame=@host/x", "postgres://u:sesame#y@host/x", "postgres://u:12#sesame@host/x",
+		"postgres://u:12/sesame@host/x", "postgres://u:%zzsesame@host/x",
+	} {
+		_, err := OpenPostgres(t.Context(), url)
+		r := env.New(func(string) (string, bool) { return url, true })
+		From(r, "PARLEY_X_DATABASE", "Things")
+		for _, err := range []error{err, r.Err()} {
+			if err == nil || strings.Contains(err.Error(), "sesame") || !strings.Contains(err.Error(), "percent-encode") || !strings.Contains(err.Error(), "PGPASSWORD") {
+				t.Error(url, err)
+			}
+		}
+	}
+}
+
+func TestAMissingCertificateIsNamed(t *testing.T) {
+	_, err := OpenPostgres(t.Context(), "postgres://u:sesame@host/x?sslmode=verify-full&sslrootcert=/nonesuch")
+	if err == nil || strings.Contains(err.Error(), "sesame") || !strings.Contains(err.Error(), "/nonesuch") {
 		t.Error(err)
+	}
+}
+
+// Accounts and signing keys are in such files, whatever the umask was and whatever made them.
+func TestOthersCantReadASQLiteFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := os.WriteFile(path, nil, 0o644); err != nil { // as an older version made it
+		t.Fatal(err)
+	}
+	db, err := OpenSQLite(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err = db.Exec("CREATE TABLE x (n)"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) != 3 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Error(info.Mode(), file, err)
+		}
 	}
 }
 

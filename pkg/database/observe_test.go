@@ -2,6 +2,7 @@ package database
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 func TestBothPoolsAreMeasuredAlike(t *testing.T) {
 	for _, name := range []string{"sqlite:" + filepath.Join(t.TempDir(), "x.db"), os.Getenv("PARLEY_TEST_POSTGRES")} {
-		db, err := Open(t.Context(), name, nil)
+		db, err := Open(t.Context(), name, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +50,7 @@ func TestBothPoolsAreMeasuredAlike(t *testing.T) {
 func TestStatementsAreTracedWithoutTheirValues(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	tracer := trace.New(sdk.NewTracerProvider(sdk.WithSyncer(spans)))
-	db, err := Open(t.Context(), os.Getenv("PARLEY_TEST_POSTGRES"), tracer)
+	db, err := Open(t.Context(), os.Getenv("PARLEY_TEST_POSTGRES"), tracer, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

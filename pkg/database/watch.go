@@ -16,6 +16,7 @@ import (
 // How a Watch looks. One late answer is no reason to send everybody away, nor one good answer to bring them back.
 const (
 	lookEvery  = 5 * time.Second
+	lookAgain  = time.Second // while it can't be used
 	lookWithin = 4 * time.Second
 	badLooks   = 3
 	goodLooks  = 2
@@ -81,14 +82,19 @@ func (w *Watch) Run(ctx context.Context, ready func()) error {
 		return nil
 	}
 	defer func() { w.drop(context.WithoutCancel(ctx)) }()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
-			w.look(ctx)
+		case <-timer.C:
+		}
+		w.look(ctx)
+		if w.reason == "" {
+			timer.Reset(lookEvery)
+		} else {
+			timer.Reset(lookAgain)
 		}
 	}
 }
@@ -100,12 +106,15 @@ func (w *Watch) look(ctx context.Context) {
 	}
 	reason := w.reason
 	switch {
+	case errors.Is(err, errReadOnly), errors.Is(err, errSharing): // certain at once, as what follows
+		w.good, w.bad = 0, 0
+		reason = "PostgreSQL can't be used: " + cause(err).Error()
 	case err != nil:
 		w.good = 0
 		if w.bad++; w.bad >= badLooks {
 			reason = "PostgreSQL does not answer"
 		}
-	case version < w.needed: // certain at once
+	case version < w.needed:
 		w.good, w.bad = 0, 0
 		reason = fmt.Sprintf("the database's schema is of version %d, and this program needs %d: was an older backup restored? A restart brings it up to date", version, w.needed)
 	default:
@@ -126,7 +135,15 @@ func (w *Watch) look(ctx context.Context) {
 	}
 }
 
-// version asks PostgreSQL for the version of the schema, 0 if there is none.
+// cause is that of the two that err is.
+func cause(err error) error {
+	if errors.Is(err, errReadOnly) {
+		return errReadOnly
+	}
+	return errSharing
+}
+
+// version asks PostgreSQL for the version of the schema, 0 if there is none, and whether it can be used.
 func (w *Watch) version(ctx context.Context) (version int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
@@ -136,13 +153,33 @@ func (w *Watch) version(ctx context.Context) (version int64, err error) {
 			return 0, fmt.Errorf("connect: %w", err)
 		}
 	}
-	err = w.conn.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+pgx.Identifier{w.schema.Table}.Sanitize()).Scan(&version)
+	var refuses bool
+	var session string
+	err = w.conn.QueryRow(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, pg_backend_pid()::text`,
+		pgx.QueryExecModeSimpleProtocol).Scan(&refuses, &session)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("ask PostgreSQL what it is: %w", err)
+	case refuses:
+		err = errReadOnly
+	case session != w.conn.PgConn().CustomData()[backend]:
+		err = errSharing
+	default:
+		version, err = w.schemaVersion(ctx)
+	}
+	if err != nil {
+		w.drop(ctx)
+	}
+	return version, err
+}
+
+func (w *Watch) schemaVersion(ctx context.Context) (version int64, err error) {
+	err = w.conn.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+pgx.Identifier{w.schema.Table}.Sanitize(), pgx.QueryExecModeSimpleProtocol).Scan(&version)
 	const undefinedTable = "42P01"
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedTable {
 		return 0, nil
 	}
 	if err != nil {
-		w.drop(ctx)
 		return 0, fmt.Errorf("ask for the version of the schema: %w", err)
 	}
 	return version, nil

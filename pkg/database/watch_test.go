@@ -26,7 +26,7 @@ func watching(t *testing.T) (w *Watch, run func(statement string), told *[]strin
 	if base == "" {
 		t.Fatal("PARLEY_TEST_POSTGRES is not set; run the tests by make test")
 	}
-	db, err := Open(t.Context(), base, nil)
+	db, err := Open(t.Context(), base, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestABusyPoolIsNoReason(t *testing.T) {
 }
 
 func TestAFileIsNotWatched(t *testing.T) {
-	db, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.db"), nil)
+	db, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.db"), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

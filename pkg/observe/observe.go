@@ -49,11 +49,15 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		var warnings strings.Builder
+		for _, warning := range a.Readiness.Warnings() {
+			warnings.WriteString("\nwarning: " + warning)
+		}
 		if reasons := a.Readiness.Reasons(); len(reasons) > 0 {
-			http.Error(w, "not ready\n"+strings.Join(reasons, "\n"), http.StatusServiceUnavailable)
+			http.Error(w, "not ready\n"+strings.Join(reasons, "\n")+warnings.String(), http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = io.WriteString(w, "ok\n")
+		_, _ = io.WriteString(w, "ok"+warnings.String()+"\n")
 	})
 	// In OpenMetrics, which Prometheus asks for, exemplars go along.
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))

@@ -55,9 +55,14 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 	}
 	readiness.Because("another", "")
 	readiness.Because("database", "")
-	if code, _ := get("/readyz"); code != 200 {
-		t.Error("readyz", code)
+	if code, body := get("/readyz"); code != 200 || body != "ok\n" {
+		t.Error("readyz", code, body)
 	}
+	readiness.Warn("redis", "it refuses us")
+	if code, body := get("/readyz"); code != 200 || body != "ok\nwarning: redis: it refuses us\n" {
+		t.Error("readyz with a warning", code, body)
+	}
+	readiness.Warn("redis", "")
 	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "go_goroutines") || !strings.Contains(body, "\nparley_ready 1\n") || !strings.Contains(body, "\nparley_build_info{") {
 		t.Error("metrics", code)
 	}

@@ -9,9 +9,10 @@ import (
 // Readiness is whether a process wants new work: it has started, is not about to stop, and none of its parts
 // knows a reason why not. Its zero value has not started.
 type Readiness struct {
-	mu      sync.Mutex
-	up      bool
-	reasons map[string]string // by part
+	mu       sync.Mutex
+	up       bool
+	reasons  map[string]string // by part
+	warnings map[string]string // by part
 }
 
 // Set says whether the process has started and is not about to stop.
@@ -29,12 +30,24 @@ func (r *Readiness) Because(part, reason string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reasons == nil {
-		r.reasons = map[string]string{}
+	set(&r.reasons, part, reason)
+}
+
+// Warn says what an operator should mend, although the process does its work; "" once it is mended. As to secrets it
+// is like Because.
+func (r *Readiness) Warn(part, warning string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set(&r.warnings, part, warning)
+}
+
+func set(texts *map[string]string, part, text string) {
+	if *texts == nil {
+		*texts = map[string]string{}
 	}
-	r.reasons[part] = reason
-	if reason == "" {
-		delete(r.reasons, part)
+	(*texts)[part] = text
+	if text == "" {
+		delete(*texts, part)
 	}
 }
 
@@ -49,8 +62,19 @@ func (r *Readiness) Reasons() []string {
 	if !r.up {
 		reasons = append(reasons, "the process is starting or stopping")
 	}
-	for _, part := range slices.Sorted(maps.Keys(r.reasons)) {
-		reasons = append(reasons, part+": "+r.reasons[part])
+	return append(reasons, list(r.reasons)...)
+}
+
+// Warnings are what an operator should mend, in order.
+func (r *Readiness) Warnings() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return list(r.warnings)
+}
+
+func list(texts map[string]string) (lines []string) {
+	for _, part := range slices.Sorted(maps.Keys(texts)) {
+		lines = append(lines, part+": "+texts[part])
 	}
-	return reasons
+	return lines
 }

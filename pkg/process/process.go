@@ -33,6 +33,11 @@ type Process struct {
 	Admin net.Addr
 }
 
+// WarnOf is how a part says what an operator should mend.
+func (p *Process) WarnOf(part string) func(warning string) {
+	return func(warning string) { p.Readiness.Warn(part, warning) }
+}
+
 // Defaults are what differs between services on a laptop and in a cluster.
 type Defaults struct {
 	Name        string // of the service, as traces tell it

@@ -23,6 +23,16 @@ const password = "sesame"
 // masters wait for 2 s before they accept anything.
 const startWithin = time.Minute
 
+// Start starts a server that wants a password for the time of the test, and returns its address.
+func Start(t *testing.T, password string) string {
+	t.Helper()
+	s := start(t, "maxclients 100")
+	if err := s.admin.ConfigSet(t.Context(), "requirepass", password).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return s.address
+}
+
 // server is a Redis server of a test's own.
 type server struct {
 	address string
@@ -145,8 +155,8 @@ func (s *server) says(ctx context.Context, section, line string) bool {
 
 // Sentinel is a master, its replica, and a sentinel that looks after them.
 type Sentinel struct {
-	URL    string
-	master *server
+	URL, Password string
+	master        *server
 }
 
 // StartSentinel starts them for the time of the test.
@@ -169,8 +179,8 @@ func StartSentinel(t *testing.T) *Sentinel {
 		}
 	}
 	return &Sentinel{
-		URL:    "redis+sentinel://:" + password + "@127.0.0.1:1," + sentinel.address + "/0?master=mymaster&sentinel_password=" + password,
-		master: master,
+		URL:      "redis+sentinel://:" + password + "@127.0.0.1:1," + sentinel.address + "/0?master=mymaster&sentinel_password=" + password,
+		Password: password, master: master,
 	}
 }
 

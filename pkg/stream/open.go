@@ -24,14 +24,38 @@ func URLFrom(r *env.Reader) string {
 	raw := r.RequiredSecret("PARLEY_REDIS", "The Redis that carries entries between services: `redis://user:password@host:6379/0`; behind Sentinel "+
 		"`redis+sentinel://user:password@host:26379,host2:26379/0?master=mymaster` (and `sentinel_username=`, `sentinel_password=` where the sentinels want them); "+
 		"a cluster `redis+cluster://user:password@host:6379,host2:6379`. `rediss` instead of `redis` is TLS, with `ca_file=` for a certificate authority of one's own, "+
-		"`cert_file=` and `key_file=` to show a certificate, `server_name=` where the servers' certificates name something else than their address.")
-	if raw != "" {
-		if _, err := parse(raw); err != nil {
-			r.Mistake("PARLEY_REDIS: %v", err)
-		}
+		"`cert_file=` and `key_file=` to show a certificate, `server_name=` where the servers' certificates name something else than their address. "+
+		"Passwords within it are percent-encoded; better give them apart.")
+	password := r.Secret("PARLEY_REDIS_PASSWORD", "The password of that Redis, as it is: it counts in place of one in `PARLEY_REDIS`.")
+	sentinels := r.Secret("PARLEY_REDIS_SENTINEL_PASSWORD", "The password of its sentinels, likewise.")
+	if raw == "" {
+		return ""
+	}
+	raw = withPasswords(raw, password, sentinels)
+	if _, err := parse(raw); err != nil {
+		r.Mistake("PARLEY_REDIS: %v", err)
 	}
 	return raw
 }
+
+// withPasswords puts passwords, where there are any, into a URL in place of its own.
+func withPasswords(raw, password, sentinels string) string {
+	d, err := divide(raw)
+	if err != nil {
+		return raw // parse says what is wrong with it
+	}
+	if password != "" {
+		user, _, _ := strings.Cut(strings.TrimSuffix(d.user, "@"), ":")
+		d.user = user + url.UserPassword("", password).String() + "@"
+	}
+	if sentinels != "" && d.kind == sentinel {
+		d.query.Set("sentinel_password", sentinels)
+	}
+	return d.String()
+}
+
+// Dial connects to a Redis that is elsewhere than an address says.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Open makes a client for a URL as URLFrom tells of. It does not connect: services start in any
 // order. Its time limits are short, since nothing waits for Redis that could go on without it.
@@ -40,6 +64,15 @@ func Open(raw string) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the Redis URL: %w", err)
 	}
+	return open(options), nil
+}
+
+// OpenWithin makes a client of a Redis within this process, which dial connects to.
+func OpenWithin(dial Dial) redis.UniversalClient {
+	return open(&redis.UniversalOptions{Addrs: []string{"embedded"}, Dialer: dial})
+}
+
+func open(options *redis.UniversalOptions) redis.UniversalClient {
 	options.DialTimeout = time.Second
 	options.ReadTimeout = 2 * time.Second
 	options.WriteTimeout = 2 * time.Second
@@ -50,7 +83,7 @@ func Open(raw string) (redis.UniversalClient, error) {
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	redis.SetLogger(silent{}) // it would write each failed dial to stderr; we say once that Redis is away
-	return redis.NewUniversalClient(options), nil
+	return redis.NewUniversalClient(options)
 }
 
 // silent is a logger of go-redis's, which has one for the whole process.
@@ -67,8 +100,9 @@ const (
 )
 
 var (
-	errScheme    = errors.New("it begins with redis://, redis+sentinel:// or redis+cluster://, or with rediss for TLS")
-	errMalformed = errors.New("it is malformed") // go-redis's own message may repeat the password
+	errScheme = errors.New("it begins with redis://, redis+sentinel:// or redis+cluster://, or with rediss for TLS")
+	// go-redis's own message may repeat the password.
+	errMalformed = errors.New("it is malformed: percent-encode the characters : / ? # [ ] @ % of its user and password, or leave the password out and give it as PARLEY_REDIS_PASSWORD")
 	errMaster    = errors.New("redis+sentinel:// wants ?master= and the name under which the sentinels know the master")
 	errClusterDB = errors.New("a Redis Cluster has no database but 0")
 	errPlain     = errors.New("ca_file, cert_file, key_file and server_name are for TLS: rediss instead of redis")
@@ -115,6 +149,17 @@ type divided struct {
 	user, hosts string // user with the @
 	path        string
 	query       url.Values
+}
+
+func (d divided) String() string {
+	scheme := d.base
+	if d.kind != oneServer {
+		scheme += "+" + d.kind
+	}
+	if len(d.query) == 0 {
+		return scheme + "://" + d.user + d.hosts + d.path
+	}
+	return scheme + "://" + d.user + d.hosts + d.path + "?" + d.query.Encode()
 }
 
 func divide(raw string) (d divided, err error) {

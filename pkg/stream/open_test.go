@@ -108,6 +108,59 @@ func TestMistakesInTheURLAreSaidWithoutThePassword(t *testing.T) {
 	}
 }
 
+// A password as a generator makes it, pasted nowhere.
+func TestPasswordsApartFromTheURL(t *testing.T) {
+	for _, password := range []string{"aB/c+d=", "x#y", "p%41ss", "a b:c@d?e[f]&g", "ü'\"\\"} {
+		for url, want := range map[string]string{
+			"redis://host":                      "one host:6379 :" + password + " 0",
+			"redis://u@host/3":                  "one host:6379 u:" + password + " 3",
+			"rediss://u:other@[::1]:1/2":        "one [::1]:1 u:" + password + " 2 TLS",
+			"redis+cluster://:other@a:1,b":      "cluster a:1,b:6379 :" + password,
+			"redis+sentinel://a:1,b:2?master=m": "sentinel m :" + password + " 0",
+		} {
+			r := env.New(func(name string) (string, bool) {
+				value, ok := map[string]string{"PARLEY_REDIS": url, "PARLEY_REDIS_PASSWORD": password, "PARLEY_REDIS_SENTINEL_PASSWORD": password}[name]
+				return value, ok
+			})
+			raw := stream.URLFrom(r)
+			client, err := stream.Open(raw)
+			if err != nil || r.Err() != nil {
+				t.Error(url, err, r.Err())
+				continue
+			}
+			if got := described(client); got != want {
+				t.Errorf("%s\n got %s\nwant %s", url, got, want)
+			}
+			_ = client.Close()
+		}
+		server := redistest.Start(t, password)
+		r := env.New(func(name string) (string, bool) {
+			value, ok := map[string]string{"PARLEY_REDIS": "redis://" + server, "PARLEY_REDIS_PASSWORD": password}[name]
+			return value, ok
+		})
+		redistest.Open(t, stream.URLFrom(r))
+	}
+}
+
+func TestTheSentinelsPasswordApartFromTheURL(t *testing.T) {
+	s := redistest.StartSentinel(t)
+	url := strings.Replace(strings.Replace(s.URL, ":"+s.Password+"@", "", 1), "&sentinel_password="+s.Password, "", 1)
+	r := env.New(func(name string) (string, bool) {
+		value, ok := map[string]string{"PARLEY_REDIS": url, "PARLEY_REDIS_PASSWORD": s.Password, "PARLEY_REDIS_SENTINEL_PASSWORD": s.Password}[name]
+		return value, ok
+	})
+	redistest.Open(t, stream.URLFrom(r))
+}
+
+func TestAMalformedURLSaysWhereThePasswordBelongs(t *testing.T) {
+	for _, password := range []string{"aB/c+d=", "x#y", "%zz"} {
+		_, err := stream.Open("redis://:" + password + "@host/0")
+		if err == nil || !strings.Contains(err.Error(), "percent-encode") || !strings.Contains(err.Error(), "PARLEY_REDIS_PASSWORD") || strings.Contains(err.Error(), password) {
+			t.Error(password, err)
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	s := redistest.StartTLS(t)
 	base := "rediss://:" + s.Password + "@" + s.Address + "/0?"

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,20 +19,29 @@ const (
 )
 
 // Watch measures how a process gets on with its Redis: whether that answers, how fast, and the pool of
-// connections. Nothing depends on what it finds: everybody goes on without Redis.
+// connections. Everybody goes on without Redis; a Redis that refuses the credential, which no waiting mends, is
+// told at once.
 type Watch struct {
 	client redis.UniversalClient
-	up     prometheus.Gauge
-	took   prometheus.Histogram
+	log    *slog.Logger
+	warn   func(warning string)
+
+	refused  bool
+	refusals prometheus.Gauge
+	up       prometheus.Gauge
+	took     prometheus.Histogram
 }
 
-// NewWatch makes the Watch of a process; Run does its work.
-func NewWatch(client redis.UniversalClient, reg prometheus.Registerer) *Watch {
+// NewWatch makes the Watch of a process; Run does its work. It tells warn what an operator should mend, "" once that is mended.
+func NewWatch(client redis.UniversalClient, reg prometheus.Registerer, log *slog.Logger, warn func(warning string)) *Watch {
 	m := promauto.With(reg)
 	w := &Watch{
-		client: client,
-		up:     m.NewGauge(prometheus.GaugeOpts{Name: "parley_redis_up", Help: "1 if Redis has answered the last ping."}),
-		took:   metric.Histogram(reg, "parley_redis_ping_seconds", "Time of a ping that Redis answered.", metric.Times()),
+		client: client, log: log, warn: warn,
+		refusals: m.NewGauge(prometheus.GaugeOpts{
+			Name: "parley_redis_credential_refused", Help: "1 if Redis, or a sentinel, has refused the password or the user at the last ping that it answered.",
+		}),
+		up:   m.NewGauge(prometheus.GaugeOpts{Name: "parley_redis_up", Help: "1 if Redis has answered the last ping."}),
+		took: metric.Histogram(reg, "parley_redis_ping_seconds", "Time of a ping that Redis answered.", metric.Times()),
 	}
 	connections := func(state string, count func(*redis.PoolStats) uint32) {
 		m.NewGaugeFunc(prometheus.GaugeOpts{
@@ -83,8 +93,31 @@ func (w *Watch) look(ctx context.Context) {
 	start := time.Now()
 	if err := w.client.Ping(ctx).Err(); err != nil {
 		w.up.Set(0)
+		if refusesCredential(err) && !w.refused {
+			w.setRefused(true)
+			w.log.ErrorContext(ctx, "redis refuses the credential", slog.Any("error", err))
+		}
 		return
 	}
 	w.up.Set(1)
 	metric.Since(w.took, start, "")
+	if w.refused {
+		w.setRefused(false)
+		w.log.InfoContext(ctx, "redis is reachable again")
+	}
 }
+
+func (w *Watch) setRefused(refused bool) {
+	w.refused = refused
+	if refused {
+		w.refusals.Set(1)
+		w.warn("it refuses the credential: is PARLEY_REDIS_PASSWORD right?")
+	} else {
+		w.refusals.Set(0)
+		w.warn("")
+	}
+}
+
+// refusesCredential says whether Redis answered that the password is wrong or missing, or that the user may not even
+// ping.
+func refusesCredential(err error) bool { return redis.IsAuthError(err) || redis.IsPermissionError(err) }

@@ -49,7 +49,7 @@ func (s *Service) EnsureAdmin(ctx context.Context) (*Credentials, error) {
 // CreateSuperuser makes a staff account, beside a service that may be running: chat.CodeConflict if
 // the name is taken, chat.CodeBadRequest for a name or password that may not be.
 func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) error {
-	store, db, err := openStore(ctx, c.Database, nil)
+	store, db, err := openStore(ctx, c.Database, nil, toPeople())
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) erro
 // RotateKeys has the next signing key take over, beside a service that may be running, and returns
 // when that is: within seconds, or once every service knows the key.
 func RotateKeys(ctx context.Context, c StoreConfig, every time.Duration, log *slog.Logger) (time.Time, error) {
-	store, db, err := openStore(ctx, c.Database, nil)
+	store, db, err := openStore(ctx, c.Database, nil, log)
 	if err != nil {
 		return time.Time{}, err
 	}

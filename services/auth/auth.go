@@ -54,7 +54,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and makes the administrator that the
 // configuration names, if there is none yet. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	kept, db, err := openStore(ctx, c.Store.Database, d.Tracer)
+	kept, db, err := openStore(ctx, c.Store.Database, d.Tracer, d.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 		return nil, err
 	}
 	public.Routes, internal.Routes = service.Routes, service.InternalRoutes
-	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry)}}, service.Parts()...)
+	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry, p.Log, p.WarnOf("redis"))}}, service.Parts()...)
 	doors, err := webapi.Open(ctx, p.Log, p.Registry, p.Tracer, proxies, public, internal)
 	return append(parts, doors...), err
 }

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"log/slog"
+	"os"
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -37,15 +39,14 @@ type lobbyKeeper interface {
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
-func openStore(ctx context.Context, name string, tracer *trace.Tracer) (s store, db *database.Database, err error) {
-	if db, err = database.Open(ctx, name, tracer); err != nil {
+func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logger) (s store, db *database.Database, err error) {
+	if db, err = database.Open(ctx, name, tracer, log); err != nil {
 		return nil, nil, err
 	}
-	log := newLog()
 	if db.SQLite != nil {
-		s, err = sqlite.Open(ctx, db.SQLite, log)
+		s, err = sqlite.Open(ctx, db.SQLite, newLog())
 	} else {
-		s, err = postgres.Open(ctx, db.Postgres, log)
+		s, err = postgres.Open(ctx, db.Postgres, newLog())
 	}
 	if err != nil {
 		db.Close()
@@ -54,12 +55,15 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer) (s store,
 	return s, db, nil
 }
 
+// toPeople is the log of a command, for whoever runs it.
+func toPeople() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+
 func newLog() chat.LogID { return chat.LogID(webapi.NewID()) }
 
 // NewLogs gives the lobby's log another name: to be run after a restore from a backup, while the service
 // is stopped, so that nobody takes a lobby that went back in time for the one that they knew.
 func NewLogs(ctx context.Context, c StoreConfig) error {
-	s, db, err := openStore(ctx, c.Database, nil)
+	s, db, err := openStore(ctx, c.Database, nil, toPeople())
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestAnOlderSchemaMakesUnready(t *testing.T) {
 	if _, err := db.Exec(t.Context(), "DELETE FROM rooms_schema_versions WHERE version_id > 0"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(15 * time.Second); s.ready.Ready(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); s.ready.Ready(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("still ready")
 		}

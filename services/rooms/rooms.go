@@ -48,7 +48,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and, at the very first start, makes the first
 // rooms. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	store, db, err := openStore(ctx, c.Database, d.Tracer)
+	store, db, err := openStore(ctx, c.Database, d.Tracer, d.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package rooms
 
 import (
 	"context"
+	"log/slog"
+	"os"
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/trace"
@@ -18,8 +20,8 @@ type store interface {
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
-func openStore(ctx context.Context, name string, tracer *trace.Tracer) (s store, db *database.Database, err error) {
-	if db, err = database.Open(ctx, name, tracer); err != nil {
+func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logger) (s store, db *database.Database, err error) {
+	if db, err = database.Open(ctx, name, tracer, log); err != nil {
 		return nil, nil, err
 	}
 	if db.SQLite != nil {
@@ -37,7 +39,7 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer) (s store,
 // NewLogs gives all logs in the database fresh names and says how many rooms there are: to be run after a
 // restore from a backup, while the service is stopped.
 func NewLogs(ctx context.Context, name string) (rooms int, err error) {
-	s, db, err := openStore(ctx, name, nil)
+	s, db, err := openStore(ctx, name, nil, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return 0, err
 	}

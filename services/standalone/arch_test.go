@@ -23,7 +23,7 @@ var rank = map[string]int{
 	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1, "pkg/wire": 1,
 	"pkg/limit": 2, "pkg/stream": 2, "pkg/token": 2,
 
-	"pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3,
+	"pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3, "pkg/databasetest": 3,
 
 	"pkg/webapi": 4, "pkg/process": 4, "pkg/client": 4,
 
@@ -82,7 +82,7 @@ var drivers = map[string][]string{
 	"github.com/fasthttp/websocket":        {"services/edge/internal/gateway", "pkg/client"},
 	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence", "services/standalone/internal/bench/floor", "services/standalone/internal/soak"},
 	"github.com/alicebob/miniredis/v2":     {"pkg/redistest", "services/standalone"},
-	"github.com/jackc/pgx/v5":              {"pkg/database", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/bench", "services/standalone/internal/bench/floor", "services/standalone/internal/cluster", "services/standalone/internal/faults", "services/standalone/internal/soak"},
+	"github.com/jackc/pgx/v5":              {"pkg/database", "pkg/databasetest", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/bench", "services/standalone/internal/bench/floor", "services/standalone/internal/cluster", "services/standalone/internal/faults", "services/standalone/internal/soak"},
 	"modernc.org/sqlite":                   {"pkg/database", "services/*/internal/sqlite"},
 
 	"github.com/minio/minio-go/v7": {"services/steward/internal/backup"},

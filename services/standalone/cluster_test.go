@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,12 +20,14 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 )
 
 // launched is what `make run-cluster` runs, with what its table says.
 type launched struct {
 	server
 
+	data      string
 	addresses map[string]string
 	pids      map[string]int
 	stop      func() error
@@ -39,11 +40,12 @@ func launch(t *testing.T) *launched {
 	if err := os.WriteFile(password, []byte(adminPassword+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	data := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, filepath.Join(programs(t), "cluster"), "run")
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "PARLEY_LISTEN=127.0.0.1:0", "PARLEY_DATA=" + t.TempDir(),
+		"PATH=" + os.Getenv("PATH"), "PARLEY_LISTEN=127.0.0.1:0", "PARLEY_DATA=" + data,
 		"PARLEY_ADMIN_USER=" + adminName, "PARLEY_ADMIN_PASSWORD_FILE=" + password,
 	}
 	var log bytes.Buffer
@@ -55,7 +57,7 @@ func launch(t *testing.T) *launched {
 	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l := &launched{addresses: map[string]string{}, pids: map[string]int{}}
+	l := &launched{data: data, addresses: map[string]string{}, pids: map[string]int{}}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() && !strings.Contains(lines.Text(), "Ctrl-C") {
 		if _, at, found := strings.Cut(lines.Text(), "runs on "); found {
@@ -120,14 +122,18 @@ func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
 		}
 		both("after " + name)
 	}
-	redis, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", c.addresses["redis"])
+	redisPassword, err := os.ReadFile(filepath.Join(c.data, "redis-password"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := redis.Write([]byte("FLUSHALL\r\n")); err != nil {
-		t.Fatal(err)
+	redis := cluster.Redis{Address: c.addresses["redis"], Password: strings.TrimSpace(string(redisPassword))}
+	if answer, err := redis.Do(t.Context(), "FLUSHALL"); err != nil || answer != "OK" {
+		t.Fatal(answer, err)
 	}
-	_ = redis.Close()
+	redis.Password = "another"
+	if _, err := redis.Do(t.Context(), "PING"); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
+		t.Error("whoever is on this machine may publish:", err)
+	}
 	both("after redis was emptied")
 	for name, b := range map[string]*tab{"alice": alice, "bob": bob} {
 		shown := `[...document.querySelectorAll('[data-open-room="general"] .messages [data-message-id]')]`

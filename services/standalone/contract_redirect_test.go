@@ -21,7 +21,7 @@ import (
 func redirectOccurs(t *testing.T) *contract.Traffic {
 	s := serve(t, t.TempDir())
 	a := ask(t, s)
-	redis, err := startRedis(newCredential())
+	redis, err := startRedis()
 	if err != nil {
 		t.Fatal(err)
 	}

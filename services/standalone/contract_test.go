@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -206,7 +207,7 @@ func (a asker) example(operation string) string {
 // breaks runs statements on one of the server's databases.
 func breaks(t *testing.T, data, file string, statements ...string) {
 	t.Helper()
-	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(data, file), nil)
+	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(data, file), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,25 +14,83 @@ import (
 	"github.com/parley-chat/parley/pkg/stream"
 )
 
-// embeddedRedis is a server of the Redis protocol in this process, on a port of this machine that
-// only we have the password of.
+// embeddedRedis is a server of the Redis protocol in this process. Nobody else can connect to it: its connections are
+// pipes within the process.
 type embeddedRedis struct {
 	server *miniredis.Miniredis
 	client redis.UniversalClient
 }
 
-func startRedis(password string) (*embeddedRedis, error) {
+func startRedis() (*embeddedRedis, error) {
 	server := miniredis.NewMiniRedis()
-	server.RequireAuth(password)
-	if err := server.StartAddr("127.0.0.1:0"); err != nil {
+	first, err := server.Dial() // which starts it without a listener
+	if err != nil {
 		return nil, fmt.Errorf("embedded redis: %w", err)
 	}
-	client, err := stream.Open("redis://:" + password + "@" + server.Addr() + "/0")
-	if err != nil {
-		server.Close()
-		return nil, err
+	_ = first.Close()
+	return &embeddedRedis{server: server, client: stream.OpenWithin(func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		answers := &buffered{Conn: theirs, changed: make(chan struct{}, 1)}
+		go answers.pump()
+		server.Server().ServeConn(answers)
+		return ours, nil
+	})}, nil
+}
+
+// buffered is a connection whose writes do not wait for the reader: a client writes all of its commands before it
+// reads the first answer, and would otherwise wait for the server, which waits for it.
+type buffered struct {
+	net.Conn
+
+	mu      sync.Mutex
+	waiting []byte
+	closed  bool
+	changed chan struct{} // of one element: something is waiting, or the connection is closed
+}
+
+// Write implements net.Conn.
+func (b *buffered) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, net.ErrClosed
 	}
-	return &embeddedRedis{server: server, client: client}, nil
+	b.waiting = append(b.waiting, p...)
+	b.wake()
+	return len(p), nil
+}
+
+// Close implements net.Conn.
+func (b *buffered) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.wake()
+	return b.Conn.Close()
+}
+
+func (b *buffered) wake() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// pump passes on what waits, until the connection is closed.
+func (b *buffered) pump() {
+	for range b.changed {
+		b.mu.Lock()
+		p, closed := b.waiting, b.closed
+		b.waiting = nil
+		b.mu.Unlock()
+		if closed {
+			return
+		}
+		if _, err := b.Conn.Write(p); err != nil {
+			_ = b.Close()
+			return
+		}
+	}
 }
 
 // Run moves the server's clock, by which keys expire, until ctx ends; then it closes the server.

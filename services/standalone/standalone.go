@@ -81,7 +81,7 @@ func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle
 	if err != nil {
 		return nil, err
 	}
-	redis, err := startRedis(s.credential)
+	redis, err := startRedis()
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle
 		return nil, err
 	}
 	s.address = listener.Addr()
-	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}, {Name: "redis watch", Component: stream.NewWatch(redis.client, p.Registry)}}
+	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}, {Name: "redis watch", Component: stream.NewWatch(redis.client, p.Registry, p.Log, p.WarnOf("redis"))}}
 	parts = append(parts, all.parts(p, lines, listener, c.proxies)...) //nolint:contextcheck // requests bring contexts of their own
 	return append(parts, lifecycle.Part{Name: "welcome", Component: welcome{out: s.out, address: s.address, hint: hint}}), nil
 }

@@ -126,7 +126,7 @@ func serveTraced(t *testing.T, collector string) *server {
 		t.Fatal(err)
 	}
 	c.rooms.Database = ownDatabase(t)
-	redis, err := startRedis(s.credential)
+	redis, err := startRedis()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 )
 
 // guarded is the pool, with failures to reach the server told as such.
 type guarded struct{ pool *pgxpool.Pool }
 
-// Exec is the pool's.
+// Exec is the pool's, for a statement whose commit is acked.
 func (d guarded) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	tag, err := d.pool.Exec(ctx, sql, args...)
+	tag, err := database.Exec(ctx, d.pool, sql, args...)
 	return tag, away(err)
 }
 
@@ -35,7 +36,7 @@ func (r row) Scan(dest ...any) error { return away(r.Row.Scan(dest...)) }
 
 // inTx runs f in a transaction of READ COMMITTED, whose statements see what was committed before each.
 func (d guarded) inTx(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return away(pgx.BeginFunc(ctx, d.pool, f))
+	return away(database.InTx(ctx, d.pool, f))
 }
 
 // collect runs a query and reads all of its rows.
@@ -49,7 +50,7 @@ func collect[T any](ctx context.Context, d guarded, read func(pgx.CollectableRow
 }
 
 // away adds chat.CodeUnavailable to an error that says that the server could not be reached, was
-// shutting down, out of resources, or broke a deadlock by our transaction; others stay as they are.
+// shutting down, a standby, out of resources, or broke a deadlock by our transaction; others stay as they are.
 func away(err error) error {
 	if err == nil {
 		return nil
@@ -63,6 +64,8 @@ func away(err error) error {
 		case "08", "40", "53", "57":
 			unreachable = true
 		}
+		const readOnly = "25006" // the server became a standby
+		unreachable = unreachable || e.Code == readOnly
 	} else {
 		_, connecting := errors.AsType[*pgconn.ConnectError](err)
 		_, network := errors.AsType[net.Error](err)

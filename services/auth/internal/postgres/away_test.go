@@ -71,6 +71,20 @@ func TestACutConnectionIsUnavailable(t *testing.T) {
 	}
 }
 
+func TestAServerThatTakesNoWritesIsUnavailable(t *testing.T) {
+	s := openStore(t)
+	err := s.db.inTx(t.Context(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "SET TRANSACTION READ ONLY"); err != nil {
+			return err
+		}
+		_, err := lockLobby(t.Context(), tx)
+		return err
+	})
+	if chat.CodeOf(err) != chat.CodeUnavailable {
+		t.Error(err)
+	}
+}
+
 func TestOtherErrorsStayAsTheyAre(t *testing.T) {
 	s := openStore(t)
 	_, err := s.db.Exec(t.Context(), "SELECT nonsense")

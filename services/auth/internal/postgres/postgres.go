@@ -43,7 +43,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store,
 	if err := database.MigratePostgres(ctx, pool, Schema()); err != nil {
 		return nil, err
 	}
-	if _, err := pool.Exec(ctx, `INSERT INTO auth_lobby (tenant, log, head) VALUES ('*', $1, 0) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
+	if _, err := database.Exec(ctx, pool, `INSERT INTO auth_lobby (tenant, log, head) VALUES ('*', $1, 0) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
 		return nil, fmt.Errorf("name the lobby: %w", err)
 	}
 	return &Store{db: guarded{pool}}, nil

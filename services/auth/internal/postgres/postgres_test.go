@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/pkg/databasetest"
 	"github.com/parley-chat/parley/services/auth/internal/storetest"
 )
 
+// Every write is on disk when it is acked, whatever the sessions say.
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		t.Helper()
@@ -16,14 +18,16 @@ func TestStore(t *testing.T) {
 
 func openStore(t *testing.T) *Store {
 	t.Helper()
-	pool, err := database.OpenPostgres(t.Context(), storetest.Postgres(t))
+	where := storetest.Postgres(t)
+	pool, err := database.OpenPostgres(t.Context(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	s, err := Open(t.Context(), pool, "log")
+	s, err := Open(t.Context(), databasetest.Careless(t, pool), "log")
 	if err != nil {
 		t.Fatal(err)
 	}
+	databasetest.RefuseCareless(t, where)
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 )
 
@@ -31,6 +32,7 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 
 	load := &pgx.Batch{}
 	load.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+	load.Queue(database.Durable)
 	have := queueNeed(load, need)
 	if err = conn.SendBatch(ctx, load).Close(); err != nil {
 		return fmt.Errorf("lock and load: %w", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -110,7 +111,7 @@ func scanEvent(row pgx.Row) (lobby.Event, error) {
 // RenewLogs implements directory.Store.
 func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (int, error) {
 	var ids []chat.RoomID
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := database.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id FROM rooms ORDER BY id FOR NO KEY UPDATE`)
 		if err != nil {
 			return err

@@ -39,7 +39,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store,
 	if err := database.MigratePostgres(ctx, pool, Schema()); err != nil {
 		return nil, err
 	}
-	if _, err := pool.Exec(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', $1) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
+	if _, err := database.Exec(ctx, pool, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', $1) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
 		return nil, fmt.Errorf("name the lobby: %w", err)
 	}
 	return &Store{pool: pool}, nil

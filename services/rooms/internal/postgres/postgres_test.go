@@ -8,16 +8,26 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/pkg/databasetest"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
+// Every write is on disk when it is acked, whatever the sessions say.
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		t.Helper()
 		where := storetest.Postgres(t)
 		return storetest.Backend{
-			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, where) },
+			Open: func(t *testing.T) storetest.Store {
+				t.Helper()
+				s, err := Open(t.Context(), databasetest.Careless(t, openPool(t, where)), directory.NewLog())
+				if err != nil {
+					t.Fatal(err)
+				}
+				databasetest.RefuseCareless(t, where)
+				return s
+			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },
 			Poison: func(t *testing.T, body string) {
 				t.Helper()

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -58,23 +57,12 @@ func sumMetric(text io.Reader, suffix, label string) (sum float64, err error) {
 }
 
 // redisCalls is how often Redis was asked to carry out a command.
-func redisCalls(ctx context.Context, address, command string) (calls int64, err error) {
-	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
+func redisCalls(ctx context.Context, redis cluster.Redis, command string) (calls int64, err error) {
+	answer, err := redis.Do(ctx, "INFO commandstats")
 	if err != nil {
-		return 0, fmt.Errorf("connect to Redis: %w", err)
+		return 0, err
 	}
-	defer func() { _ = conn.Close() }()
-	if err = conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return 0, fmt.Errorf("ask Redis: %w", err)
-	}
-	if _, err = io.WriteString(conn, "INFO commandstats\r\nQUIT\r\n"); err != nil {
-		return 0, fmt.Errorf("ask Redis: %w", err)
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil {
-		return 0, fmt.Errorf("ask Redis: %w", err)
-	}
-	return callsIn(string(answer), command), nil
+	return callsIn(answer, command), nil
 }
 
 func callsIn(info, command string) int64 {

@@ -152,7 +152,7 @@ func (b *bench) storeReads(ctx context.Context) (map[string]float64, error) {
 			reads[route] += n
 		}
 	}
-	calls, err := redisCalls(ctx, b.stage.cluster.Redis.Address, xread)
+	calls, err := redisCalls(ctx, b.stage.cluster.Redis, xread)
 	reads[xread] = float64(calls)
 	return reads, err
 }

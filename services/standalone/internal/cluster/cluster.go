@@ -168,7 +168,9 @@ func (c *Cluster) link(ctx context.Context, name, target string) (string, error)
 // redisFor is PARLEY_REDIS for the pods of a service.
 func (c *Cluster) redisFor(ctx context.Context, service string) (string, error) {
 	address, err := c.link(ctx, service+">redis", c.Redis.Address)
-	return "PARLEY_REDIS=" + Redis{Address: address}.URL(), err
+	redis := c.Redis
+	redis.Address = address
+	return "PARLEY_REDIS=" + redis.URL(), err
 }
 
 // databaseFor is the URL of a service's database.
@@ -199,6 +201,10 @@ func (c *Cluster) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	redisPassword, err := c.dir.Secret("redis-password", datadir.Credential)
+	if err != nil {
+		return err
+	}
 	postgresAddress, err := address()
 	if err != nil {
 		return err
@@ -211,7 +217,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 		Folder: c.dir.Path("postgres"), Address: postgresAddress, Password: password, LogFile: c.logFile("postgres"),
 		Throwaway: c.config.Throwaway, Databases: []string{authDatabase, RoomsDatabase},
 	}
-	c.Redis = Redis{Name: "redis", Folder: c.dir.Path("redis"), Address: redisAddress, LogFile: c.logFile("redis")}
+	c.Redis = Redis{Name: "redis", Folder: c.dir.Path("redis"), Address: redisAddress, Password: redisPassword, LogFile: c.logFile("redis")}
 	postgres, err := c.Postgres.Child(ctx)
 	if err != nil {
 		return err
@@ -226,7 +232,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 		if redisAddress, err = address(); err != nil {
 			return err
 		}
-		c.Standby = Redis{Name: "redis-standby", Folder: c.dir.Path("redis-standby"), Address: redisAddress, LogFile: c.logFile("redis-standby")}
+		c.Standby = Redis{Name: "redis-standby", Folder: c.dir.Path("redis-standby"), Address: redisAddress, Password: redisPassword, LogFile: c.logFile("redis-standby")}
 		if redis, err = c.Standby.Child(); err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func passedOn(environ []string) []string {
 	for _, item := range environ {
 		name, _, _ := strings.Cut(item, "=")
 		switch name {
-		case "PARLEY_DATA", "PARLEY_LISTEN":
+		case "PARLEY_DATA", "PARLEY_LISTEN", "PARLEY_REDIS_PASSWORD", "PARLEY_REDIS_PASSWORD_FILE": // the Redis is the launcher's own
 			continue
 		case "PATH", "HOME", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG":
 			passed = append(passed, item)

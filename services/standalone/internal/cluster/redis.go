@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,14 +18,15 @@ import (
 
 // Redis describes a Redis server of our own, which keeps nothing: Parley never needs it to.
 type Redis struct {
-	Name    string // of its process
-	Folder  string // its working folder
-	Address string
-	LogFile string
+	Name     string // of its process
+	Folder   string // its working folder
+	Address  string
+	Password string // letters and digits
+	LogFile  string
 }
 
 // URL is how to connect to it.
-func (r Redis) URL() string { return "redis://" + r.Address + "/0" }
+func (r Redis) URL() string { return "redis://:" + r.Password + "@" + r.Address + "/0" }
 
 // Do runs a command whose answer is a word or a text, such as "FLUSHALL" or "INFO replication".
 func (r Redis) Do(ctx context.Context, command string) (string, error) {
@@ -34,10 +36,13 @@ func (r Redis) Do(ctx context.Context, command string) (string, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err = io.WriteString(conn, command+"\r\n"); err != nil {
+	if _, err = io.WriteString(conn, "AUTH "+r.Password+"\r\n"+command+"\r\n"); err != nil {
 		return "", fmt.Errorf("redis %s: %w", command, err)
 	}
 	reader := bufio.NewReader(conn)
+	if answer, failed := reader.ReadString('\n'); failed != nil || answer != "+OK\r\n" {
+		return "", fmt.Errorf("redis %s: AUTH: %q, %w", command, answer, failed)
+	}
 	line, err := reader.ReadString('\n')
 	if err != nil {
 		return "", fmt.Errorf("redis %s: %w", command, err)
@@ -74,9 +79,14 @@ func (r Redis) Child() (*Child, error) {
 	if err := os.MkdirAll(r.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("redis folder: %w", err)
 	}
+	// In a file, since everybody on the machine sees the arguments of a process.
+	settings := filepath.Join(r.Folder, "redis.conf")
+	if err := os.WriteFile(settings, []byte("requirepass "+r.Password+"\nmasterauth "+r.Password+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("redis settings: %w", err)
+	}
 	return &Child{
 		Name: r.Name, Address: r.Address, Path: path, LogFile: r.LogFile, Stop: syscall.SIGTERM, Grace: 5 * time.Second,
-		Args:  []string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", r.Folder},
+		Args:  []string{settings, "--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", r.Folder},
 		Probe: listens(r.Address),
 	}, nil
 }

@@ -34,7 +34,7 @@ func WithServers(ctx context.Context, command, environ []string, out, errOut io.
 	postgres := Postgres{
 		Folder: folder + "/postgres", Address: postgresAddress, Password: "test", LogFile: folder + "/postgres.log", Throwaway: true,
 	}
-	redis := Redis{Name: "redis", Folder: folder + "/redis", Address: redisAddress, LogFile: folder + "/redis.log"}
+	redis := Redis{Name: "redis", Folder: folder + "/redis", Address: redisAddress, Password: "test", LogFile: folder + "/redis.log"}
 	postgresChild, err := postgres.Child(ctx)
 	if err != nil {
 		return 1, err

@@ -29,6 +29,10 @@ func Open(path string) (*Dir, error) {
 	if err = os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
+	// Others must not reach what is inside, whatever they made of it before: signing keys, above all.
+	if err = os.Chmod(path, 0o700); err != nil { //nolint:gosec // a folder is entered
+		return nil, fmt.Errorf("data folder: it must be for its owner alone: %w", err)
+	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the folder
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)

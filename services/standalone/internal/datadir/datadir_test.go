@@ -28,6 +28,22 @@ func TestOneProcessHoldsTheFolder(t *testing.T) {
 	}
 }
 
+// A folder that was there before us may have been open to all.
+func TestNobodyElseEntersTheFolder(t *testing.T) {
+	path := t.TempDir()
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close() })
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Error(info.Mode(), err)
+	}
+}
+
 func TestSecretsAreMadeOnceAndKept(t *testing.T) {
 	dir, err := Open(t.TempDir())
 	if err != nil {
