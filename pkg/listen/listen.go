@@ -77,7 +77,7 @@ func Open(ctx context.Context, variable, address string, o Options) (*Listener, 
 func New(inner net.Listener, o Options) *Listener {
 	l := &Listener{
 		Listener: inner, options: o, closing: make(chan struct{}), slots: make(chan struct{}, lingerers),
-		warned: map[Reason]time.Time{}, byAddress: map[netip.Prefix]int{},
+		warned: map[Reason]time.Time{Full: {}, AddressFull: {}}, byAddress: map[netip.Prefix]int{},
 	}
 	l.close = sync.OnceValue(func() error {
 		close(l.closing)

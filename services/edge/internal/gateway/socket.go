@@ -38,18 +38,12 @@ func (g *Gateway) handshake(c *fiber.Ctx, draining bool) error {
 	if err := g.connects.Allow(webapi.IPKey(webapi.ClientIP(c))); err != nil {
 		return err
 	}
-	raw, byCookie := g.auth.Token(c)
-	if raw != "" && byCookie {
-		if err := g.auth.Browsers.CheckHandshake(c); err != nil {
-			return err
-		}
+	caller, err := g.auth.Handshake(c)
+	if err != nil {
+		return err
 	}
-	if raw != "" {
-		claims, err := g.auth.Verifier.Verify(c.UserContext(), raw)
-		if err != nil {
-			return err
-		}
-		c.Locals(callerLocal, webapi.Caller{Claims: claims, Token: raw, ByCookie: byCookie})
+	if caller != nil {
+		c.Locals(callerLocal, *caller)
 	}
 	return g.upgrade(c)
 }
