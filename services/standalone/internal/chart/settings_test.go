@@ -81,7 +81,7 @@ func TestSettingsReachTheirReaders(t *testing.T) {
 		"PARLEY_SIGNUP":            {"false", "", "", ""},
 		"PARLEY_EDGE_OUTBOX_BYTES": {"", "", "2097152", ""},
 		"PARLEY_LOG_LEVEL":         {"warn", "warn", "debug", "warn"},
-		"PARLEY_COOKIE_SECURE":     {"true", "true", "true", ""},
+		"PARLEY_COOKIE_SECURE":     {"true", "true", "true", "true"},
 	} {
 		for i, service := range services {
 			if got := all.component(t, service).env(name); got != want[i] {
