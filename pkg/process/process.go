@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/pkg/listen"
 	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/trace"
 )
@@ -74,9 +75,9 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	}
 	p.Tracer = tracer
 
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", adminListen)
+	listener, err := listen.Open(ctx, "PARLEY_ADMIN_LISTEN", adminListen, listen.Options{Log: p.Log, Max: listen.BudgetHere().Admin})
 	if err != nil {
-		return errors.Join(reader.Err(), fmt.Errorf("PARLEY_ADMIN_LISTEN: %w", err))
+		return errors.Join(reader.Err(), err)
 	}
 	p.Admin = listener.Addr()
 	parts, err := build(ctx, p)

@@ -51,10 +51,10 @@ type FailureError struct {
 }
 
 // errorHandler answers err; what is not classified is logged whole and shown blank.
-func errorHandler(log *slog.Logger) fiber.ErrorHandler {
+func errorHandler(log *slog.Logger, answers standard) fiber.ErrorHandler {
 	return func(c *fiber.Ctx, err error) error {
 		if c.GetRespHeader(fiber.HeaderXRequestID) == "" { // refused before it came to us, as what is too large
-			setHeaders(&c.Response().Header)
+			answers.set(&c.Response().Header)
 		}
 		shown, code := classify(err)
 		if code >= http.StatusInternalServerError && shown.Code == chat.CodeInternal {

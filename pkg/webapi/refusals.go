@@ -48,9 +48,21 @@ func (r *refusals) log(c *fiber.Ctx, status int) {
 	}
 	kind := refusal{route(c), status}
 	if tell, untold := r.turn(kind); tell {
-		r.logger.InfoContext(c.UserContext(), "request refused", slog.String("method", method(c)), slog.String("route", kind.route),
-			slog.Int("status", status), slog.String("client", ClientIP(c).String()), slog.Int("untold", untold))
+		attrs := []slog.Attr{
+			slog.String("method", method(c)), slog.String("route", kind.route), slog.Int("status", status),
+			slog.String("client", ClientIP(c).String()), slog.Int("untold", untold),
+		}
+		if status == http.StatusForbidden { // where it is the origin, whoever set up the proxy needs both
+			attrs = append(attrs, slog.String("origin", short(c.Get(fiber.HeaderOrigin))), slog.String("host", short(string(c.Request().Header.Host()))))
+		}
+		r.logger.LogAttrs(c.UserContext(), slog.LevelInfo, "request refused", attrs...)
 	}
+}
+
+// short is the beginning of what a stranger wrote.
+func short(text string) string {
+	const enough = 200
+	return text[:min(len(text), enough)]
 }
 
 // turn says whether a refusal may be told, and how many like it were not.

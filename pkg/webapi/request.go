@@ -21,7 +21,7 @@ func NewID() string { return rand.Text() }
 // Decode reads the request's JSON object into the struct that into points to, as strictly as frames
 // of the socket are read. A missing body is an empty object.
 func Decode(c *fiber.Ctx, into any) error {
-	body := c.Body()
+	body := c.Request().Body() // as it came: Fiber's Body would undo a Content-Encoding, without a bound
 	if len(body) == 0 {
 		return nil
 	}
@@ -70,15 +70,29 @@ func ClientIP(c *fiber.Ctx) netip.Addr {
 func clientIP(c *fiber.Ctx, trusted []netip.Prefix) netip.Addr {
 	ip, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	ip = ip.Unmap()
-	hops := strings.Split(c.Get(fiber.HeaderXForwardedFor), ",")
+	var hops []string
+	for _, line := range c.Request().Header.PeekAll(fiber.HeaderXForwardedFor) { // some proxies add a line of their own
+		hops = append(hops, strings.Split(string(line), ",")...)
+	}
 	for i := len(hops) - 1; i >= 0 && within(ip, trusted); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := hopAddress(strings.TrimSpace(hops[i]))
+		if !ok {
 			break
 		}
-		ip = hop.Unmap()
+		ip = hop
 	}
 	return ip
+}
+
+// hopAddress reads an address as proxies write it: with or without a port, IPv6 in brackets or not.
+func hopAddress(text string) (netip.Addr, bool) {
+	if peer, err := netip.ParseAddrPort(text); err == nil {
+		text = peer.Addr().String()
+	} else if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		text = text[1 : len(text)-1]
+	}
+	ip, err := netip.ParseAddr(text)
+	return ip.Unmap().WithZone(""), err == nil
 }
 
 func within(ip netip.Addr, networks []netip.Prefix) bool {

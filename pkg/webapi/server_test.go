@@ -3,12 +3,13 @@ package webapi
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 )
 
 func TestAServerStopsWithoutComplaint(t *testing.T) {
-	listener, err := Listen(t.Context(), "PARLEY_LISTEN", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,16 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 
-	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/trace"
@@ -32,55 +29,62 @@ type Options struct {
 	BodyLimit int           // bytes of a request's body, 64 KiB if 0
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
-	// Streams says that some answers last as long as the client stays (SSE), so that no time limit
-	// may be put on writing one.
-	Streams bool
 	// Internal says that other services call, whose traces are gone on with. Strangers can't choose what is
 	// traced, and no trace begins with what a service does by itself once a second.
 	Internal bool
+	// Secure says that browsers come by TLS: they are told to come by nothing else.
+	Secure bool
+	// Hosts are the names that requests may be for; nil is any.
+	Hosts Hosts
+
+	times times
 }
+
+// times bound what a client may keep us waiting for.
+type times struct {
+	read  time.Duration // for a request: its head and its body
+	write time.Duration // to take an answer; a stream moves its own deadline as it writes
+	idle  time.Duration // between requests
+}
+
+func (t times) orDefaults() times {
+	if t == (times{}) {
+		return times{read: 30 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute}
+	}
+	return t
+}
+
+// mostConnections is more than a listener ever hands to fasthttp, whose own refusal has not our form.
+const mostConnections = 1 << 20
 
 // New makes an app that answers every failure in the error form of PROTOCOL.md.
 func New(o Options) *fiber.App {
 	if o.BodyLimit == 0 {
 		o.BodyLimit = 64 << 10
 	}
-	writeTimeout := 30 * time.Second
-	if o.Streams {
-		writeTimeout = 0
-	}
+	t, answers := o.times.orDefaults(), standard{secure: o.Secure}
 	app := fiber.New(fiber.Config{
 		AppName:               "parley-" + o.Service,
 		DisableStartupMessage: true,
 		Immutable:             true, // Fiber's strings are borrowed otherwise
 		BodyLimit:             o.BodyLimit,
 		ReadBufferSize:        16 << 10, // also the limit of all headers together
-		ReadTimeout:           30 * time.Second,
-		WriteTimeout:          writeTimeout,
-		IdleTimeout:           2 * time.Minute,
-		ErrorHandler:          errorHandler(o.Log),
+		Concurrency:           mostConnections,
+		ReadTimeout:           t.read,
+		WriteTimeout:          t.write,
+		IdleTimeout:           t.idle,
+		ErrorHandler:          errorHandler(o.Log, answers),
+		// A path is written in one way only, as proxies before us route it.
+		StrictRouting: true, CaseSensitive: true,
+		DisablePreParseMultipartForm: true, // nobody takes one
 	})
 	seconds := metric.Histograms(o.Registry, "parley_"+o.Service+"_http_request_seconds", "Time to answer an HTTP request, by route, method and status.",
 		prometheus.ExponentialBuckets(0.0005, 2.5, 12), "route", "method", "code")
-	app.Use(observed(o, seconds), headers, recovered(o.Log))
+	app.Use(observed(o, seconds), answers.headers, recovered(o.Log))
 	server := app.Server()
-	server.Handler = knownMethods(server.Handler)
+	server.Handler = gate{answers, o.Hosts}.before(server.Handler)
 	server.KeepHijackedConns = true // whoever takes a connection over ends it
 	return app
-}
-
-// knownMethods answers the methods that Fiber does not know, which would otherwise get a bare text.
-func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	return func(c *fasthttp.RequestCtx) {
-		if slices.Contains(fiber.DefaultMethods, string(c.Method())) {
-			next(c)
-			return
-		}
-		setHeaders(&c.Response.Header)
-		c.SetStatusCode(fiber.StatusMethodNotAllowed)
-		c.SetContentType(fiber.MIMEApplicationJSON)
-		c.SetBodyString(`{"error":{"code":"bad_request","message":"Method Not Allowed"}}`)
-	}
 }
 
 type clientIPKey struct{}
@@ -152,21 +156,6 @@ func method(c *fiber.Ctx) string {
 	}
 }
 
-// headers sets what every answer has.
-func headers(c *fiber.Ctx) error {
-	setHeaders(&c.Response().Header)
-	return c.Next()
-}
-
-func setHeaders(h *fasthttp.ResponseHeader) {
-	if len(h.Peek(fiber.HeaderXRequestID)) == 0 { // where the request did not come to us
-		h.Set(fiber.HeaderXRequestID, NewID())
-	}
-	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	h.Set(fiber.HeaderCacheControl, "no-store") // the web page's files say otherwise
-}
-
 // recovered turns a panic of a handler into a blank internal error, with the stack in the log.
 func recovered(log *slog.Logger) fiber.Handler {
 	return recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: func(c *fiber.Ctx, e any) {
@@ -208,13 +197,4 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		closed = nil // as it should be: the app closed it
 	}
 	return errors.Join(err, closed, <-served)
-}
-
-// Listen opens a TCP listener; variable names where the address came from, for the error.
-func Listen(ctx context.Context, variable, address string) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, chat.Errorf(chat.CodeUnavailable, "%s: can't listen on %s: %v", variable, address, err)
-	}
-	return listener, nil
 }

@@ -27,7 +27,7 @@ func Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	public.Routes, public.Streams = service.Routes, true
+	public.Routes = service.Routes
 	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry, p.Log, p.WarnOf("redis"))}}, service.Parts()...)
 	doors, err := webapi.Open(ctx, p.Log, p.Registry, p.Tracer, proxies, public)
 	return append(append(parts, doors...), service.Drain()), err

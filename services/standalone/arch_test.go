@@ -23,7 +23,7 @@ var rank = map[string]int{
 	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1, "pkg/wire": 1,
 	"pkg/limit": 2, "pkg/stream": 2, "pkg/token": 2,
 
-	"pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3, "pkg/databasetest": 3,
+	"pkg/listen": 3, "pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3, "pkg/databasetest": 3,
 
 	"pkg/webapi": 4, "pkg/process": 4, "pkg/client": 4,
 

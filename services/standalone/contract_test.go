@@ -384,6 +384,7 @@ func unavailableOccurs(t *testing.T) *contract.Traffic {
 			body = `{"refresh_token":` + quoted(refresh) + `}`
 		}
 		request := httptest.NewRequest(o.Method, a.path(o, usual(operation)), strings.NewReader(body))
+		request.Host = "localhost"
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Authorization", "Bearer "+sign(t, "EdDSA", time.Now().Add(time.Hour)))
 		if operation == "openSocket" {

@@ -4,25 +4,35 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 
 	"github.com/parley-chat/parley/pkg/env"
+	"github.com/parley-chat/parley/pkg/webapi"
 )
 
 // settings are what the standalone server reads besides what its services read.
 type settings struct {
 	listen, data string
+	connections  webapi.Connections
+	hosts        webapi.Hosts
 }
 
 func settingsFrom(r *env.Reader) settings {
+	listen := r.String(listenVariable, listenDefault, "Where everything is served.")
 	return settings{
-		listen: r.String("PARLEY_LISTEN", "127.0.0.1:8000", "Where everything is served."),
-		data:   r.String(dataVariable, dataDefault, "The folder that keeps the data."),
+		listen: listen, data: r.String(dataVariable, dataDefault, "The folder that keeps the data."),
+		connections: webapi.ConnectionsFrom(r), hosts: webapi.HostsFrom(r, webapi.PublicURLFrom(r), listen),
 	}
 }
 
 const (
+	listenVariable = "PARLEY_LISTEN"
+	listenPort     = "8000"
+	listenDefault  = "127.0.0.1:" + listenPort
+
 	dataVariable = "PARLEY_DATA"
 	dataDefault  = "./data"
 )
@@ -48,6 +58,23 @@ func onlyEdge() map[string]string {
 	return map[string]string{"PARLEY_DRAIN_DELAY": "0s", "PARLEY_DRAIN_SPREAD": "0s", "PARLEY_DRAIN_GRACE": "3s", "PARLEY_EDGE_MAX_AGE": "0s"}
 }
 
+// cookieSuffix tells this server's cookies from those of others on the same host, by the port where browsers
+// find it: cookies know no ports.
+func cookieSuffix(environ func(string) (string, bool)) string {
+	if public, _ := environ("PARLEY_PUBLIC_URL"); public != "" {
+		u, err := url.Parse(public)
+		if err != nil {
+			return "" // refused elsewhere
+		}
+		return u.Port()
+	}
+	listen, _ := environ(listenVariable)
+	if _, port, err := net.SplitHostPort(listen); err == nil && port != listenPort && port != "0" {
+		return port
+	}
+	return ""
+}
+
 // lookup is the environment as the services see it.
 func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (string, bool) {
 	data, _ := environ(dataVariable)
@@ -55,6 +82,7 @@ func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (s
 		data = dataDefault
 	}
 	own, only := s.own(data), onlyEdge()
+	only["PARLEY_COOKIE_SUFFIX"] = cookieSuffix(environ)
 	for _, name := range append(slices.Sorted(maps.Keys(own)), "PARLEY_REDIS") {
 		if value, set := environ(name); set && value != "" {
 			s.refused = append(s.refused, fmt.Sprintf("%s can't be chosen here: the standalone server has one of its own (separate services take it)", name))

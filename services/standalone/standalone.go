@@ -56,6 +56,14 @@ type configs struct {
 	proxies []netip.Prefix
 }
 
+// door is how the public listener is served.
+func (c configs) door(p *process.Process) webapi.Options {
+	return webapi.Options{
+		Service: "standalone", Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, BodyLimit: publicBody, TrustedProxies: c.proxies,
+		Secure: c.auth.Browsers.Secure, Hosts: c.own.hosts,
+	}
+}
+
 // services are the four of them.
 type services struct {
 	auth  *auth.Service
@@ -94,13 +102,14 @@ func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle
 	if err != nil {
 		return nil, err
 	}
-	listener, err := webapi.Listen(ctx, "PARLEY_LISTEN", c.own.listen)
+	door := c.door(p)
+	listener, err := webapi.Listen(ctx, listenVariable, c.own.listen, c.own.connections, door)
 	if err != nil {
 		return nil, err
 	}
 	s.address = listener.Addr()
 	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}, {Name: "redis watch", Component: stream.NewWatch(redis.client, p.Registry, p.Log, p.WarnOf("redis"))}}
-	parts = append(parts, all.parts(p, lines, listener, c.proxies)...) //nolint:contextcheck // requests bring contexts of their own
+	parts = append(parts, all.parts(p, lines, listener, door)...)
 	return append(parts, lifecycle.Part{Name: "welcome", Component: welcome{out: s.out, address: s.address, hint: hint}}), nil
 }
 
@@ -120,23 +129,24 @@ func newServices(ctx context.Context, c configs, p *process.Process, redis *embe
 
 // parts are the services' parts with their listeners, in the order of starting: each service comes
 // after those that it calls.
-func (s services) parts(p *process.Process, lines switchboard, public net.Listener, proxies []netip.Prefix) []lifecycle.Part {
-	serve := func(name string, listener net.Listener, bodyLimit int, grace time.Duration, mounts ...func(fiber.Router)) lifecycle.Part {
-		app := webapi.New(webapi.Options{
-			Service: name, Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, BodyLimit: bodyLimit, TrustedProxies: proxies, Streams: true,
-			Internal: grace == internalGrace,
-		})
+func (s services) parts(p *process.Process, lines switchboard, listener net.Listener, door webapi.Options) []lifecycle.Part {
+	serve := func(o webapi.Options, listener net.Listener, grace time.Duration, mounts ...func(fiber.Router)) lifecycle.Part {
+		app := webapi.New(o)
 		for _, mount := range mounts {
 			mount(app)
 		}
-		return lifecycle.Part{Name: name, Component: &webapi.Server{App: app, Listener: listener, Grace: grace}}
+		return lifecycle.Part{Name: o.Service, Component: &webapi.Server{App: app, Listener: listener, Grace: grace}}
+	}
+	inside := func(name, host string, mount func(fiber.Router)) lifecycle.Part {
+		o := webapi.Options{Service: name, Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, BodyLimit: internalBody, Internal: true}
+		return serve(o, lines.listen(host), internalGrace, mount)
 	}
 	parts := s.auth.Parts()
-	parts = append(parts, serve("auth_internal", lines.listen(authHost), internalBody, internalGrace, s.auth.InternalRoutes))
+	parts = append(parts, inside("auth_internal", authHost, s.auth.InternalRoutes))
 	parts = append(parts, s.rooms.Parts()...)
-	parts = append(parts, serve("rooms_internal", lines.listen(roomsHost), internalBody, internalGrace, s.rooms.InternalRoutes))
+	parts = append(parts, inside("rooms_internal", roomsHost, s.rooms.InternalRoutes))
 	parts = append(parts, s.edge.Parts()...)
 	return append(parts,
-		serve("standalone", public, publicBody, publicGrace, s.auth.Routes, s.edge.Routes, s.rooms.Routes, s.web.Routes),
+		serve(door, listener, publicGrace, s.auth.Routes, s.edge.Routes, s.rooms.Routes, s.web.Routes),
 		s.edge.Drain())
 }

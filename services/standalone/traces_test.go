@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -135,11 +136,11 @@ func serveTraced(t *testing.T, collector string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := webapi.Listen(t.Context(), "PARLEY_LISTEN", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := append([]lifecycle.Part{{Name: "traces", Component: traces}, {Name: "redis", Component: redis}}, all.parts(p, lines, listener, nil)...)
+	parts := append([]lifecycle.Part{{Name: "traces", Component: traces}, {Name: "redis", Component: redis}}, all.parts(p, lines, listener, c.door(p))...)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ran := make(chan struct{}), make(chan error, 1)
 	go func() { ran <- lifecycle.Run(ctx, func() { close(ready) }, parts...) }()

@@ -81,11 +81,17 @@ func (a *API) postRefresh(c *fiber.Ctx) error {
 	if err := a.limited(c, a.refresh, &in); err != nil {
 		return err
 	}
-	raw, byCookie, err := a.refreshToken(c, in.RefreshToken)
+	tokens, byCookie, err := a.refreshTokens(c, in.RefreshToken)
 	if err != nil {
 		return err
 	}
-	grant, err := a.Sessions.Refresh(c.UserContext(), chat.DefaultTenant, raw)
+	var grant session.Grant
+	for _, raw := range tokens {
+		grant, err = a.Sessions.Refresh(c.UserContext(), chat.DefaultTenant, raw)
+		if chat.CodeOf(err) != chat.CodeUnauthenticated {
+			break
+		}
+	}
 	if byCookie && chat.CodeOf(err) == chat.CodeUnauthenticated {
 		a.clearCookies(c) // so that the browser stops trying
 	}
@@ -109,11 +115,16 @@ func (a *API) postLogout(c *fiber.Ctx) error {
 	case err == nil:
 		err = a.Sessions.End(c.UserContext(), caller.Tenant, caller.Session)
 	case chat.CodeOf(err) == chat.CodeUnauthenticated:
-		raw, _, otherwise := a.refreshToken(c, in.RefreshToken)
+		tokens, _, otherwise := a.refreshTokens(c, in.RefreshToken)
 		if otherwise != nil {
 			return otherwise
 		}
-		err = a.Sessions.EndByRefresh(c.UserContext(), chat.DefaultTenant, raw)
+		for _, raw := range tokens {
+			err = a.Sessions.EndByRefresh(c.UserContext(), chat.DefaultTenant, raw)
+			if chat.CodeOf(err) != chat.CodeUnauthenticated {
+				break
+			}
+		}
 	}
 	if err != nil {
 		return err
@@ -163,16 +174,16 @@ func (a *API) limited(c *fiber.Ctx, limiter *limit.Limiter, into any) error {
 	return webapi.Decode(c, into)
 }
 
-// refreshToken returns the refresh token of the body, or else of the cookie; that only from an allowed origin.
-func (a *API) refreshToken(c *fiber.Ctx, inBody string) (raw string, byCookie bool, err error) {
+// refreshTokens returns the refresh token of the body, or else those of cookies; these only from an allowed origin.
+func (a *API) refreshTokens(c *fiber.Ctx, inBody string) (tokens []string, byCookie bool, err error) {
 	if inBody != "" {
-		return inBody, false, nil
+		return []string{inBody}, false, nil
 	}
-	raw = c.Cookies(a.Browsers.RefreshCookie())
-	if raw == "" {
-		return "", false, chat.Errorf(chat.CodeUnauthenticated, "sign in first")
+	tokens = a.Browsers.RefreshTokens(c)
+	if len(tokens) == 0 {
+		return nil, false, chat.Errorf(chat.CodeUnauthenticated, "sign in first")
 	}
-	return raw, true, a.Browsers.CheckOrigin(c)
+	return tokens, true, a.Browsers.CheckOrigin(c)
 }
 
 func (a *API) start(c *fiber.Ctx, status int, acc account.Account) error {

@@ -38,19 +38,13 @@ func (g *Gateway) handshake(c *fiber.Ctx, draining bool) error {
 	if err := g.connects.Allow(came.address); err != nil {
 		return err
 	}
-	raw, byCookie := g.auth.Token(c)
-	if raw != "" && byCookie {
-		if err := g.auth.Browsers.CheckHandshake(c); err != nil {
-			return err
-		}
+	caller, err := g.auth.Handshake(c)
+	if err != nil {
+		return err
 	}
 	var user *chat.User
-	if raw != "" {
-		claims, err := g.auth.Verifier.Verify(c.UserContext(), raw)
-		if err != nil {
-			return err
-		}
-		came.caller, user = webapi.Caller{Claims: claims, Token: raw, ByCookie: byCookie}, &claims.User
+	if caller != nil {
+		came.caller, user = *caller, &caller.User
 	}
 	if err := g.shared.MayOpen(came.address, user); err != nil {
 		return err

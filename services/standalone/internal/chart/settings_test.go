@@ -81,7 +81,7 @@ func TestSettingsReachTheirReaders(t *testing.T) {
 		"PARLEY_SIGNUP":            {"false", "", "", ""},
 		"PARLEY_EDGE_OUTBOX_BYTES": {"", "", "2097152", ""},
 		"PARLEY_LOG_LEVEL":         {"warn", "warn", "debug", "warn"},
-		"PARLEY_COOKIE_SECURE":     {"true", "true", "true", ""},
+		"PARLEY_COOKIE_SECURE":     {"true", "true", "true", "true"},
 		"PARLEY_PUBLIC_URL":        {"https://a.example", "https://a.example", "https://a.example", ""},
 	} {
 		for i, service := range services {

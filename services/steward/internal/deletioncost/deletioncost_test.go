@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -126,39 +126,51 @@ func TestCostsAreTheConnections(t *testing.T) {
 	}
 }
 
+// noPods is an API server without pods, which may be away.
+type noPods struct {
+	away     atomic.Bool
+	selector atomic.Value
+}
+
+func (a *noPods) List(_ context.Context, _, selector string, _ any) error {
+	a.selector.Store(selector)
+	if a.away.Load() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+func (a *noPods) Merge(context.Context, string, string, any) error { return nil }
+
 func TestReadyWhenTheAPIServerAnswers(t *testing.T) {
-	server := kubetest.New(t)
-	var away atomic.Bool
-	away.Store(true)
-	var selectors sync.Map
-	server.Refuse = func(r *http.Request) int {
-		selectors.Store(r.URL.Query().Get("labelSelector"), true)
-		if away.Load() {
-			return http.StatusServiceUnavailable
+	synctest.Test(t, func(t *testing.T) {
+		api := &noPods{}
+		api.away.Store(true)
+		const selector, every = "app.kubernetes.io/component=edge", time.Minute
+		w := New(Options{API: api, Selector: selector, Every: every, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+		ctx, stop := context.WithCancel(t.Context())
+		var readies atomic.Int32
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run(ctx, func() { readies.Add(1) }) }()
+		time.Sleep(10 * every)
+		if readies.Load() != 0 {
+			t.Error("ready without an API server")
 		}
-		return 0
-	}
-	w := newWatcher(t, server, 1)
-	ctx, stop := context.WithCancel(t.Context())
-	var readies atomic.Int32
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx, func() { readies.Add(1) }) }()
-	time.Sleep(100 * time.Millisecond)
-	if readies.Load() != 0 {
-		t.Error("ready without an API server")
-	}
-	away.Store(false)
-	for deadline := time.Now().Add(5 * time.Second); readies.Load() == 0 && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	time.Sleep(100 * time.Millisecond)
-	stop()
-	if err := <-ended; err != nil || readies.Load() != 1 {
-		t.Errorf("ended with %v, ready %d times", err, readies.Load())
-	}
-	if _, ok := selectors.Load("app.kubernetes.io/component=edge"); !ok {
-		t.Error("the selector was not asked for")
-	}
+		api.away.Store(false)
+		time.Sleep(every + 1)
+		synctest.Wait()
+		if readies.Load() != 1 {
+			t.Error("not ready a round after the API server answers")
+		}
+		time.Sleep(10 * every)
+		stop()
+		if err := <-ended; err != nil || readies.Load() != 1 {
+			t.Errorf("ended with %v, ready %d times", err, readies.Load())
+		}
+		if got := api.selector.Load(); got != selector {
+			t.Error("asked for", got)
+		}
+	})
 }
 
 func TestNoticeable(t *testing.T) {
