@@ -19,6 +19,7 @@ import (
 // store is what the service keeps its accounts in.
 type store interface {
 	account.Store
+	account.NameStore
 	account.FirstStore
 	session.Store
 	keys.Store

@@ -37,6 +37,7 @@ func (a *API) postSignup(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.Accounts.KnowFrom(acc.Tenant, acc.Username, network(webapi.ClientIP(c)))
 	return a.start(c, fiber.StatusCreated, acc)
 }
 
@@ -91,6 +92,9 @@ func (a *API) postRefresh(c *fiber.Ctx) error {
 	}
 	if err != nil {
 		return err
+	}
+	if grant.User.Kind == chat.KindUser {
+		a.Accounts.KnowFrom(chat.DefaultTenant, grant.User.Name, network(webapi.ClientIP(c)))
 	}
 	return a.answer(c, fiber.StatusOK, grant)
 }

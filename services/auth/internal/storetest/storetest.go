@@ -24,6 +24,7 @@ import (
 // Store is all that a store of auth does.
 type Store interface {
 	account.Store
+	account.NameStore
 	account.FirstStore
 	session.Store
 	keys.Store
@@ -104,6 +105,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for name, test := range map[string]func(s suite){
 		"accounts are found":                 accountsAreFound,
+		"names are found in all forms":       namesAreFoundInAllForms,
+		"names are filled in":                namesAreFilledIn,
 		"names are unique in a tenant":       namesAreUnique,
 		"tenants are apart":                  tenantsAreApart,
 		"accounts are listed":                accountsAreListed,
@@ -116,6 +119,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"no session for who is out":          noSessionForWhoIsOut,
 		"refresh tokens rotate":              refreshTokensRotate,
 		"rotations come one after the other": rotationsComeOneAfterTheOther,
+		"siblings are told":                  siblingsAreTold,
 		"few tokens are kept":                fewTokensAreKept,
 		"sessions end once":                  sessionsEndOnce,
 		"sessions are swept":                 sessionsAreSwept,
@@ -149,10 +153,13 @@ func wantCode(t *testing.T, what string, err error, code chat.Code) {
 
 func anAccount(name string) account.Account {
 	return account.Account{
-		Tenant: tenant, ID: chat.UserID("ID" + strings.ToUpper(name)), Username: name, Key: strings.ToLower(name), Hash: "hash of " + name,
-		Generation: 1, Created: Start,
+		Tenant: tenant, ID: chat.UserID("ID" + strings.ToUpper(name)), Username: name, Forms: same(strings.ToLower(name)),
+		Skeleton: "looks of " + strings.ToLower(name), Hash: "hash of " + name, Generation: 1, Created: Start,
 	}
 }
+
+// same is a name of which all forms are one.
+func same(name string) account.Forms { return account.Forms{Key: name, Folded: name} }
 
 func create(t *testing.T, s Store, a account.Account) account.Account {
 	t.Helper()
