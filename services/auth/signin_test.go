@@ -240,6 +240,7 @@ func TestAddressesAreLimited(t *testing.T) {
 		"login":   {"username": "x", "password": "y"},
 		"guest":   {"name": ""},
 		"refresh": {"refresh_token": "x"},
+		"logout":  {"refresh_token": "x"},
 	} {
 		for i, limited := range []bool{false, false, true} {
 			if a := s.call("POST", "/api/auth/"+path, body, from("6.6.6.6")...); (a.Status == 429) != limited {
@@ -250,6 +251,32 @@ func TestAddressesAreLimited(t *testing.T) {
 			t.Errorf("%s: another address is limited too", path)
 		}
 	}
+}
+
+// What a user reads and what staff change is limited by user.
+func TestUsersAreLimited(t *testing.T) {
+	s := lite(t, func(c *Config) {
+		c.Limits.Reads, c.Limits.UserChanges = limit.Rate{PerSecond: 0.001, Burst: 2}, limit.Rate{PerSecond: 0.001, Burst: 3}
+	})
+	boss, ada := s.admin(), s.signup("Ada")
+	user := "/api/auth/users/" + string(ada.Body.User.ID)
+	call := func(method, path string, body obj, want int) {
+		t.Helper()
+		if a := s.call(method, path, body, bearer(boss)...).want(t, method+" "+path, want); want == 429 && a.Body.Error.RetryAfterMS <= 0 {
+			t.Error(a.Raw)
+		}
+	}
+	call("GET", "/api/auth/me", nil, 200)
+	call("GET", "/api/auth/users?q=a", nil, 200)
+	call("GET", "/api/auth/me", nil, 429)
+	call("GET", "/api/auth/users", nil, 429)
+	call("POST", "/api/auth/users", obj{"username": "Bob", "password": good}, 201)
+	call("PATCH", user, obj{"disabled": true}, 200)
+	call("PATCH", user, obj{"disabled": false}, 200)
+	call("PATCH", user, obj{"disabled": true}, 429)
+	call("POST", "/api/auth/users", obj{"username": "Cem", "password": good}, 429)
+	call("DELETE", user, nil, 429)
+	s.me(s.login("Ada", good).want(t, "login", 200)).want(t, "another user's me", 200)
 }
 
 // Many at once are answered one way or the other, and nobody is signed in by mistake.

@@ -105,7 +105,7 @@ func (a *API) postLogout(c *fiber.Ctx) error {
 	var in struct {
 		RefreshToken string `json:"refresh_token"`
 	}
-	if err := webapi.Decode(c, &in); err != nil {
+	if err := a.limited(c, a.logout, &in); err != nil {
 		return err
 	}
 	caller, err := a.authenticator.SignedIn(c)
@@ -152,6 +152,9 @@ func (a *API) postPassword(c *fiber.Ctx) error {
 func (a *API) getMe(c *fiber.Ctx) error {
 	caller, err := a.authenticator.SignedIn(c)
 	if err != nil {
+		return err
+	}
+	if err := a.reads.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	return c.JSON(struct {

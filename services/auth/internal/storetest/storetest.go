@@ -48,8 +48,15 @@ type Database struct {
 // EachDatabase runs test on an empty database of each kind.
 func EachDatabase(t *testing.T, test func(Database)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(Database{t, "sqlite:" + SQLite(t)}) })
-	t.Run("postgres", func(t *testing.T) { test(Database{t, Postgres(t)}) })
+	for kind, url := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { t.Helper(); return "sqlite:" + SQLite(t) },
+		"postgres": func(t *testing.T) string { t.Helper(); return Postgres(t) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(Database{t, url(t)})
+		})
+	}
 }
 
 // SQLite returns the path of a database file that is not there yet.
@@ -129,7 +136,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the lobby has no holes":             theLobbyHasNoHoles,
 		"the lobby is renamed":               theLobbyIsRenamed,
 	} {
-		t.Run(name, func(t *testing.T) { test(suite{t, open(t)}) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(suite{t, open(t)})
+		})
 	}
 }
 

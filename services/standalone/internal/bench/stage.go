@@ -36,7 +36,8 @@ type stage struct {
 // unlimited lifts the limits per user and address: all that comes, comes from one address.
 func unlimited() []string {
 	var lifted []string
-	for name := range strings.FieldsSeq("SIGNUP LOGIN GUEST REFRESH BAD_LOGINS SENDS SENDS_HTTP JOINS FRAMES CONNECTS POLLS ROOM_CREATE") {
+	for name := range strings.FieldsSeq("SIGNUP LOGIN GUEST REFRESH BAD_LOGINS SENDS SENDS_HTTP JOINS FRAMES CONNECTS POLLS ROOM_CREATE " +
+		"ROOM_CHANGE SENDS_HTTP_ADDRESS SENDS_HTTP_ROOM READS READS_ADDRESS USER_CHANGE") {
 		lifted = append(lifted, "PARLEY_LIMIT_"+name+"=0")
 	}
 	return append(lifted, "PARLEY_TOKEN_LIFETIME=1h")
