@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -116,51 +115,12 @@ var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 // Valid says whether s has the form of a slug.
 func (s Slug) Valid() bool { return slugPattern.MatchString(string(s)) }
 
-// CheckBody refuses what no message body may be: blank, too large, invalid UTF-8 or with a NUL.
-func CheckBody(body string) error {
-	switch {
-	case len(body) > MaxBodyBytes:
-		return Errorf(CodeTooLarge, "a message holds %d bytes at most, this one has %d", MaxBodyBytes, len(body))
-	case !utf8.ValidString(body):
-		return Errorf(CodeBadRequest, "the message is not valid UTF-8")
-	case strings.ContainsRune(body, 0):
-		return Errorf(CodeBadRequest, "a message holds no NUL")
-	case !strings.ContainsFunc(body, visible):
-		return Errorf(CodeBadRequest, "the message is empty")
-	}
-	return nil
-}
-
-// visible finds what can be seen of a text: no space, and none of the characters that only steer how
-// others look.
-func visible(r rune) bool { return !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r) }
-
 // CheckNonce refuses a nonce that is missing, too long or not clean text.
 func CheckNonce(nonce string) error {
 	if nonce == "" || len(nonce) > MaxNonceBytes || !utf8.ValidString(nonce) || strings.ContainsRune(nonce, 0) {
 		return Errorf(CodeBadRequest, "a nonce has 1 to %d bytes of text", MaxNonceBytes)
 	}
 	return nil
-}
-
-// CheckName refuses a display name that is blank, longer than limit runes or has control characters.
-// What names the thing in the error, such as "room name".
-func CheckName(what, name string, limit int) error {
-	switch {
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || isBidiControl(r) }):
-		return Errorf(CodeBadRequest, "a %s holds no control characters", what)
-	case !strings.ContainsFunc(name, visible):
-		return Errorf(CodeBadRequest, "a %s is needed", what)
-	case utf8.RuneCountInString(name) > limit:
-		return Errorf(CodeBadRequest, "a %s has %d characters at most", what, limit)
-	}
-	return nil
-}
-
-// isBidiControl finds the characters that turn the reading direction of a line: in a name they
-// would disguise it.
-func isBidiControl(r rune) bool {
-	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f
 }
 
 // Time is a moment as the wire shows it: RFC 3339 UTC with milliseconds.

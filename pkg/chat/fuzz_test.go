@@ -34,6 +34,9 @@ func FuzzText(f *testing.F) {
 			if code != "" && code != CodeBadRequest && (code != CodeTooLarge || what != "body") {
 				t.Errorf("%q as a %s: %v", text, what, c.err)
 			}
+			if fold := Fold(text); utf8.ValidString(text) && (Fold(fold) != fold || !utf8.ValidString(fold)) {
+				t.Errorf("%q is folded to %q, and again to %q", text, fold, Fold(fold))
+			}
 			if what != "nonce" && code == "" && strings.TrimSpace(text) == "" {
 				t.Errorf("a blank %s: %q", what, text)
 			}

@@ -27,6 +27,11 @@ func From(r *env.Reader, name string, fallback Rate, what string) Rate {
 	}
 }
 
+// ReadsFrom reads PARLEY_LIMIT_READS, which auth and rooms have in common, each counting for itself.
+func ReadsFrom(r *env.Reader) Rate {
+	return From(r, "READS", Rate{PerSecond: 20, Burst: 200}, "Lists, single rooms, pages of history and the like that one user reads")
+}
+
 // limiterKeys bounds what a Limiter remembers. Who is forgotten starts anew with a full burst, which
 // is no way around: it takes that many other keys in between.
 const limiterKeys = 1 << 16

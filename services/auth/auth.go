@@ -81,9 +81,12 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		return nil, err
 	}
 	s.accounts = account.New(account.Options{
-		Store: kept, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
+		Store: kept, Names: kept, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
 		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
 	})
+	if err = fillNames(ctx, kept); err != nil {
+		return nil, err
+	}
 	if c.Admin.Username != "" {
 		if err = s.makeAdmin(ctx, d.Log); err != nil {
 			return nil, err
@@ -105,7 +108,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
 		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log, Registry: d.Registry,
 	})
-	sweeps := &sweeper{sessions: s.sessions, lobby: kept, log: d.Log, now: d.Now}
+	sweeps := &sweeper{sessions: s.sessions, lobby: kept, names: kept, log: d.Log, now: d.Now}
 	metric.Timestamp(d.Registry, "parley_auth_swept_timestamp_seconds", "When what is over by age was last deleted; 0 is not yet.", nil, sweeps.last)
 	s.parts = []lifecycle.Part{
 		{Name: "auth store", Component: db},
@@ -115,6 +118,19 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		{Name: "auth sweeper", Component: sweeps},
 	}
 	return s, nil
+}
+
+// fillNames brings the names of all accounts up to date.
+func fillNames(ctx context.Context, names account.NameStore) error {
+	for {
+		n, err := names.FillNames(ctx, account.NameRule, account.NameOf)
+		if err != nil {
+			return fmt.Errorf("bringing names up to date: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+	}
 }
 
 // Routes mounts the public API.
@@ -144,10 +160,12 @@ const (
 	keepLobby = 7 * 24 * time.Hour
 )
 
-// sweeper deletes what is over by age. All pods do; they don't get in each other's way.
+// sweeper deletes what is over by age, and brings the names of accounts up to date that a pod of an
+// older release made. All pods do; they don't get in each other's way.
 type sweeper struct {
 	sessions *session.Sessions
 	lobby    lobbyKeeper
+	names    account.NameStore
 	log      *slog.Logger
 	now      func() time.Time
 	swept    atomic.Int64 // Unix milliseconds
@@ -191,6 +209,9 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	}
 	if err := s.lobby.PruneLobby(ctx, s.now().Add(-keepLobby)); err != nil {
 		return fmt.Errorf("sweeping: %w", err)
+	}
+	if err := fillNames(ctx, s.names); err != nil {
+		return err
 	}
 	s.swept.Store(s.now().UnixMilli())
 	return nil

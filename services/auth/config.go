@@ -57,10 +57,12 @@ func ConfigFrom(r *env.Reader) Config {
 		KeyRotation: KeyRotationFrom(r),
 		BadLogins:   r.Int("PARLEY_LIMIT_BAD_LOGINS", 5, 0, "Wrong passwords for one account from one network before each further one makes the next wait, 1s doubling up to 30s; 0 is no limit."),
 		Limits: httpapi.Limits{
-			Signup:  limit.From(r, "SIGNUP", limit.Rate{PerSecond: 1, Burst: 60}, "Accounts that one address makes"),
-			Login:   limit.From(r, "LOGIN", limit.Rate{PerSecond: 5, Burst: 100}, "Tries to sign in from one address"),
-			Guest:   limit.From(r, "GUEST", limit.Rate{PerSecond: 2, Burst: 100}, "Guests that come from one address"),
-			Refresh: limit.From(r, "REFRESH", limit.Rate{PerSecond: 20, Burst: 300}, "Renewals of tokens from one address"),
+			Signup:      limit.From(r, "SIGNUP", limit.Rate{PerSecond: 1, Burst: 60}, "Accounts that one address makes"),
+			Login:       limit.From(r, "LOGIN", limit.Rate{PerSecond: 5, Burst: 100}, "Tries to sign in from one address"),
+			Guest:       limit.From(r, "GUEST", limit.Rate{PerSecond: 2, Burst: 100}, "Guests that come from one address"),
+			Refresh:     limit.From(r, "REFRESH", limit.Rate{PerSecond: 20, Burst: 300}, "Renewals of tokens from one address, and as many sign-outs"),
+			Reads:       limit.ReadsFrom(r),
+			UserChanges: limit.From(r, "USER_CHANGE", limit.Rate{PerSecond: 5, Burst: 100}, "Users that one of staff makes, changes and erases"),
 		},
 		Admin: Credentials{
 			Username: r.String("PARLEY_ADMIN_USER", "", "Name of the first administrator, who is made at a start that finds no administrator."),

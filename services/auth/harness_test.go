@@ -23,11 +23,11 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
-	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/observe"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/auth/internal/httpapi"
 	"github.com/parley-chat/parley/services/auth/internal/storetest"
 )
 
@@ -277,7 +277,7 @@ func cookieOf(a answer, name string) *http.Cookie {
 func from(ip string) []string { return []string{"X-Forwarded-For", ip} }
 
 func unlimited(c *Config) {
-	c.Limits.Login, c.Limits.Signup, c.Limits.Guest, c.Limits.Refresh = limit.Rate{}, limit.Rate{}, limit.Rate{}, limit.Rate{}
+	c.Limits = httpapi.Limits{}
 }
 
 func each(t *testing.T, test func(s *server)) {

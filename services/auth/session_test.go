@@ -77,6 +77,85 @@ func TestReuseEndsTheFamily(t *testing.T) {
 	}
 }
 
+// A token used twice within 30 s has two successors. One of them may go on.
+func TestOneSuccessorGoesOn(t *testing.T) {
+	each(t, func(s *server) {
+		t := s.t
+		fork := func() (one, other answer) {
+			in := s.login("Ada", good).want(t, "login", 200)
+			one = s.refresh(in.Body.RefreshToken).want(t, "the first use", 200)
+			s.clock.advance(20 * time.Second)
+			return one, s.refresh(in.Body.RefreshToken).want(t, "the second use", 200)
+		}
+		ended := func(what string, last ...answer) {
+			t.Helper()
+			for _, a := range last {
+				s.refresh(a.Body.RefreshToken).want(t, what, 401)
+			}
+		}
+		s.signup("Ada")
+
+		one, other := fork() // the owner goes on, then the thief
+		s.clock.advance(9 * time.Minute)
+		owner := s.refresh(one.Body.RefreshToken).want(t, "the owner goes on", 200)
+		s.clock.advance(31 * time.Second)
+		s.refresh(other.Body.RefreshToken).want(t, "the thief comes later", 401)
+		ended("after the thief", owner, other)
+
+		one, other = fork() // the thief, then the owner, who has gone on long ago
+		s.clock.advance(9 * time.Minute)
+		thief := s.refresh(one.Body.RefreshToken).want(t, "the thief goes on", 200)
+		thief = s.refresh(thief.Body.RefreshToken).want(t, "and on", 200)
+		s.refresh(other.Body.RefreshToken).want(t, "the owner comes later", 401)
+		ended("after the owner", thief)
+
+		one, other = fork() // the thief is always close behind the owner, once
+		s.clock.advance(9 * time.Minute)
+		owner = s.refresh(one.Body.RefreshToken).want(t, "the owner goes on", 200)
+		thief = s.refresh(other.Body.RefreshToken).want(t, "the thief is close behind", 200)
+		s.clock.advance(9 * time.Minute)
+		thief = s.refresh(thief.Body.RefreshToken).want(t, "the thief goes first", 200)
+		s.clock.advance(time.Minute)
+		s.refresh(owner.Body.RefreshToken).want(t, "the owner comes later", 401)
+		ended("after the owner", thief)
+	})
+}
+
+// Two tabs share their cookies, wake up together and now and then race: nobody is signed out.
+func TestTabsThatShareACookieGoOn(t *testing.T) {
+	each(t, func(s *server) {
+		t := s.t
+		jar := s.signup("Ada").Body.RefreshToken
+		renew := func(with string) string {
+			t.Helper()
+			a := s.call("POST", "/api/auth/refresh", nil, "Cookie", "parley_refresh="+with, "Sec-Fetch-Site", "same-origin").want(t, "a tab", 200)
+			return cookieOf(a, "parley_refresh").Value
+		}
+		for round := range 20 {
+			s.clock.advance(9 * time.Minute)
+			sent := jar // both tabs send what the jar has
+			one := renew(sent)
+			s.clock.advance(time.Duration(round%3) * 10 * time.Second)
+			other := renew(sent)
+			switch round % 4 { // which answer the jar keeps
+			case 0:
+				jar = one
+			case 1:
+				jar = other
+			case 2: // one tab goes on at once, and what it got is kept
+				jar = renew(one)
+			case 3: // one tab goes on at once, the other's late answer overwrites what it got, and is used
+				renew(other)
+				s.clock.advance(20 * time.Second)
+				jar = renew(one)
+			}
+		}
+		if page := s.events(0); page.Head != 0 {
+			t.Errorf("nothing was stolen, yet the lobby has %+v", page)
+		}
+	})
+}
+
 var start0 = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // Many tabs wake up at the same moment with the same token: each gets one that works.
@@ -156,7 +235,7 @@ func TestSessionsEndByAge(t *testing.T) {
 		s.me(latest).want(t, "the access token at the end", 401)
 		s.refresh(latest.Body.RefreshToken).want(t, "the refresh token at the end", 401)
 		s.login("Ada", good).want(t, "login anew", 200)
-		sweep := &sweeper{sessions: s.sessions, lobby: s.store, now: s.clock.Now, log: s.logger()}
+		sweep := &sweeper{sessions: s.sessions, lobby: s.store, names: s.store, now: s.clock.Now, log: s.logger()}
 		if err := sweep.sweep(t.Context()); err != nil {
 			t.Error(err)
 		}

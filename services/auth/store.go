@@ -20,12 +20,18 @@ import (
 
 // store is what the service keeps its accounts in.
 type store interface {
-	account.Store
-	account.FirstStore
+	accountStore
 	session.Store
 	keys.Store
 	httpapi.Lobby
 	lobbyKeeper
+}
+
+// accountStore is what accounts are kept in.
+type accountStore interface {
+	account.Store
+	account.NameStore
+	account.FirstStore
 }
 
 // lobbyKeeper is what the service itself does with the lobby.

@@ -70,6 +70,9 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		Store: store, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
 	})
 	rows := directory.New(directory.Deps{Store: store, Ledger: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
+	if err = rows.FillSearch(ctx); err != nil {
+		return nil, fmt.Errorf("bring the rooms' search up to date: %w", err)
+	}
 	if c.Seed {
 		if err = rows.Seed(ctx); err != nil {
 			return nil, fmt.Errorf("make the first rooms: %w", err)
@@ -83,7 +86,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	return &Service{
 		api: httpapi.New(httpapi.Deps{
 			Directory: rows, Ledger: books, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
-			Credential: c.Credential, RoomCreate: c.RoomCreate, Sends: c.Sends, Now: d.Now, Registry: d.Registry,
+			Credential: c.Credential, Limits: c.Limits, Now: d.Now, Registry: d.Registry,
 		}),
 		parts: []lifecycle.Part{
 			{Name: "rooms store", Component: db},

@@ -256,7 +256,7 @@ func TestFlood(t *testing.T) {
 
 // A reader that never reads is cut, and nobody else notices.
 func TestReaderThatNeverReads(t *testing.T) {
-	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0")
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_SENDS_HTTP_ADDRESS=0", "PARLEY_LIMIT_SENDS_HTTP_ROOM=0")
 	b := standBy(t, s)
 	people := s.people(t)
 	lazy := signedIn(t, s, people["user"].AccessToken)

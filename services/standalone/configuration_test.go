@@ -36,6 +36,29 @@ type documented struct {
 	defaults []string
 }
 
+// The instruments, which all come from one address, lift every limit that there is.
+func TestWithoutLimitsThereAreNone(t *testing.T) {
+	t.Parallel()
+	lifted := map[string]bool{}
+	for _, variable := range cluster.WithoutLimits() {
+		name, _, _ := strings.Cut(variable, "=")
+		lifted[name] = true
+	}
+	r := env.New(func(string) (string, bool) { return "", false })
+	auth.ConfigFrom(r)
+	rooms.ConfigFrom(r)
+	edge.ConfigFrom(r)
+	for _, v := range r.Table() {
+		if limit := strings.HasPrefix(v.Name, "PARLEY_LIMIT_") && !strings.HasSuffix(v.Name, "_BURST"); limit && !lifted[v.Name] {
+			t.Error("not lifted:", v.Name)
+		}
+		delete(lifted, v.Name)
+	}
+	for name := range lifted {
+		t.Error("no such limit:", name)
+	}
+}
+
 // TestConfigurationIsDocumented holds docs/configuration.md against what the programs read.
 func TestConfigurationIsDocumented(t *testing.T) {
 	var variables []*documented

@@ -19,17 +19,12 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lifecycle"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 	"github.com/parley-chat/parley/services/standalone/internal/contract"
 )
 
 // noLimitsAtAll lets a test ask as often as it likes.
-var noLimitsAtAll = []string{
-	"PARLEY_LIMIT_SIGNUP=0", "PARLEY_LIMIT_LOGIN=0", "PARLEY_LIMIT_GUEST=0", "PARLEY_LIMIT_REFRESH=0", "PARLEY_LIMIT_BAD_LOGINS=0",
-	"PARLEY_LIMIT_ROOM_CREATE=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_JOINS=0", "PARLEY_LIMIT_POLLS=0",
-	"PARLEY_LIMIT_CONNECTS=0", "PARLEY_LIMIT_FRAMES=0",
-	"PARLEY_LIMIT_SENDS_ADDRESS=0", "PARLEY_LIMIT_SENDS_ROOM=0", "PARLEY_LIMIT_BYTES_ADDRESS=0", "PARLEY_LIMIT_BYTES_ROOM=0", "PARLEY_LIMIT_FRAMES_EARLY=0",
-	"PARLEY_LIMIT_OPEN_SOCKETS=0", "PARLEY_LIMIT_OPEN_SOCKETS_ADDRESS=0", "PARLEY_LIMIT_OPEN_STREAMS=0", "PARLEY_LIMIT_OPEN_STREAMS_ADDRESS=0", "PARLEY_LIMIT_OPEN_POLLS=0", "PARLEY_LIMIT_OPEN_POLLS_ADDRESS=0",
-}
+var noLimitsAtAll = cluster.WithoutLimits()
 
 // Everything that the documents describe occurs: each answer of each call, each frame in both
 // directions, each code of an error in answer to each command, each close code, each field and each
@@ -167,7 +162,8 @@ var meets = map[string]string{
 	"404": "changeUser eraseUser room changeRoom deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"413": "signUp logIn comeAsGuest refresh logOut changePassword createUser changeUser createRoom changeRoom sendMessage editMessage deleteMessage",
 	"415": "signUp logIn comeAsGuest refresh logOut changePassword createUser changeUser createRoom changeRoom sendMessage editMessage deleteMessage",
-	"429": "signUp logIn comeAsGuest refresh changePassword createRoom sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
+	"429": "signUp logIn comeAsGuest refresh logOut changePassword me listUsers createUser changeUser eraseUser listRooms createRoom room changeRoom " +
+		"deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"500": "signUp logIn comeAsGuest refresh logOut changePassword me listUsers createUser changeUser eraseUser listRooms room changeRoom " +
 		"deleteRoom listMessages sendMessage editMessage deleteMessage pollEvents pollEventsHere streamEvents",
 	"503": "signUp logIn comeAsGuest refresh logOut changePassword me keys listUsers createUser changeUser eraseUser listRooms createRoom room " +
@@ -326,7 +322,7 @@ func answersOccur(t *testing.T) *contract.Traffic {
 // limitsOccur asks too often.
 func limitsOccur(t *testing.T) *contract.Traffic {
 	var variables []string
-	for _, name := range []string{"SIGNUP", "LOGIN", "GUEST", "REFRESH", "ROOM_CREATE", "SENDS_HTTP", "SENDS", "JOINS", "POLLS", "CONNECTS"} {
+	for _, name := range []string{"SIGNUP", "LOGIN", "GUEST", "REFRESH", "READS", "USER_CHANGE", "ROOM_CREATE", "ROOM_CHANGE", "SENDS_HTTP", "SENDS", "JOINS", "POLLS", "CONNECTS"} {
 		variables = append(variables, "PARLEY_LIMIT_"+name+"=0.001", "PARLEY_LIMIT_"+name+"_BURST=1")
 	}
 	s := serve(t, t.TempDir(), variables...)
@@ -334,6 +330,11 @@ func limitsOccur(t *testing.T) *contract.Traffic {
 	staff := who["staff"].AccessToken
 	a.gets("refresh 401", "", `{"refresh_token":"forged"}`)
 	a.gets("createRoom 201", staff, `{"slug":"side","name":"Side"}`)
+	a.gets("changeRoom 200 side", staff, `{"name":"Inside"}`)
+	a.gets("listRooms 200", staff, "")
+	a.gets("me 200", staff, "")
+	a.gets("createUser 201", staff, `{"username":"una","password":"correct horse staple"}`)
+	a.gets("logOut 401", "", `{"refresh_token":"forged"}`)
 	a.gets("sendMessage 201 general", staff, `{"body":"x","nonce":"1"}`)
 	a.gets("pollEvents 200 general", staff, "")
 	socket := signedIn(t, s, staff)

@@ -11,7 +11,7 @@ import (
 // A message is decoded by the edge, from a frame, and by rooms, from a request: whatever is sent, both
 // take it as the same message or refuse it for the same reason. So with the cursors that both read.
 func FuzzBothTransports(f *testing.F) {
-	s := serve(f, f.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_FRAMES=0", "PARLEY_LIMIT_POLLS=0")
+	s := serve(f, f.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_ROOM_CHANGE=0", "PARLEY_LIMIT_SENDS_HTTP_ADDRESS=0", "PARLEY_LIMIT_SENDS_HTTP_ROOM=0", "PARLEY_LIMIT_READS=0", "PARLEY_LIMIT_READS_ADDRESS=0", "PARLEY_LIMIT_USER_CHANGE=0", "PARLEY_LIMIT_FRAMES=0", "PARLEY_LIMIT_POLLS=0")
 	token := s.people(f)["user"].AccessToken
 	socket := signedIn(f, s, token)
 	socket.write(`{"type":"join","id":1,"room":"general"}`)

@@ -20,7 +20,8 @@ type Account struct {
 	Tenant     chat.TenantID
 	ID         chat.UserID
 	Username   string // as shown
-	Key        string // as compared: see Key
+	Forms             // as compared; Folded is empty where an older release made the account and it is not filled in yet, or taken
+	Skeleton   string // as looked at; empty likewise
 	Hash       string // of the password, argon2id in PHC form
 	Staff      bool
 	Disabled   bool
@@ -42,13 +43,16 @@ type Effect struct {
 
 // Store keeps accounts. Every method is one transaction.
 type Store interface {
-	// CreateAccount adds a: chat.CodeConflict if its Key is taken.
+	// CreateAccount adds a: chat.CodeConflict if its Key, Folded or Skeleton is taken.
 	CreateAccount(ctx context.Context, a Account) error
-	// AccountByKey and AccountByID return one account: chat.CodeNotFound if there is none.
-	AccountByKey(ctx context.Context, tenant chat.TenantID, key string) (Account, error)
+	// AccountByName returns the account with that Key, or else the one with that Folded:
+	// chat.CodeNotFound if there is none.
+	AccountByName(ctx context.Context, tenant chat.TenantID, name Forms) (Account, error)
+	// AccountByID returns one account: chat.CodeNotFound if there is none.
 	AccountByID(ctx context.Context, tenant chat.TenantID, id chat.UserID) (Account, error)
-	// Accounts lists accounts whose Key contains part and is above after, by Key, limit at most.
-	Accounts(ctx context.Context, tenant chat.TenantID, part, after string, limit int) ([]Account, error)
+	// Accounts lists accounts whose Key or Folded contains that of part, and whose Key is above after, by
+	// Key, limit at most.
+	Accounts(ctx context.Context, tenant chat.TenantID, part Forms, after string, limit int) ([]Account, error)
 	// ChangeAccount applies change to the account (chat.CodeNotFound if there is none) and carries out
 	// the effect, returning the account after it and what was written to the lobby at time now. Changes of
 	// all accounts come one after the other, so that others, the number of other administrators who are not
@@ -56,6 +60,16 @@ type Store interface {
 	ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat.UserID, now time.Time, change func(a *Account, others int) (Effect, error)) (Account, []lobby.Event, error)
 	// SetHash replaces an account's password hash, if it is still old.
 	SetHash(ctx context.Context, tenant chat.TenantID, id chat.UserID, old, fresh string) error
+}
+
+// NameStore looks names up by how they look, and keeps what is made of them up to date.
+type NameStore interface {
+	// Resembling says whether an account has one of these skeletons.
+	Resembling(ctx context.Context, tenant chat.TenantID, skeletons []string) (bool, error)
+	// FillNames gives accounts of another rule what nameOf makes of their usernames, the oldest first,
+	// and says how many: 0 when none is left. What another account has already stays empty: the account
+	// goes on by its Key. So names that clash by a later rule lock nobody out.
+	FillNames(ctx context.Context, rule int, nameOf func(username string) Name) (int, error)
 }
 
 // Announcer tells the world that events are in the lobby. It is a hint, which may be lost, and must not block.
@@ -66,6 +80,7 @@ type Announcer interface {
 // Accounts is what can be done with accounts. It is safe for concurrent use.
 type Accounts struct {
 	store    Store
+	names    NameStore
 	hasher   *Hasher
 	throttle *Throttle
 	announce Announcer
@@ -77,6 +92,7 @@ type Accounts struct {
 // Options are what Accounts stand on.
 type Options struct {
 	Store    Store
+	Names    NameStore
 	Hasher   *Hasher
 	Throttle *Throttle
 	Announce Announcer
@@ -88,13 +104,13 @@ type Options struct {
 // New makes Accounts.
 func New(o Options) *Accounts {
 	return &Accounts{
-		store: o.Store, hasher: o.Hasher, throttle: o.Throttle, announce: o.Announce, now: o.Now, newID: o.NewID,
+		store: o.Store, names: o.Names, hasher: o.Hasher, throttle: o.Throttle, announce: o.Announce, now: o.Now, newID: o.NewID,
 		logins: metric.Counters(o.Registry, "parley_auth_logins_total", "Tries to sign in with a password, by result.", "result", "ok", "refused", "throttled", "unavailable"),
 	}
 }
 
 // Create makes an account: chat.CodeBadRequest for a name or password that may not be,
-// chat.CodeConflict for a name that is taken.
+// chat.CodeConflict for a name that is taken or looks like one that is.
 func (s *Accounts) Create(ctx context.Context, tenant chat.TenantID, username, password string, staff bool) (Account, error) {
 	a, err := s.prepare(ctx, tenant, username, password, staff)
 	if err != nil {
@@ -107,11 +123,11 @@ func (s *Accounts) Create(ctx context.Context, tenant chat.TenantID, username, p
 }
 
 func (s *Accounts) prepare(ctx context.Context, tenant chat.TenantID, username, password string, staff bool) (Account, error) {
-	name, key, err := CheckUsername(username)
+	name, err := CheckUsername(username)
 	if err != nil {
 		return Account{}, err
 	}
-	if err = CheckPassword(password, key); err != nil {
+	if err = CheckPassword(password, name.Forms); err != nil {
 		return Account{}, err
 	}
 	hash, err := s.hasher.Hash(ctx, password)
@@ -119,8 +135,8 @@ func (s *Accounts) prepare(ctx context.Context, tenant chat.TenantID, username, 
 		return Account{}, err
 	}
 	return Account{
-		Tenant: tenant, ID: chat.UserID(s.newID()), Username: name, Key: key, Hash: hash,
-		Staff: staff, Generation: 1, Created: s.now(),
+		Tenant: tenant, ID: chat.UserID(s.newID()), Username: name.Shown, Forms: name.Forms, Skeleton: name.Skeleton,
+		Hash: hash, Staff: staff, Generation: 1, Created: s.now(),
 	}, nil
 }
 
@@ -132,13 +148,13 @@ func (s *Accounts) LogIn(ctx context.Context, tenant chat.TenantID, username, pa
 	if err := checkSize(password); err != nil {
 		return Account{}, err
 	}
-	key := Key(username)
-	try, err := s.throttle.Begin(string(tenant)+"\x00"+key, from)
+	name := FormsOf(username)
+	try, err := s.throttle.Begin(throttleKey(tenant, name), from)
 	if err != nil {
 		s.logins.WithLabelValues("throttled").Inc()
 		return Account{}, err
 	}
-	a, err := s.verify(ctx, tenant, key, password)
+	a, err := s.verify(ctx, tenant, name, password)
 	switch {
 	case err == nil:
 		try.Succeeded()
@@ -153,9 +169,9 @@ func (s *Accounts) LogIn(ctx context.Context, tenant chat.TenantID, username, pa
 	return a, err
 }
 
-func (s *Accounts) verify(ctx context.Context, tenant chat.TenantID, key, password string) (Account, error) {
+func (s *Accounts) verify(ctx context.Context, tenant chat.TenantID, name Forms, password string) (Account, error) {
 	refused := chat.Errorf(chat.CodeUnauthenticated, "the username or the password is wrong")
-	a, err := s.store.AccountByKey(ctx, tenant, key)
+	a, err := s.store.AccountByName(ctx, tenant, name)
 	if chat.CodeOf(err) == chat.CodeNotFound {
 		a, err = Account{Hash: s.hasher.Dummy()}, nil
 	}
@@ -193,27 +209,45 @@ func (s *Accounts) rehash(ctx context.Context, a Account, password string) error
 	return nil
 }
 
-// CheckGuestName returns name as a guest may bear it: chat.CodeConflict where it is an account's,
-// so that nobody poses as one.
+// KnowFrom tells that the owner of an account is at work in that part of the network: whoever signed up
+// or goes on with a session there is let in there, whatever others try.
+func (s *Accounts) KnowFrom(tenant chat.TenantID, username, from string) {
+	s.throttle.Know(throttleKey(tenant, FormsOf(username)), from)
+}
+
+// throttleKey is what the tries to sign in to an account are counted under: one for all ways to write its name.
+func throttleKey(tenant chat.TenantID, name Forms) string {
+	return string(tenant) + "\x00" + name.Folded
+}
+
+// CheckGuestName returns name as a guest may bear it: chat.CodeConflict where it is an account's or
+// looks like one's, so that nobody poses as one.
 func (s *Accounts) CheckGuestName(ctx context.Context, tenant chat.TenantID, name string) (string, error) {
-	name, key, err := CheckUsername(name)
+	n, err := CheckUsername(name)
 	if err != nil {
 		return "", err
 	}
-	_, err = s.store.AccountByKey(ctx, tenant, key)
-	if err == nil {
-		return "", chat.Errorf(chat.CodeConflict, "an account bears that name: choose another")
-	}
-	if chat.CodeOf(err) != chat.CodeNotFound {
+	taken, err := s.names.Resembling(ctx, tenant, n.lookalikes())
+	if err != nil {
 		return "", fmt.Errorf("looking a guest's name up: %w", err)
 	}
-	return name, nil
+	if !taken { // by its looks: an account may have none yet
+		_, err = s.store.AccountByName(ctx, tenant, n.Forms)
+		if err != nil && chat.CodeOf(err) != chat.CodeNotFound {
+			return "", fmt.Errorf("looking a guest's name up: %w", err)
+		}
+		taken = err == nil
+	}
+	if taken {
+		return "", chat.Errorf(chat.CodeConflict, "an account bears that name or one that looks like it: choose another")
+	}
+	return n.Shown, nil
 }
 
 // FirstStore adds the first administrator.
 type FirstStore interface {
 	// CreateFirstAdmin adds a, unless the tenant has an administrator who is not disabled: then it
-	// returns false. chat.CodeConflict if a's Key is taken. Of several callers at once one succeeds.
+	// returns false. chat.CodeConflict if a's name is taken. Of several callers at once one succeeds.
 	CreateFirstAdmin(ctx context.Context, a Account) (bool, error)
 	// HasAdmin says whether the tenant has an administrator who is not disabled.
 	HasAdmin(ctx context.Context, tenant chat.TenantID) (bool, error)

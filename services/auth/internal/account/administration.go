@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/parley-chat/parley/pkg/chat"
 )
@@ -25,7 +26,7 @@ func (s *Accounts) Change(ctx context.Context, tenant chat.TenantID, id chat.Use
 	}
 	hash := ""
 	if p.Password != nil {
-		if err = CheckPassword(*p.Password, a.Key); err != nil {
+		if err = CheckPassword(*p.Password, FormsOf(a.Username)); err != nil {
 			return Account{}, err
 		}
 		if hash, err = s.hasher.Hash(ctx, *p.Password); err != nil {
@@ -71,7 +72,7 @@ func (s *Accounts) ChangePassword(ctx context.Context, tenant chat.TenantID, id 
 	if err != nil {
 		return Account{}, fmt.Errorf("looking an account up: %w", err)
 	}
-	if err = CheckPassword(fresh, a.Key); err != nil {
+	if err = CheckPassword(fresh, FormsOf(a.Username)); err != nil {
 		return Account{}, err
 	}
 	if _, err = s.LogIn(ctx, tenant, a.Username, current, from); err != nil {
@@ -86,7 +87,11 @@ func (s *Accounts) ChangePassword(ctx context.Context, tenant chat.TenantID, id 
 // List returns a page of accounts whose name contains part, ordered by name, and the cursor of the
 // next page, "" for none.
 func (s *Accounts) List(ctx context.Context, tenant chat.TenantID, part, cursor string, limit int) (page []Account, next string, err error) {
-	page, err = s.store.Accounts(ctx, tenant, Key(part), cursor, limit+1)
+	var forms Forms // all accounts have these in their names
+	if strings.Trim(part, " \x00") != "" {
+		forms = FormsOf(part)
+	}
+	page, err = s.store.Accounts(ctx, tenant, forms, cursor, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing accounts: %w", err)
 	}

@@ -13,21 +13,22 @@ import (
 // and no password of that name is taken.
 func FuzzUsername(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, password string) {
-		shown, key, err := CheckUsername(name)
+		n, err := CheckUsername(name)
 		if err != nil {
-			if chat.CodeOf(err) != chat.CodeBadRequest || shown != "" || key != "" {
-				t.Fatalf("%q: %q %q %v", name, shown, key, err)
+			if chat.CodeOf(err) != chat.CodeBadRequest || n != (Name{}) {
+				t.Fatalf("%q: %+v %v", name, n, err)
 			}
-			_ = Key(name) // as a login asks for it
+			_, _ = FormsOf(name), NameOf(name) // as a login asks for it, and as an old account may have it
 			return
 		}
-		if again, same, err := CheckUsername(shown); again != shown || same != key || err != nil {
-			t.Errorf("%q is shown as %q, which is %q, %v", name, shown, again, err)
+		if again, err := CheckUsername(n.Shown); again != n || err != nil {
+			t.Errorf("%q is %+v, whose shown form is %+v, %v", name, n, again, err)
 		}
-		if Key(shown) != key || Key(key) != key {
-			t.Errorf("%q has the key %q, found by %q and %q", name, key, Key(shown), Key(key))
+		if FormsOf(n.Shown) != n.Forms || NameOf(n.Shown) != n || FormsOf(n.Key) != n.Forms || FormsOf(n.Folded).Folded != n.Folded || chat.Fold(n.Folded) != n.Folded {
+			t.Errorf("%q is %+v, found by %+v, %+v and %+v", name, n, FormsOf(n.Shown), FormsOf(n.Key), FormsOf(n.Folded))
 		}
-		if err := CheckPassword(password, key); err == nil {
+		key := n.Key
+		if err := CheckPassword(password, n.Forms); err == nil {
 			if len(password) > maxPasswordBytes || len(password) < minPassword || strings.EqualFold(password, key) {
 				t.Errorf("%q was let in as the password of %q", password, name)
 			}

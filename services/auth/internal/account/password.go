@@ -30,8 +30,8 @@ var commonPasswords = sync.OnceValue(func() map[string]bool { //nolint:gocheckno
 })
 
 // CheckPassword refuses a password that is too short or long, among the most common ones, or the
-// name itself: chat.CodeBadRequest. Key is the name as it is compared.
-func CheckPassword(password, key string) error {
+// name itself: chat.CodeBadRequest.
+func CheckPassword(password string, name Forms) error {
 	if err := checkSize(password); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func CheckPassword(password, key string) error {
 		return chat.Errorf(chat.CodeBadRequest, "a password has at least %d characters", minPassword)
 	case utf8.RuneCountInString(password) > maxPassword:
 		return chat.Errorf(chat.CodeBadRequest, "a password has %d characters at most", maxPassword)
-	case lower == key, Key(password) == key:
+	case lower == name.Key, FormsOf(password).Folded == name.Folded:
 		return chat.Errorf(chat.CodeBadRequest, "the password is the username")
 	case commonPasswords()[lower]:
 		return chat.Errorf(chat.CodeBadRequest, "this password is among the most common ones: choose another")

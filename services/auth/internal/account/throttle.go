@@ -17,11 +17,12 @@ import (
 //   - by network alone, loosely, against one network guessing many accounts.
 //
 // A try that comes during a delay is refused without being counted, so the delay cannot be stretched
-// by hammering. A network from which the account was signed in to before is held to the first count
-// only: whatever others do elsewhere, the owner at home gets in. Names are counted whether or not
-// they are accounts, so that refusals tell nothing.
+// by hammering. A network in which the account's owner is known is held to the first count only:
+// whatever others do there or elsewhere, the owner gets in. Known is whoever signed up, signed in or
+// renewed a session there. Names are counted whether or not they are accounts, so that refusals tell nothing.
 //
-// Counts live in memory, per pod: some pods more mean some guesses more, in proportion.
+// Counts live in memory, per pod: some pods more mean some guesses more, in proportion. A pod that has
+// just started knows nobody yet, and learns of those who are at work by the renewals of their sessions.
 type Throttle struct {
 	free int
 	now  func() time.Time
@@ -30,7 +31,7 @@ type Throttle struct {
 	pairs    *lru.Cache[string, *tries]
 	accounts *lru.Cache[string, *tries]
 	networks *lru.Cache[string, *tries]
-	known    *lru.Cache[string, time.Time] // pairs that signed in, and when
+	known    *lru.Cache[string, time.Time] // pairs whose owner was there, and when
 }
 
 const (
@@ -99,6 +100,13 @@ func (t *Throttle) Begin(account, network string) (*Try, error) {
 	}
 	pair.pending++
 	return &Try{throttle: t, account: account, network: network}, nil
+}
+
+// Know tells that the account's owner is at work in the network.
+func (t *Throttle) Know(account, network string) {
+	if t.free > 0 {
+		t.known.Add(account+"\x00"+network, t.now())
+	}
 }
 
 // Succeeded tells that the password was right.

@@ -34,9 +34,10 @@ type Lobby interface {
 	LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
 }
 
-// Limits are for what one address may do.
+// Limits are how often things may be done.
 type Limits struct {
-	Signup, Login, Guest, Refresh limit.Rate
+	Signup, Login, Guest, Refresh limit.Rate // from one address; Refresh is for signing out, too
+	Reads, UserChanges            limit.Rate // by one user
 }
 
 // Deps are what the API stands on.
@@ -61,13 +62,15 @@ type Deps struct {
 type API struct {
 	Deps
 
-	authenticator                 *webapi.Authenticator
-	signup, login, guest, refresh *limit.Limiter
+	authenticator                         *webapi.Authenticator
+	signup, login, guest, refresh, logout *limit.Limiter
+	reads, userChanges                    *limit.Limiter
 }
 
 // New makes the API.
 func New(d Deps) *API {
-	refused := metric.Counters(d.Registry, "parley_auth_refused_total", "Calls refused because an address made too many, by the limit.", "limit", "signup", "login", "guest", "refresh")
+	refused := metric.Counters(d.Registry, "parley_auth_refused_total", "Calls refused because an address or a user made too many, by the limit.", "limit",
+		"signup", "login", "guest", "refresh", "logout", "reads", "user_changes")
 	return &API{
 		Deps:          d,
 		authenticator: &webapi.Authenticator{Verifier: live{d.Verifier, d.Sessions}, Browsers: d.Browsers},
@@ -75,6 +78,9 @@ func New(d Deps) *API {
 		login:         limit.New(d.Limits.Login, refused.WithLabelValues("login")),
 		guest:         limit.New(d.Limits.Guest, refused.WithLabelValues("guest")),
 		refresh:       limit.New(d.Limits.Refresh, refused.WithLabelValues("refresh")),
+		logout:        limit.New(d.Limits.Refresh, refused.WithLabelValues("logout")),
+		reads:         limit.New(d.Limits.Reads, refused.WithLabelValues("reads")),
+		userChanges:   limit.New(d.Limits.UserChanges, refused.WithLabelValues("user_changes")),
 	}
 }
 
@@ -87,10 +93,10 @@ func (a *API) Routes(r fiber.Router) {
 	r.Post("/api/auth/logout", timed(a.postLogout))
 	r.Post("/api/auth/password", timed(a.postPassword))
 	r.Get("/api/auth/me", timed(a.getMe))
-	r.Get("/api/auth/users", a.staff(a.getUsers))
-	r.Post("/api/auth/users", a.staff(a.postUser))
-	r.Patch("/api/auth/users/:id", a.staff(a.patchUser))
-	r.Delete("/api/auth/users/:id", a.staff(a.deleteUser))
+	r.Get("/api/auth/users", a.staff(a.reads, a.getUsers))
+	r.Post("/api/auth/users", a.staff(a.userChanges, a.postUser))
+	r.Patch("/api/auth/users/:id", a.staff(a.userChanges, a.patchUser))
+	r.Delete("/api/auth/users/:id", a.staff(a.userChanges, a.deleteUser))
 	r.Get(token.PathKeys, a.getKeys)
 }
 

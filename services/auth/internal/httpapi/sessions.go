@@ -37,6 +37,7 @@ func (a *API) postSignup(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.Accounts.KnowFrom(acc.Tenant, acc.Username, network(webapi.ClientIP(c)))
 	return a.start(c, fiber.StatusCreated, acc)
 }
 
@@ -98,6 +99,9 @@ func (a *API) postRefresh(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if grant.User.Kind == chat.KindUser {
+		a.Accounts.KnowFrom(chat.DefaultTenant, grant.User.Name, network(webapi.ClientIP(c)))
+	}
 	return a.answer(c, fiber.StatusOK, grant)
 }
 
@@ -107,7 +111,7 @@ func (a *API) postLogout(c *fiber.Ctx) error {
 	var in struct {
 		RefreshToken string `json:"refresh_token"`
 	}
-	if err := webapi.Decode(c, &in); err != nil {
+	if err := a.limited(c, a.logout, &in); err != nil {
 		return err
 	}
 	caller, err := a.authenticator.SignedIn(c)
@@ -159,6 +163,9 @@ func (a *API) postPassword(c *fiber.Ctx) error {
 func (a *API) getMe(c *fiber.Ctx) error {
 	caller, err := a.authenticator.SignedIn(c)
 	if err != nil {
+		return err
+	}
+	if err := a.reads.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	return c.JSON(struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 )
@@ -37,8 +38,8 @@ const (
 	maxUsers     = 200
 )
 
-// staff lets only staff pass: chat.CodeForbidden for others.
-func (a *API) staff(handle func(*fiber.Ctx, *webapi.Caller) error) fiber.Handler {
+// staff lets only staff pass, and not too often: chat.CodeForbidden for others.
+func (a *API) staff(limiter *limit.Limiter, handle func(*fiber.Ctx, *webapi.Caller) error) fiber.Handler {
 	return timed(func(c *fiber.Ctx) error {
 		caller, err := a.authenticator.SignedIn(c)
 		if err != nil {
@@ -47,24 +48,27 @@ func (a *API) staff(handle func(*fiber.Ctx, *webapi.Caller) error) fiber.Handler
 		if !caller.User.Staff {
 			return chat.Errorf(chat.CodeForbidden, "this is for staff")
 		}
+		if err := limiter.Allow(string(caller.User.ID)); err != nil {
+			return err
+		}
 		return handle(c, caller)
 	})
 }
 
 func (a *API) getUsers(c *fiber.Ctx, caller *webapi.Caller) error {
-	limit := defaultUsers
+	most := defaultUsers
 	if text := c.Query("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range, it is the nearest number that is in it
 			return chat.Errorf(chat.CodeBadRequest, "limit is a number")
 		}
-		limit = min(max(n, 1), maxUsers)
+		most = min(max(n, 1), maxUsers)
 	}
 	cursor, err := base64.RawURLEncoding.DecodeString(c.Query("cursor"))
 	if err != nil || !utf8.Valid(cursor) || strings.ContainsRune(string(cursor), 0) {
 		return chat.Errorf(chat.CodeBadRequest, "the cursor is not one of ours")
 	}
-	page, next, err := a.Accounts.List(c.UserContext(), caller.Tenant, c.Query("q"), string(cursor), limit)
+	page, next, err := a.Accounts.List(c.UserContext(), caller.Tenant, c.Query("q"), string(cursor), most)
 	if err != nil {
 		return err
 	}

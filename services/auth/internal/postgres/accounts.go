@@ -13,21 +13,17 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/record"
 )
 
-const insertAccount = `INSERT INTO auth_accounts (` + record.AccountColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-
-func accountRow(a account.Account) []any {
-	return []any{a.Tenant, a.ID, a.Username, a.Key, a.Hash, a.Staff, a.Disabled, a.Generation, record.Millis(a.Created)}
-}
+const insertAccount = `INSERT INTO auth_accounts (` + record.NewAccount + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
 // CreateAccount implements account.Store.
 func (s *Store) CreateAccount(ctx context.Context, a account.Account) error {
-	_, err := s.db.Exec(ctx, insertAccount, accountRow(a)...)
+	_, err := s.db.Exec(ctx, insertAccount, record.AccountRow(a)...)
 	return taken(err)
 }
 
 func taken(err error) error {
 	if isDuplicate(err) {
-		return chat.Errorf(chat.CodeConflict, "that username is taken")
+		return chat.Errorf(chat.CodeConflict, "that username is taken, or looks like one that is: choose another")
 	}
 	if err != nil {
 		return fmt.Errorf("inserting an account: %w", err)
@@ -35,9 +31,10 @@ func taken(err error) error {
 	return nil
 }
 
-// AccountByKey implements account.Store.
-func (s *Store) AccountByKey(ctx context.Context, tenant chat.TenantID, key string) (account.Account, error) {
-	return record.Account(s.db.QueryRow(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts WHERE tenant = $1 AND username_key = $2`, tenant, key))
+// AccountByName implements account.Store.
+func (s *Store) AccountByName(ctx context.Context, tenant chat.TenantID, name account.Forms) (account.Account, error) {
+	return record.Account(s.db.QueryRow(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts
+		WHERE tenant = $1 AND (username_key = $2 OR folded = $3) ORDER BY username_key = $2 DESC LIMIT 1`, tenant, name.Key, name.Folded))
 }
 
 // AccountByID implements account.Store.
@@ -46,10 +43,11 @@ func (s *Store) AccountByID(ctx context.Context, tenant chat.TenantID, id chat.U
 }
 
 // Accounts implements account.Store.
-func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part, after string, limit int) ([]account.Account, error) {
+func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part account.Forms, after string, limit int) ([]account.Account, error) {
 	return collect(ctx, s.db, func(row pgx.CollectableRow) (account.Account, error) { return record.Account(row) },
 		`SELECT `+record.AccountColumns+` FROM auth_accounts
-		WHERE tenant = $1 AND strpos(username_key, $2) > 0 AND username_key > $3 ORDER BY username_key LIMIT $4`, tenant, part, after, limit)
+		WHERE tenant = $1 AND (strpos(username_key, $2) > 0 OR strpos(folded, $3) > 0) AND username_key > $4
+		ORDER BY username_key LIMIT $5`, tenant, part.Key, part.Folded, after, limit)
 }
 
 // ChangeAccount implements account.Store. It locks the lobby in any case: that is what makes changes
@@ -139,7 +137,7 @@ func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made b
 			return nil
 		}
 		made = true
-		_, err := tx.Exec(ctx, insertAccount, accountRow(a)...)
+		_, err := tx.Exec(ctx, insertAccount, record.AccountRow(a)...)
 		return taken(err)
 	})
 	return made && err == nil, err

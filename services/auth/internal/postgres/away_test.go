@@ -25,8 +25,8 @@ func TestAServerOutOfReachIsUnavailable(t *testing.T) {
 	s := &Store{db: guarded{pool}}
 	calls := map[string]func(ctx context.Context) error{
 		"create": func(ctx context.Context) error { return s.CreateAccount(ctx, account.Account{}) },
-		"find":   func(ctx context.Context) error { _, err := s.AccountByKey(ctx, "t", "k"); return err },
-		"list":   func(ctx context.Context) error { _, err := s.Accounts(ctx, "t", "", "", 1); return err },
+		"find":   func(ctx context.Context) error { _, err := s.AccountByName(ctx, "t", account.Forms{}); return err },
+		"list":   func(ctx context.Context) error { _, err := s.Accounts(ctx, "t", account.Forms{}, "", 1); return err },
 		"change": func(ctx context.Context) error {
 			_, _, err := s.ChangeAccount(ctx, "t", "u", time.Now(), nil)
 			return err

@@ -66,8 +66,8 @@ func (s *Store) RotateSession(ctx context.Context, tenant chat.TenantID, id chat
 		if err != nil {
 			return err
 		}
-		old, err := record.Refresh(tx.QueryRow(ctx, `SELECT `+record.RefreshColumns+` FROM auth_refresh_tokens
-			WHERE tenant = $1 AND hash = $2 AND session_id = $3`, tenant, hash, id))
+		old, err := record.Refresh(tx.QueryRow(ctx, `SELECT `+record.RefreshColumns+` FROM `+record.RefreshFrom+`
+			WHERE r.tenant = $1 AND r.hash = $2 AND r.session_id = $3 `+record.RefreshOrder, tenant, hash, id))
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,8 @@ func rotate(ctx context.Context, tx pgx.Tx, sess session.Session, old *session.R
 	batch.Queue(`UPDATE auth_sessions SET used_at = $3 WHERE tenant = $1 AND id = $2`, sess.Tenant, sess.ID, now)
 	if r.First {
 		batch.Queue(`UPDATE auth_refresh_tokens SET used_at = $3 WHERE tenant = $1 AND hash = $2`, sess.Tenant, old.Hash, now)
-		batch.Queue(`DELETE FROM auth_refresh_tokens WHERE tenant = $1 AND hash = $2 AND session_id = $3`, sess.Tenant, old.Parent, sess.ID)
+		batch.Queue(`DELETE FROM auth_refresh_tokens WHERE tenant = $1 AND session_id = $3 AND (hash = $2
+			OR parent = (SELECT parent FROM auth_refresh_tokens WHERE tenant = $1 AND session_id = $3 AND hash = $2))`, sess.Tenant, old.Parent, sess.ID)
 	}
 	batch.Queue(`DELETE FROM auth_refresh_tokens WHERE tenant = $1 AND session_id = $2 AND hash NOT IN (
 		SELECT hash FROM auth_refresh_tokens WHERE tenant = $1 AND session_id = $2

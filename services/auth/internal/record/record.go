@@ -23,23 +23,57 @@ type Row interface {
 
 // The columns that the functions below read, in their order. SessionFrom joins a session s to its account a.
 const (
-	AccountColumns = `tenant, id, username, username_key, password, staff, disabled, generation, created_at`
+	AccountColumns = `tenant, id, username, username_key, coalesce(folded, ''), coalesce(skeleton, ''), password, staff, disabled, generation, created_at`
+	// NewAccount names the columns that AccountRow fills.
+	NewAccount     = `tenant, id, username, username_key, folded, skeleton, name_rule, password, staff, disabled, generation, created_at`
 	SessionColumns = `s.tenant, s.id, s.user_id, coalesce(s.guest_name, a.username), s.guest_name IS NOT NULL,
 		coalesce(a.staff, false), coalesce(a.generation, 0), s.family, s.created_at, s.used_at`
 	SessionFrom = `auth_sessions s LEFT JOIN auth_accounts a
 		ON a.tenant = s.tenant AND a.id = s.user_id AND s.guest_name IS NULL`
 	SessionLives   = `(s.guest_name IS NOT NULL OR NOT a.disabled)`
-	RefreshColumns = `hash, parent, issued_at, coalesce(used_at, 0)`
-	KeyColumns     = `id, seed, created_at, coalesce(activated_at, 0), coalesce(retires_at, 0)`
+	RefreshColumns = `r.hash, r.parent, r.issued_at, coalesce(r.used_at, 0), coalesce(o.hash, ''), coalesce(o.used_at, 0)`
+	// RefreshFrom joins a refresh token r to those given beside it that were used; the first of them is to be read.
+	RefreshFrom = `auth_refresh_tokens r LEFT JOIN auth_refresh_tokens o
+		ON o.tenant = r.tenant AND o.session_id = r.session_id AND o.parent = r.parent AND o.hash <> r.hash AND o.used_at IS NOT NULL`
+	RefreshOrder = `ORDER BY o.used_at, o.hash LIMIT 1`
+	KeyColumns   = `id, seed, created_at, coalesce(activated_at, 0), coalesce(retires_at, 0)`
 )
 
 // Account reads AccountColumns.
 func Account(row Row) (account.Account, error) {
 	var a account.Account
 	var created int64
-	err := row.Scan(&a.Tenant, &a.ID, &a.Username, &a.Key, &a.Hash, &a.Staff, &a.Disabled, &a.Generation, &created)
+	err := row.Scan(&a.Tenant, &a.ID, &a.Username, &a.Key, &a.Folded, &a.Skeleton, &a.Hash, &a.Staff, &a.Disabled, &a.Generation, &created)
 	a.Created = Time(created)
 	return a, found(err, "account")
+}
+
+// Named reads tenant, id and username.
+func Named(row Row) (a account.Account, err error) {
+	if err := row.Scan(&a.Tenant, &a.ID, &a.Username); err != nil {
+		return a, fmt.Errorf("reading a name: %w", err)
+	}
+	return a, nil
+}
+
+// AccountRow is a as NewAccount has it. An account without the forms of its name gets them later.
+func AccountRow(a account.Account) []any {
+	rule := account.NameRule
+	if a.Folded == "" {
+		rule = 0
+	}
+	return []any{
+		a.Tenant, a.ID, a.Username, a.Key, OrNull(a.Folded), OrNull(a.Skeleton), rule,
+		a.Hash, a.Staff, a.Disabled, a.Generation, Millis(a.Created),
+	}
+}
+
+// OrNull is text with NULL for an empty one.
+func OrNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
 }
 
 // Session reads SessionColumns.
@@ -59,15 +93,15 @@ func Session(row Row) (session.Session, error) {
 // Refresh reads RefreshColumns; no row is nil.
 func Refresh(row Row) (*session.Refresh, error) {
 	var r session.Refresh
-	var issued, used int64
-	err := row.Scan(&r.Hash, &r.Parent, &issued, &used)
+	var issued, used, sibling int64
+	err := row.Scan(&r.Hash, &r.Parent, &issued, &used, &r.Sibling, &sibling)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // no token is an answer
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a refresh token: %w", err)
 	}
-	r.Issued, r.Used = Time(issued), Time(used)
+	r.Issued, r.Used, r.SiblingUsed = Time(issued), Time(used), Time(sibling)
 	return &r, nil
 }
 

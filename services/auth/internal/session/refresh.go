@@ -75,7 +75,11 @@ func genuine(sess Session, raw string) bool {
 var errReused = errors.New("reuse of an old refresh token")
 
 // Refresh rotates a refresh token. The latest old one, used again within 30 s, answers a further
-// token of the same family; anything older ends the session. Whatever is not right is the same chat.CodeUnauthenticated.
+// token of the same family; anything older ends the session. Of the tokens that one was thus answered
+// with only one may go on: the first to be used, and within 30 s of that the others, in whose place it
+// has what they are answered with be given. So two tabs that share their tokens may race, while a thief
+// and the owner, who each go on with a token of their own, end the session sooner or later.
+// Whatever is not right is the same chat.CodeUnauthenticated.
 func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string) (Grant, error) {
 	id := sessionOf(raw)
 	if id == "" {
@@ -89,7 +93,7 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 		switch {
 		case !genuine(sess, raw), s.over(sess, now):
 			return Rotation{}, errEnded()
-		case old == nil, !old.Used.IsZero() && now.Sub(old.Used) > again:
+		case old == nil, !old.current(now):
 			return Rotation{}, errReused
 		}
 		result = "ok"
@@ -98,7 +102,7 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 		}
 		next = s.newRefresh(sess)
 		return Rotation{
-			Next:  Refresh{Hash: hashOf(next), Parent: hashOf(raw), Issued: now},
+			Next:  Refresh{Hash: hashOf(next), Parent: old.branch(), Issued: now},
 			First: old.Used.IsZero(), Keep: keep,
 		}, nil
 	})
@@ -116,6 +120,25 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 	default:
 		return Grant{}, fmt.Errorf("refreshing a session: %w", err)
 	}
+}
+
+// current says whether a token may be used now: it was used a moment ago, or never, and then no token
+// given beside it was used longer ago than that.
+func (r Refresh) current(now time.Time) bool {
+	used := r.Used
+	if used.IsZero() {
+		used = r.SiblingUsed
+	}
+	return used.IsZero() || now.Sub(used) <= again
+}
+
+// branch is the token that the next ones are given for: of all that were given beside r the first to be
+// used, which is r itself if none was before.
+func (r Refresh) branch() []byte {
+	if r.SiblingUsed.IsZero() || !r.Used.IsZero() && !r.SiblingUsed.Before(r.Used) {
+		return r.Hash
+	}
+	return r.Sibling
 }
 
 // EndByRefresh ends the session of a genuine refresh token, for who signs out after the access token

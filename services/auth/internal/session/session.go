@@ -32,6 +32,10 @@ type Refresh struct {
 	Parent []byte // hash of the token that it was given for, empty at login
 	Issued time.Time
 	Used   time.Time // zero until it is
+	// Sibling is the hash of the other token given for the same Parent that was used first, and SiblingUsed
+	// when; empty if none was. Only RotateSession fills them in.
+	Sibling     []byte
+	SiblingUsed time.Time
 }
 
 // Store keeps sessions. Every method is one transaction.
@@ -54,8 +58,8 @@ type Store interface {
 // Rotation is what a use of a refresh token changes.
 type Rotation struct {
 	Next Refresh // the token given out
-	// First says that the old token is used for the first time: it is marked so, and its parent
-	// and the parent's other uses are no longer "the latest old one", so the parent is forgotten.
+	// First says that the old token is used for the first time: it is marked so, and its parent is no
+	// longer "the latest old one", so the parent is forgotten, with all that were given beside the parent.
 	First bool
 	Keep  int // how many tokens of the session are kept, the youngest
 }

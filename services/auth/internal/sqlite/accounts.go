@@ -12,21 +12,17 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/record"
 )
 
-const insertAccount = `INSERT INTO auth_accounts (` + record.AccountColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`
-
-func accountRow(a account.Account) []any {
-	return []any{a.Tenant, a.ID, a.Username, a.Key, a.Hash, a.Staff, a.Disabled, a.Generation, record.Millis(a.Created)}
-}
+const insertAccount = `INSERT INTO auth_accounts (` + record.NewAccount + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`
 
 // CreateAccount implements account.Store.
 func (s *Store) CreateAccount(ctx context.Context, a account.Account) error {
-	_, err := s.db.ExecContext(ctx, insertAccount, accountRow(a)...)
+	_, err := s.db.ExecContext(ctx, insertAccount, record.AccountRow(a)...)
 	return taken(err)
 }
 
 func taken(err error) error {
 	if isDuplicate(err) {
-		return chat.Errorf(chat.CodeConflict, "that username is taken")
+		return chat.Errorf(chat.CodeConflict, "that username is taken, or looks like one that is: choose another")
 	}
 	if err != nil {
 		return fmt.Errorf("inserting an account: %w", err)
@@ -34,9 +30,10 @@ func taken(err error) error {
 	return nil
 }
 
-// AccountByKey implements account.Store.
-func (s *Store) AccountByKey(ctx context.Context, tenant chat.TenantID, key string) (account.Account, error) {
-	return record.Account(s.db.QueryRowContext(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts WHERE tenant = ?1 AND username_key = ?2`, tenant, key))
+// AccountByName implements account.Store.
+func (s *Store) AccountByName(ctx context.Context, tenant chat.TenantID, name account.Forms) (account.Account, error) {
+	return record.Account(s.db.QueryRowContext(ctx, `SELECT `+record.AccountColumns+` FROM auth_accounts
+		WHERE tenant = ?1 AND (username_key = ?2 OR folded = ?3) ORDER BY username_key = ?2 DESC LIMIT 1`, tenant, name.Key, name.Folded))
 }
 
 // AccountByID implements account.Store.
@@ -45,10 +42,11 @@ func (s *Store) AccountByID(ctx context.Context, tenant chat.TenantID, id chat.U
 }
 
 // Accounts implements account.Store.
-func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part, after string, limit int) ([]account.Account, error) {
+func (s *Store) Accounts(ctx context.Context, tenant chat.TenantID, part account.Forms, after string, limit int) ([]account.Account, error) {
 	const query = `SELECT ` + record.AccountColumns + ` FROM auth_accounts
-		WHERE tenant = ?1 AND instr(username_key, ?2) > 0 AND username_key > ?3 ORDER BY username_key LIMIT ?4`
-	rows, err := s.db.QueryContext(ctx, query, tenant, part, after, limit)
+		WHERE tenant = ?1 AND (instr(username_key, ?2) > 0 OR instr(folded, ?3) > 0) AND username_key > ?4
+		ORDER BY username_key LIMIT ?5`
+	rows, err := s.db.QueryContext(ctx, query, tenant, part.Key, part.Folded, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing accounts: %w", err)
 	}
@@ -138,7 +136,7 @@ func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (made b
 			return nil
 		}
 		made = true
-		_, err := tx.ExecContext(ctx, insertAccount, accountRow(a)...)
+		_, err := tx.ExecContext(ctx, insertAccount, record.AccountRow(a)...)
 		return taken(err)
 	})
 	return made && err == nil, err

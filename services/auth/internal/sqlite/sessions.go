@@ -64,8 +64,8 @@ func (s *Store) RotateSession(ctx context.Context, tenant chat.TenantID, id chat
 		if err != nil {
 			return err
 		}
-		old, err := record.Refresh(tx.QueryRowContext(ctx, `SELECT `+record.RefreshColumns+` FROM auth_refresh_tokens
-			WHERE tenant = ?1 AND hash = ?2 AND session_id = ?3`, tenant, hash, id))
+		old, err := record.Refresh(tx.QueryRowContext(ctx, `SELECT `+record.RefreshColumns+` FROM `+record.RefreshFrom+`
+			WHERE r.tenant = ?1 AND r.hash = ?2 AND r.session_id = ?3 `+record.RefreshOrder, tenant, hash, id))
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,8 @@ func rotate(ctx context.Context, tx *sql.Tx, sess session.Session, old *session.
 		if _, err := tx.ExecContext(ctx, `UPDATE auth_refresh_tokens SET used_at = ?3 WHERE tenant = ?1 AND hash = ?2`, sess.Tenant, old.Hash, now); err != nil {
 			return fmt.Errorf("rotating a refresh token: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM auth_refresh_tokens WHERE tenant = ?1 AND hash = ?2 AND session_id = ?3`, sess.Tenant, old.Parent, sess.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM auth_refresh_tokens WHERE tenant = ?1 AND session_id = ?3 AND (hash = ?2
+			OR parent = (SELECT parent FROM auth_refresh_tokens WHERE tenant = ?1 AND session_id = ?3 AND hash = ?2))`, sess.Tenant, old.Parent, sess.ID); err != nil {
 			return fmt.Errorf("rotating a refresh token: %w", err)
 		}
 	}

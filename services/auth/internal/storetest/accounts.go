@@ -18,13 +18,13 @@ func accountsAreFound(s suite) {
 	want := anAccount("Ada")
 	want.Staff, want.Disabled, want.Generation = true, true, 7
 	create(t, s, want)
-	if got := must[account.Account](t)(s.AccountByKey(t.Context(), tenant, "ada")); got != want {
-		t.Errorf("by key: %+v, want %+v", got, want)
+	if got := must[account.Account](t)(s.AccountByName(t.Context(), tenant, same("ada"))); got != want {
+		t.Errorf("by name: %+v, want %+v", got, want)
 	}
 	if got := must[account.Account](t)(s.AccountByID(t.Context(), tenant, want.ID)); got != want {
 		t.Errorf("by id: %+v, want %+v", got, want)
 	}
-	_, err := s.AccountByKey(t.Context(), tenant, "Ada")
+	_, err := s.AccountByName(t.Context(), tenant, same("Ada"))
 	wantCode(t, "keys are compared as they are", err, chat.CodeNotFound)
 	_, err = s.AccountByID(t.Context(), tenant, "nobody")
 	wantCode(t, "no such id", err, chat.CodeNotFound)
@@ -63,11 +63,11 @@ func tenantsAreApart(s suite) {
 	const other = chat.TenantID("other")
 	a := create(t, s, anAccount("Ada"))
 	sess := begin(t, s, aSession("S1", a.User(), 1))
-	_, err := s.AccountByKey(t.Context(), other, a.Key)
+	_, err := s.AccountByName(t.Context(), other, a.Forms)
 	wantCode(t, "account by key", err, chat.CodeNotFound)
 	_, err = s.AccountByID(t.Context(), other, a.ID)
 	wantCode(t, "account by id", err, chat.CodeNotFound)
-	if list := must[[]account.Account](t)(s.Accounts(t.Context(), other, "", "", 10)); len(list) != 0 {
+	if list := must[[]account.Account](t)(s.Accounts(t.Context(), other, account.Forms{}, "", 10)); len(list) != 0 {
 		t.Error("listed", list)
 	}
 	_, _, err = s.ChangeAccount(t.Context(), other, a.ID, Start, func(*account.Account, int) (account.Effect, error) {
@@ -98,7 +98,7 @@ func accountsAreListed(s suite) {
 	}
 	names := func(part, after string, limit int) string {
 		var text strings.Builder
-		for _, a := range must[[]account.Account](t)(s.Accounts(t.Context(), tenant, part, after, limit)) {
+		for _, a := range must[[]account.Account](t)(s.Accounts(t.Context(), tenant, same(part), after, limit)) {
 			text.WriteString(a.Key + " ")
 		}
 		return text.String()
@@ -193,7 +193,7 @@ func effectsGoWithTheChange(s suite) {
 	if _, events := apply(a.ID, account.Effect{Revoke: true, End: true, Erase: true}); events[0].Seq != 3 || events[0].Generation != 4 {
 		t.Errorf("%+v", events)
 	}
-	_, err := s.AccountByKey(t.Context(), tenant, a.Key)
+	_, err := s.AccountByName(t.Context(), tenant, a.Forms)
 	wantCode(t, "an erased account", err, chat.CodeNotFound)
 	_, err = s.SessionByID(t.Context(), tenant, "S4")
 	wantCode(t, "an erased account's session", err, chat.CodeNotFound)
@@ -277,7 +277,7 @@ func oneFirstAdministrator(s suite) {
 		})
 	}
 	wg.Wait()
-	list := must[[]account.Account](t)(s.Accounts(t.Context(), tenant, "admin", "", 10))
+	list := must[[]account.Account](t)(s.Accounts(t.Context(), tenant, same("admin"), "", 10))
 	if made.Load() != 1 || len(list) != 1 {
 		t.Errorf("%d were made, %d are there", made.Load(), len(list))
 	}

@@ -24,6 +24,7 @@ import (
 // Store is all that a store of auth does.
 type Store interface {
 	account.Store
+	account.NameStore
 	account.FirstStore
 	session.Store
 	keys.Store
@@ -47,8 +48,15 @@ type Database struct {
 // EachDatabase runs test on an empty database of each kind.
 func EachDatabase(t *testing.T, test func(Database)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(Database{t, "sqlite:" + SQLite(t)}) })
-	t.Run("postgres", func(t *testing.T) { test(Database{t, Postgres(t)}) })
+	for kind, url := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { t.Helper(); return "sqlite:" + SQLite(t) },
+		"postgres": func(t *testing.T) string { t.Helper(); return Postgres(t) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(Database{t, url(t)})
+		})
+	}
 }
 
 // SQLite returns the path of a database file that is not there yet.
@@ -104,6 +112,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for name, test := range map[string]func(s suite){
 		"accounts are found":                 accountsAreFound,
+		"names are found in all forms":       namesAreFoundInAllForms,
+		"names are filled in":                namesAreFilledIn,
 		"names are unique in a tenant":       namesAreUnique,
 		"tenants are apart":                  tenantsAreApart,
 		"accounts are listed":                accountsAreListed,
@@ -116,6 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"no session for who is out":          noSessionForWhoIsOut,
 		"refresh tokens rotate":              refreshTokensRotate,
 		"rotations come one after the other": rotationsComeOneAfterTheOther,
+		"siblings are told":                  siblingsAreTold,
 		"few tokens are kept":                fewTokensAreKept,
 		"sessions end once":                  sessionsEndOnce,
 		"sessions are swept":                 sessionsAreSwept,
@@ -125,6 +136,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the lobby has no holes":             theLobbyHasNoHoles,
 		"the lobby is renamed":               theLobbyIsRenamed,
 	} {
+		// Not in parallel: those who migrate a database at once wait for each other, in steps of 5 s.
 		t.Run(name, func(t *testing.T) { test(suite{t, open(t)}) })
 	}
 }
@@ -149,10 +161,13 @@ func wantCode(t *testing.T, what string, err error, code chat.Code) {
 
 func anAccount(name string) account.Account {
 	return account.Account{
-		Tenant: tenant, ID: chat.UserID("ID" + strings.ToUpper(name)), Username: name, Key: strings.ToLower(name), Hash: "hash of " + name,
-		Generation: 1, Created: Start,
+		Tenant: tenant, ID: chat.UserID("ID" + strings.ToUpper(name)), Username: name, Forms: same(strings.ToLower(name)),
+		Skeleton: "looks of " + strings.ToLower(name), Hash: "hash of " + name, Generation: 1, Created: Start,
 	}
 }
+
+// same is a name of which all forms are one.
+func same(name string) account.Forms { return account.Forms{Key: name, Folded: name} }
 
 func create(t *testing.T, s Store, a account.Account) account.Account {
 	t.Helper()

@@ -21,7 +21,7 @@ const (
 )
 
 // List returns a page of the rooms that the caller may know of and whose slug, name or description
-// contains search, and the cursor of the next page, empty on the last one.
+// contains search, in whatever case and form, and the cursor of the next page, empty on the last one.
 func (d *Directory) List(ctx context.Context, caller Caller, search, cursor string, limit int) ([]ledger.Room, string, error) {
 	if utf8.RuneCountInString(search) > maxSearch || !utf8.ValidString(search) || strings.ContainsRune(search, 0) {
 		return nil, "", chat.Errorf(chat.CodeBadRequest, "a search has %d characters at most", maxSearch)
@@ -35,7 +35,8 @@ func (d *Directory) List(ctx context.Context, caller Caller, search, cursor stri
 	}
 	limit = min(limit, maxLimit)
 	rooms, err := d.store.Page(ctx, Listing{
-		Tenant: caller.Tenant, Audience: audience(caller.User), Search: strings.ToLower(search), After: chat.Slug(after), Limit: limit + 1,
+		Tenant: caller.Tenant, Audience: audience(caller.User), Search: chat.Fold(search), Lower: strings.ToLower(search),
+		After: chat.Slug(after), Limit: limit + 1,
 	})
 	if err != nil || len(rooms) <= limit {
 		return rooms, "", err
@@ -63,6 +64,15 @@ func (d *Directory) Lobby(ctx context.Context, req lobby.EventsRequest, now time
 		return lobby.Page{}, err
 	}
 	return d.store.Lobby(ctx, req.After, since, min(req.Limit, maxEvents))
+}
+
+// FillSearch has rooms found as chat.Fold says that an older release wrote.
+func (d *Directory) FillSearch(ctx context.Context) error {
+	for {
+		if n, err := d.store.FillSearch(ctx); n == 0 || err != nil {
+			return err
+		}
+	}
 }
 
 // Seed makes the first two rooms of a store that never had any.

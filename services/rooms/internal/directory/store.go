@@ -22,6 +22,10 @@ type Store interface {
 	// all as of one instant. A since that is not zero skips the events before the first one of since or later.
 	Lobby(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
 
+	// FillSearch writes what SearchFolded says of living rooms that an older release wrote last, so that
+	// their names are found in all forms, and says of how many: 0 when none is left.
+	FillSearch(ctx context.Context) (rooms int, err error)
+
 	// HasRooms says whether there was ever a room, deleted or not.
 	HasRooms(ctx context.Context) (bool, error)
 
@@ -44,7 +48,8 @@ const (
 type Listing struct {
 	Tenant   chat.TenantID
 	Audience Audience
-	Search   string    // in lower case, contained in slug, name or description; empty for all
+	Search   string    // as chat.Fold has it, contained in slug, name or description; empty for all
+	Lower    string    // the same in lower case, for rooms that FillSearch has not come to
 	After    chat.Slug // starts behind this one
 	Limit    int
 }

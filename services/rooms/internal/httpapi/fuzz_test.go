@@ -8,7 +8,6 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
@@ -29,7 +28,7 @@ func fuzzed(f *testing.F) server {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := newServerOn(f, store, limit.Rate{})
+	s := newServerOn(f, store, Limits{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	s.want(201, "ada", "POST", "/api/rooms/one/messages", `{"body":"one","nonce":"one"}`)
 	return s

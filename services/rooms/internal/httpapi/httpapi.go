@@ -12,8 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/limit"
-	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -33,8 +31,7 @@ type Deps struct {
 	Ledger        *ledger.Ledger
 	Authenticator *webapi.Authenticator
 	Credential    string
-	RoomCreate    limit.Rate
-	Sends         limit.Rate
+	Limits        Limits
 	Now           func() time.Time
 	Registry      prometheus.Registerer
 }
@@ -45,17 +42,15 @@ type API struct {
 	ledger     *ledger.Ledger
 	auth       *webapi.Authenticator
 	credential string
-	creates    *limit.Limiter
-	sends      *limit.Limiter
+	limits     limiters
 	now        func() time.Time
 }
 
 // New makes an API.
 func New(d Deps) *API {
-	refused := metric.Counters(d.Registry, "parley_rooms_refused_total", "Calls of the public API refused because somebody made too many, by the limit.", "limit", "sends", "creates")
 	return &API{
 		directory: d.Directory, ledger: d.Ledger, auth: d.Authenticator, credential: d.Credential,
-		creates: limit.New(d.RoomCreate, refused.WithLabelValues("creates")), sends: limit.New(d.Sends, refused.WithLabelValues("sends")), now: d.Now,
+		limits: newLimiters(d.Limits, d.Registry), now: d.Now,
 	}
 }
 
@@ -92,6 +87,15 @@ func (a *API) caller(c *fiber.Ctx) (directory.Caller, error) {
 		return directory.Caller{Tenant: chat.DefaultTenant}, err
 	}
 	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+}
+
+// reader is caller, who asks for something and not too often.
+func (a *API) reader(c *fiber.Ctx) (directory.Caller, error) {
+	caller, err := a.caller(c)
+	if err == nil {
+		err = a.limits.read(c, caller)
+	}
+	return caller, err
 }
 
 // signedIn is caller without nobody.

@@ -23,7 +23,7 @@ type messagePage struct {
 }
 
 func (a *API) listMessages(c *fiber.Ctx) error {
-	caller, err := a.caller(c)
+	caller, err := a.reader(c)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (a *API) append(c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.E
 	if err != nil {
 		return ledger.Entry{}, 0, err
 	}
-	if err = a.sends.Allow(string(caller.User.ID)); err != nil {
+	if err = a.limits.send(c, caller); err != nil {
 		return ledger.Entry{}, 0, err
 	}
 	if err = webapi.Decode(c, body); err != nil {
@@ -129,6 +129,9 @@ func (a *API) append(c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.E
 	defer cancel()
 	room, err := a.directory.Lookup(ctx, caller.Tenant, slug(c))
 	if err != nil {
+		return entry, 0, err
+	}
+	if err = a.limits.sendTo(room, caller); err != nil {
 		return entry, 0, err
 	}
 	entry.Room, entry.Trace = room.ID, trace.Of(ctx).Parent()

@@ -17,7 +17,7 @@ type roomPage struct {
 }
 
 func (a *API) listRooms(c *fiber.Ctx) error {
-	caller, err := a.caller(c)
+	caller, err := a.reader(c)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (a *API) createRoom(c *fiber.Ctx) error {
 	if err = body.check(); err != nil {
 		return err
 	}
-	if err = a.creates.Allow(string(caller.User.ID)); err != nil {
+	if err = a.limits.creates.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(c)
@@ -87,7 +87,7 @@ func (a *API) createRoom(c *fiber.Ctx) error {
 }
 
 func (a *API) readRoom(c *fiber.Ctx) error {
-	caller, err := a.caller(c)
+	caller, err := a.reader(c)
 	if err != nil {
 		return err
 	}
@@ -113,6 +113,9 @@ func (a *API) updateRoom(c *fiber.Ctx) error {
 		StaffOnly   *bool   `json:"staff_only"`
 		AllowGuests *bool   `json:"allow_guests"`
 	}
+	if err = a.limits.changes.Allow(string(caller.User.ID)); err != nil {
+		return err
+	}
 	if err = webapi.Decode(c, &body); err != nil {
 		return err
 	}
@@ -133,6 +136,9 @@ func (a *API) updateRoom(c *fiber.Ctx) error {
 func (a *API) deleteRoom(c *fiber.Ctx) error {
 	caller, err := a.signedIn(c)
 	if err != nil {
+		return err
+	}
+	if err = a.limits.changes.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	ctx, cancel := bounded(c)

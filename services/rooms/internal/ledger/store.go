@@ -50,10 +50,15 @@ type Room struct {
 	DeletedAt chat.Time // zero while the room lives
 }
 
-// SearchText is what a search looks through: slug, name and description in lower case.
+// SearchText is what a search of an older release looks through: slug, name and description in lower case.
 func (r Room) SearchText() string {
-	return strings.ToLower(string(r.Slug) + "\n" + r.Name + "\n" + r.Description)
+	return strings.ToLower(r.searched())
 }
+
+// SearchFolded is what a search looks through: slug, name and description as chat.Fold has them.
+func (r Room) SearchFolded() string { return chat.Fold(r.searched()) }
+
+func (r Room) searched() string { return string(r.Slug) + "\n" + r.Name + "\n" + r.Description }
 
 // Deleted says whether the room is gone for good. Its row stays, since its slug does.
 func (r Room) Deleted() bool { return !r.DeletedAt.IsZero() }

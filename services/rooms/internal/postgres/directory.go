@@ -47,11 +47,11 @@ func scanRoomHead(row pgx.Row) (ledger.Room, error) {
 
 // Page implements directory.Store.
 func (s *Store) Page(ctx context.Context, listing directory.Listing) ([]ledger.Room, error) {
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(listing.Search) + "%"
 	rows, err := s.pool.Query(ctx, `SELECT `+roomColumns+`, `+headOf+` FROM rooms r
-		WHERE tenant = $1 AND slug > $2 AND deleted_at IS NULL AND search LIKE $3
-			AND ($4 = 2 OR NOT staff_only AND ($4 = 1 OR allow_guests))
-		ORDER BY slug LIMIT $5`, listing.Tenant, listing.After, pattern, int(listing.Audience), listing.Limit)
+		WHERE tenant = $1 AND slug > $2 AND deleted_at IS NULL
+			AND CASE WHEN search_folded_at = updated_at THEN search_folded LIKE $3 ELSE search LIKE $4 END
+			AND ($5 = 2 OR NOT staff_only AND ($5 = 1 OR allow_guests))
+		ORDER BY slug LIMIT $6`, listing.Tenant, listing.After, containing(listing.Search), containing(listing.Lower), int(listing.Audience), listing.Limit)
 	if err != nil {
 		return nil, failed("list rooms", err)
 	}
@@ -60,6 +60,41 @@ func (s *Store) Page(ctx context.Context, listing directory.Listing) ([]ledger.R
 		return nil, failed("list rooms", err)
 	}
 	return rooms, nil
+}
+
+// containing is the pattern of texts that contain text.
+func containing(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
+}
+
+// fillAtOnce bounds one filling, so that it holds its locks shortly.
+const fillAtOnce = 1000
+
+// FillSearch implements directory.Store. It locks what it fills in, and passes over what others have locked.
+func (s *Store) FillSearch(ctx context.Context) (filled int, _ error) {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE deleted_at IS NULL AND search_folded_at IS DISTINCT FROM updated_at
+			ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`, fillAtOnce)
+		if err != nil {
+			return err
+		}
+		rooms, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Room, error) { return scanRoom(row) })
+		if err != nil {
+			return err
+		}
+		ids, folded := make([]chat.RoomID, len(rooms)), make([]string, len(rooms))
+		for i, room := range rooms {
+			ids[i], folded[i] = room.ID, room.SearchFolded()
+		}
+		_, err = tx.Exec(ctx, `UPDATE rooms SET search_folded = n.folded, search_folded_at = updated_at
+			FROM unnest($1::bigint[], $2::text[]) AS n(id, folded) WHERE rooms.id = n.id`, ids, folded)
+		filled = len(rooms)
+		return err
+	})
+	if err != nil {
+		return 0, failed("fill the search in", err)
+	}
+	return filled, nil
 }
 
 // HasRooms implements directory.Store.

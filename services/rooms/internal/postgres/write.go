@@ -13,15 +13,16 @@ import (
 // queueChanges queues all that a transaction writes.
 func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
 	for _, room := range c.Created {
-		batch.Queue(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		batch.Queue(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $13)`,
 			room.ID, room.Tenant, room.Slug, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli())
+			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded())
 	}
 	for _, room := range c.Updated {
-		batch.Queue(`UPDATE rooms SET name = $2, description = $3, search = $4, staff_only = $5, allow_guests = $6, updated_at = $7, deleted_at = $8 WHERE id = $1`,
+		batch.Queue(`UPDATE rooms SET name = $2, description = $3, search = $4, staff_only = $5, allow_guests = $6, updated_at = $7, deleted_at = $8,
+			search_folded = $9, search_folded_at = $7 WHERE id = $1`,
 			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt))
+			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.SearchFolded())
 	}
 	for _, event := range c.Lobby {
 		if err := queueEvent(batch, event); err != nil {

@@ -112,15 +112,16 @@ func store(ctx context.Context, tx *sql.Tx, c ledger.Changes) error {
 		}
 	}
 	for _, room := range c.Created {
-		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13)`,
 			room.ID, room.Tenant, room.Slug, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli())
+			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded())
 	}
 	for _, room := range c.Updated {
-		exec(`UPDATE rooms SET name = ?, description = ?, search = ?, staff_only = ?, allow_guests = ?, updated_at = ?, deleted_at = ? WHERE id = ?`,
-			room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.ID)
+		exec(`UPDATE rooms SET name = ?2, description = ?3, search = ?4, staff_only = ?5, allow_guests = ?6, updated_at = ?7, deleted_at = ?8,
+			search_folded = ?9, search_folded_at = ?7 WHERE id = ?1`,
+			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
+			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.SearchFolded())
 	}
 	for _, event := range c.Lobby {
 		if err == nil {

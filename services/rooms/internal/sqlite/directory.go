@@ -36,18 +36,48 @@ func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (found map[led
 
 // Page implements directory.Store.
 func (s *Store) Page(ctx context.Context, listing directory.Listing) (rooms []ledger.Room, err error) {
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(listing.Search) + "%"
 	err = s.read(ctx, "list rooms", func(tx *sql.Tx) error {
 		return query(ctx, tx, func(rows *sql.Rows) error {
 			room, failed := scanRoom(rows)
 			rooms = append(rooms, room)
 			return failed
 		}, `SELECT `+roomColumns+` FROM rooms r
-			WHERE tenant = ?1 AND slug > ?2 AND deleted_at IS NULL AND search LIKE ?3 ESCAPE '\'
-				AND (?4 = 2 OR NOT staff_only AND (?4 = 1 OR allow_guests))
-			ORDER BY slug LIMIT ?5`, listing.Tenant, listing.After, pattern, int(listing.Audience), listing.Limit)
+			WHERE tenant = ?1 AND slug > ?2 AND deleted_at IS NULL
+				AND CASE WHEN search_folded_at = updated_at THEN search_folded LIKE ?3 ESCAPE '\' ELSE search LIKE ?4 ESCAPE '\' END
+				AND (?5 = 2 OR NOT staff_only AND (?5 = 1 OR allow_guests))
+			ORDER BY slug LIMIT ?6`, listing.Tenant, listing.After, containing(listing.Search), containing(listing.Lower), int(listing.Audience), listing.Limit)
 	})
 	return rooms, err
+}
+
+// containing is the pattern of texts that contain text.
+func containing(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
+}
+
+// fillAtOnce bounds one filling, so that it holds the write lock shortly.
+const fillAtOnce = 1000
+
+// FillSearch implements directory.Store.
+func (s *Store) FillSearch(ctx context.Context) (int, error) {
+	var rooms []ledger.Room
+	err := s.write(ctx, func(tx *sql.Tx) (bool, error) {
+		err := query(ctx, tx, func(rows *sql.Rows) error {
+			room, err := scanRoom(rows)
+			rooms = append(rooms, room)
+			return err
+		}, `SELECT `+roomColumns+` FROM rooms r WHERE deleted_at IS NULL AND search_folded_at IS NOT updated_at ORDER BY id LIMIT ?`, fillAtOnce)
+		for _, room := range rooms {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `UPDATE rooms SET search_folded = ?, search_folded_at = updated_at WHERE id = ?`, room.SearchFolded(), room.ID)
+			}
+		}
+		return true, err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("fill the search in: %w", err)
+	}
+	return len(rooms), nil
 }
 
 // HasRooms implements directory.Store.

@@ -41,7 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"Append": testAppend, "Nonces": testNonces, "NoncesOfChanges": testNoncesOfChanges, "NonceOutlivesAccess": testNonceOutlivesAccess,
 		"Changes": testChanges, "Refusals": testRefusals, "Poison": testPoison, "Pods": testPods, "Spans": testSpans, "Floor": testFloor, "Equivalence": testEquivalence, "Model": testModel,
-		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "SeedOfOthers": testSeedOfOthers, "RenewLogs": testRenewLogs,
+		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Search": testSearch, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "SeedOfOthers": testSeedOfOthers, "RenewLogs": testRenewLogs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

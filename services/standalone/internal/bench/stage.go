@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -35,14 +34,7 @@ type stage struct {
 
 // unlimited lifts the limits per user and address: all that comes, comes from one address.
 func unlimited() []string {
-	var lifted []string
-	const limits = "SIGNUP LOGIN GUEST REFRESH BAD_LOGINS SENDS SENDS_HTTP JOINS FRAMES CONNECTS POLLS ROOM_CREATE " +
-		"SENDS_ADDRESS SENDS_ROOM BYTES_ADDRESS BYTES_ROOM FRAMES_EARLY " +
-		"OPEN_SOCKETS OPEN_SOCKETS_ADDRESS OPEN_STREAMS OPEN_STREAMS_ADDRESS OPEN_POLLS OPEN_POLLS_ADDRESS"
-	for name := range strings.FieldsSeq(limits) {
-		lifted = append(lifted, "PARLEY_LIMIT_"+name+"=0")
-	}
-	return append(lifted, "PARLEY_TOKEN_LIFETIME=1h")
+	return append(cluster.WithoutLimits(), "PARLEY_TOKEN_LIFETIME=1h")
 }
 
 // onStage starts everything in a temporary folder, plays, and stops it.

@@ -49,14 +49,9 @@ const adminUser, adminPassword = "root", "correct horse battery"
 // environ is what the services are told: no limits on what one address may do, tokens that are renewed
 // many times, and hashes that cost as little as they may.
 func environ() []string {
-	return []string{
-		"PARLEY_ADMIN_USER=" + adminUser, "PARLEY_ADMIN_PASSWORD=" + adminPassword, "PARLEY_LOG_LEVEL=warn",
-		"PARLEY_TOKEN_LIFETIME=2m", "PARLEY_HASH_ITERATIONS=1", "PARLEY_HASH_WAIT=10s",
-		"PARLEY_LIMIT_SIGNUP=0", "PARLEY_LIMIT_LOGIN=0", "PARLEY_LIMIT_ROOM_CREATE=0", "PARLEY_LIMIT_CONNECTS=0",
-		"PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_JOINS=0", "PARLEY_LIMIT_REFRESH=0", "PARLEY_LIMIT_POLLS=0",
-		"PARLEY_LIMIT_SENDS_ADDRESS=0", "PARLEY_LIMIT_SENDS_ROOM=0", "PARLEY_LIMIT_BYTES_ADDRESS=0", "PARLEY_LIMIT_BYTES_ROOM=0", "PARLEY_LIMIT_FRAMES_EARLY=0",
-		"PARLEY_LIMIT_OPEN_SOCKETS=0", "PARLEY_LIMIT_OPEN_SOCKETS_ADDRESS=0", "PARLEY_LIMIT_OPEN_STREAMS=0", "PARLEY_LIMIT_OPEN_STREAMS_ADDRESS=0", "PARLEY_LIMIT_OPEN_POLLS=0", "PARLEY_LIMIT_OPEN_POLLS_ADDRESS=0",
-	}
+	return append(cluster.WithoutLimits(),
+		"PARLEY_ADMIN_USER="+adminUser, "PARLEY_ADMIN_PASSWORD="+adminPassword, "PARLEY_LOG_LEVEL=warn",
+		"PARLEY_TOKEN_LIFETIME=2m", "PARLEY_HASH_ITERATIONS=1", "PARLEY_HASH_WAIT=10s")
 }
 
 // Run does it all and reports. The error says that there is nothing to report.
