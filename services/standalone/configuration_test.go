@@ -52,10 +52,11 @@ func TestWithoutLimitsThereAreNone(t *testing.T) {
 		if limit := strings.HasPrefix(v.Name, "PARLEY_LIMIT_") && !strings.HasSuffix(v.Name, "_BURST"); limit && !lifted[v.Name] {
 			t.Error("not lifted:", v.Name)
 		}
-		delete(lifted, v.Name)
 	}
 	for name := range lifted {
-		t.Error("no such limit:", name)
+		if !slices.ContainsFunc(r.Table(), func(v env.Variable) bool { return v.Name == name }) {
+			t.Error("no such limit:", name)
+		}
 	}
 }
 
