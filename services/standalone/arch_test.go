@@ -113,6 +113,7 @@ type goPackage struct {
 }
 
 func TestArchitecture(t *testing.T) {
+	t.Parallel()
 	pkgs := load(t)
 	users := map[string]map[string]bool{}
 	modules := map[string]bool{}

@@ -19,6 +19,7 @@ import (
 
 // Bad frames are answered with an error, and the socket stays open.
 func TestBadFramesAreAnswered(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0")
 	b := standBy(t, s)
 	people := s.people(t)
@@ -93,6 +94,7 @@ func TestBadFramesAreAnswered(t *testing.T) {
 
 // What closes a socket, and with which code.
 func TestWhatClosesASocket(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_EDGE_AUTH_WITHIN=500ms")
 	b := standBy(t, s)
 	good := s.people(t)["user"].AccessToken
@@ -135,6 +137,7 @@ func TestWhatClosesASocket(t *testing.T) {
 
 // Who is let in, by token and origin, before there is a socket.
 func TestHandshakes(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_TOKEN_LIFETIME=2s", "PARLEY_ORIGINS=https://embed.example.org")
 	signIn := s.people(t)["user"]
 	good := signIn.AccessToken
@@ -204,6 +207,7 @@ func sign(t *testing.T, algorithm string, expires time.Time) string {
 // 1,000 sends a second: what is over the limit is refused and not stored, and says when to come
 // again; who goes on regardless is cut.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=10", "PARLEY_LIMIT_SENDS_BURST=50")
 	b := standBy(t, s)
 	user := s.people(t)["user"]
@@ -256,6 +260,7 @@ func TestFlood(t *testing.T) {
 
 // A reader that never reads is cut, and nobody else notices.
 func TestReaderThatNeverReads(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0", "PARLEY_LIMIT_SENDS_HTTP=0", "PARLEY_LIMIT_SENDS_HTTP_ADDRESS=0", "PARLEY_LIMIT_SENDS_HTTP_ROOM=0")
 	b := standBy(t, s)
 	people := s.people(t)

@@ -30,6 +30,7 @@ type composeFile struct {
 // TestCompose holds compose.yaml against the services: each is given what it reads and nothing else, says how it is by its own
 // program, and is behind the one port.
 func TestCompose(t *testing.T) {
+	t.Parallel()
 	content, err := os.ReadFile("../../compose.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -62,6 +62,7 @@ func TestWithoutLimitsThereAreNone(t *testing.T) {
 
 // TestConfigurationIsDocumented holds docs/configuration.md against what the programs read.
 func TestConfigurationIsDocumented(t *testing.T) {
+	t.Parallel()
 	var variables []*documented
 	read := func(reader string, from func(*env.Reader)) {
 		r := env.New(func(string) (string, bool) { return "", false })

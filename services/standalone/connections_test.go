@@ -85,6 +85,7 @@ func asked(t *testing.T, url string) (int, string) {
 
 // More connections than the process has descriptors for neither end it nor take its probes away.
 func TestTooManyConnectionsAreRefusedAndTheRestGoesOn(t *testing.T) {
+	t.Parallel()
 	public, admin := fewFiles(t)
 	var idle []net.Conn
 	for i := range 300 {

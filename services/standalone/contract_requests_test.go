@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 	"github.com/parley-chat/parley/services/standalone/internal/contract"
 )
 
@@ -26,7 +27,8 @@ var refusedOtherwise = map[string]int{
 // What the document says of a request's fields is what the server takes and refuses, to the character.
 // The requests are made from the document.
 func TestRequestsAreTakenAsDocumented(t *testing.T) {
-	s := serve(t, t.TempDir(), noLimitsAtAll...)
+	t.Parallel()
+	s := serve(t, t.TempDir(), cluster.WithoutLimits()...)
 	a, who := ask(t, s), s.people(t)
 	staff := who["staff"].AccessToken
 	other := a.gets("createUser 201", staff, `{"username":"una","password":"correct horse staple"}`)
@@ -104,7 +106,8 @@ var answeredOtherwise = map[string]string{
 
 // The same for frames. A room that can't be is one that nobody is in: forbidden.
 func TestFramesAreTakenAsDocumented(t *testing.T) {
-	s := serve(t, t.TempDir(), noLimitsAtAll...)
+	t.Parallel()
+	s := serve(t, t.TempDir(), cluster.WithoutLimits()...)
 	a := ask(t, s)
 	signIn, err := s.api.Login(t.Context(), adminName, adminPassword)
 	if err != nil {

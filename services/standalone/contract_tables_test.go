@@ -23,6 +23,7 @@ var parameter = regexp.MustCompile(`:(\w+)`)
 
 // Every route is described, and the reverse.
 func TestRoutesAreDocumented(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	page, described, mounted := isPage(t), map[string]bool{}, map[string]bool{}
 	for _, o := range ask(t, s).operations {
@@ -38,6 +39,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 
 // What only services may call is mounted nowhere but on their own listeners.
 func TestInternalRoutesAreNotDocumented(t *testing.T) {
+	t.Parallel()
 	_, _, parts, err := assemble(t, t.Output(), t.Output(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +71,7 @@ func TestInternalRoutesAreNotDocumented(t *testing.T) {
 
 // The enumerations of the documents are those of the code.
 func TestEnumerationsAreTheCodes(t *testing.T) {
+	t.Parallel()
 	documents, err := apiDocs()
 	if err != nil {
 		t.Fatal(err)

@@ -2,20 +2,23 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fasthttp/websocket"
 
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 	"github.com/parley-chat/parley/services/standalone/internal/contract"
 )
 
 // internalOccurs takes tables away under a running server.
 func internalOccurs(t *testing.T) *contract.Traffic {
 	data := t.TempDir()
-	s := serve(t, data, noLimitsAtAll...)
+	s := serve(t, data, cluster.WithoutLimits()...)
 	a, who := ask(t, s), s.people(t)
 	staff := who["staff"].AccessToken
 	a.gets("createRoom 201", staff, `{"slug":"side","name":"Side"}`)
@@ -48,7 +51,7 @@ func internalOccurs(t *testing.T) *contract.Traffic {
 // lostContactOccurs takes away what the edge hears of rooms, and waits until it goes by it no longer.
 func lostContactOccurs(t *testing.T) *contract.Traffic {
 	data := t.TempDir()
-	s := serve(t, data, append([]string{"PARLEY_GRACE=1s"}, noLimitsAtAll...)...)
+	s := serve(t, data, append([]string{"PARLEY_GRACE=1s"}, cluster.WithoutLimits()...)...)
 	a, staff := ask(t, s), s.people(t)["staff"].AccessToken
 	socket := signedIn(t, s, staff)
 	socket.gets(`{"type":"join","id":1,"room":"general"}`, "joined")
@@ -65,7 +68,7 @@ func lostContactOccurs(t *testing.T) *contract.Traffic {
 
 // talkOccurs has people talk, on sockets and in a stream.
 func talkOccurs(t *testing.T) *contract.Traffic {
-	s := serve(t, t.TempDir(), append([]string{"PARLEY_DRAIN_SPREAD=400ms"}, noLimitsAtAll...)...)
+	s := serve(t, t.TempDir(), append([]string{"PARLEY_DRAIN_SPREAD=400ms"}, cluster.WithoutLimits()...)...)
 	a, who := ask(t, s), s.people(t)
 	staff := who["staff"].AccessToken
 	user, guest := signedIn(t, s, who["user"].AccessToken), signedIn(t, s, who["guest"].AccessToken)
@@ -121,7 +124,7 @@ func talkOccurs(t *testing.T) *contract.Traffic {
 
 // refusalsOccur sends each command so that it is refused, for each reason that there is.
 func refusalsOccur(t *testing.T) *contract.Traffic {
-	s := serve(t, t.TempDir(), append([]string{"PARLEY_EDGE_ROOMS=1"}, noLimitsAtAll...)...)
+	s := serve(t, t.TempDir(), append([]string{"PARLEY_EDGE_ROOMS=1"}, cluster.WithoutLimits()...)...)
 	a, who := ask(t, s), s.people(t)
 	early, refused := dialRaw(t, s)
 	if refused != 0 {
@@ -171,7 +174,7 @@ func fullOccurs(t *testing.T) *contract.Traffic {
 func goodbyesOccur(t *testing.T) *contract.Traffic {
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_FRAMES=1", "PARLEY_LIMIT_FRAMES_BURST=50")
 	user := s.people(t)["user"].AccessToken
-	for code, says := range map[int]func(*rawSocket) error{
+	says := map[int]func(*rawSocket) error{
 		1000: func(r *rawSocket) error {
 			return r.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
 		},
@@ -193,9 +196,10 @@ func goodbyesOccur(t *testing.T) *contract.Traffic {
 			}
 			return nil
 		},
-	} {
+	}
+	for _, code := range slices.Sorted(maps.Keys(says)) { // flooding comes last: no frame of its user is taken then
 		socket := signedIn(t, s, user)
-		if err := says(socket); err != nil {
+		if err := says[code](socket); err != nil {
 			t.Error(err)
 		}
 		if got := socket.closedWith(); got != code {
@@ -207,7 +211,7 @@ func goodbyesOccur(t *testing.T) *contract.Traffic {
 
 // slowReaderOccurs sends more than fits to one who does not read, and reads then.
 func slowReaderOccurs(t *testing.T) *contract.Traffic {
-	s := serve(t, t.TempDir(), noLimitsAtAll...)
+	s := serve(t, t.TempDir(), cluster.WithoutLimits()...)
 	who := s.people(t)
 	slow := signedIn(t, s, who["user"].AccessToken)
 	slow.gets(`{"type":"join","id":1,"room":"general"}`, "joined")

@@ -23,13 +23,11 @@ import (
 	"github.com/parley-chat/parley/services/standalone/internal/contract"
 )
 
-// noLimitsAtAll lets a test ask as often as it likes.
-var noLimitsAtAll = cluster.WithoutLimits()
-
 // Everything that the documents describe occurs: each answer of each call, each frame in both
 // directions, each code of an error in answer to each command, each close code, each field and each
 // value of an enumeration. That nothing else occurs is checked wherever these tests listen.
 func TestEverythingDocumentedOccurs(t *testing.T) {
+	t.Parallel()
 	documents, err := apiDocs()
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +216,7 @@ func breaks(t *testing.T, data, file string, statements ...string) {
 // answersOccur makes every call that goes well, and those that don't for what was asked.
 func answersOccur(t *testing.T) *contract.Traffic {
 	data := t.TempDir()
-	s := serve(t, data, noLimitsAtAll...)
+	s := serve(t, data, cluster.WithoutLimits()...)
 	a, who := ask(t, s), s.people(t)
 	staff, user, guest := who["staff"].AccessToken, who["user"].AccessToken, who["guest"].AccessToken
 

@@ -14,6 +14,7 @@ import (
 
 // The checker is pointed at a Parley that it did not start, with that Parley's limits as they are.
 func TestTheCheckerChecksAnyParley(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	var out bytes.Buffer
 	o := faults.Options{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 )
 
 // say sends n messages by HTTP.
@@ -38,10 +39,9 @@ func seqs(t *testing.T, a answer) (got []int) {
 	return got
 }
 
-const noLimits = "PARLEY_LIMIT_SENDS_HTTP=0"
-
 func TestLongPoll(t *testing.T) {
-	s := serve(t, t.TempDir(), noLimits)
+	t.Parallel()
+	s := serve(t, t.TempDir(), cluster.WithoutLimits()...)
 	who := s.people(t)
 	user, guest := who["user"].AccessToken, who["guest"].AccessToken
 	const path = "/api/rooms/general/events"
@@ -179,7 +179,8 @@ func (e *eventStream) wantsID(want string) {
 }
 
 func TestEventStream(t *testing.T) {
-	s := serve(t, t.TempDir(), noLimits)
+	t.Parallel()
+	s := serve(t, t.TempDir(), cluster.WithoutLimits()...)
 	who := s.people(t)
 	user, guest, staff := who["user"].AccessToken, who["guest"].AccessToken, who["staff"].AccessToken
 	if _, err := s.api.CreateRoom(t.Context(), staff, client.NewRoom{Slug: "side", Name: "Side", AllowGuests: true}); err != nil {
@@ -244,6 +245,7 @@ func TestEventStream(t *testing.T) {
 
 // Guarantee 5, on open sockets.
 func TestAccessTakenAway(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	who := s.people(t)
 	staff := who["staff"].AccessToken
@@ -322,6 +324,7 @@ func TestAccessTakenAway(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_DRAIN_SPREAD=400ms")
 	socket := signedIn(t, s, s.people(t)["user"].AccessToken)
 	go s.stop()

@@ -6,14 +6,17 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/client"
+
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 )
 
 // What is private is in no line of the log, whoever sends it where, and whatever goes wrong with it; not even where
 // all is logged.
 func TestNothingPrivateIsLogged(t *testing.T) {
+	t.Parallel()
 	const password, body, query = "canary-password-1", "canary-body-2", "canary-query-3"
 	data := t.TempDir()
-	s := serve(t, data, append([]string{"PARLEY_LOG_LEVEL=debug", "PARLEY_LOG_FORMAT=json"}, noLimitsAtAll...)...)
+	s := serve(t, data, append([]string{"PARLEY_LOG_LEVEL=debug", "PARLEY_LOG_FORMAT=json"}, cluster.WithoutLimits()...)...)
 	who := s.people(t)
 	ada, err := s.api.Signup(t.Context(), "ada", password)
 	if err != nil {

@@ -22,6 +22,7 @@ const (
 // TestMetricsAreDocumented holds docs/observability.md against what a server that runs tells: every metric is
 // there, and each that is documented exists.
 func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	if got := s.call(t, http.MethodGet, "/api/rooms", "", ""); got.status != http.StatusOK {
 		t.Fatal(got)

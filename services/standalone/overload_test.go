@@ -16,6 +16,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
+
+	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 )
 
 // patience is how long a test waits for a condition.
@@ -59,6 +61,7 @@ func maskedFrame(first byte, payload string) []byte {
 // Frames of every kind count, before and after a token was shown: pongs, pings, and the empty fragments of a
 // message that never ends.
 func TestAFloodOfFramesOfAnyKindIsCut(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_FRAMES=1", "PARLEY_LIMIT_FRAMES_BURST=50")
 	user := s.people(t)["user"].AccessToken
 	for name, frame := range map[string][]byte{
@@ -90,6 +93,7 @@ func TestAFloodOfFramesOfAnyKindIsCut(t *testing.T) {
 
 // An address has one budget for the frames of all its sockets that have shown no token.
 func TestFramesBeforeATokenCountPerAddress(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_FRAMES_EARLY=0.001", "PARLEY_LIMIT_FRAMES_EARLY_BURST=5")
 	for range 5 {
 		socket, _ := dialRaw(t, s)
@@ -104,6 +108,7 @@ func TestFramesBeforeATokenCountPerAddress(t *testing.T) {
 
 // Whoever has too many open is refused before the upgrade, or by a frame where only that tells who it is.
 func TestSocketsOpenAtOnce(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_OPEN_SOCKETS=2", "PARLEY_LIMIT_OPEN_SOCKETS_ADDRESS=4")
 	who := s.people(t)
 	user := who["user"].AccessToken
@@ -131,6 +136,7 @@ func TestSocketsOpenAtOnce(t *testing.T) {
 }
 
 func TestPollsAndStreamsOpenAtOnce(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_OPEN_POLLS=1", "PARLEY_LIMIT_OPEN_POLLS_ADDRESS=2", "PARLEY_LIMIT_OPEN_STREAMS=1", "PARLEY_LIMIT_OPEN_STREAMS_ADDRESS=2")
 	who := s.people(t)
 	for _, path := range []string{"/api/rooms/general/events?wait=60", "/sse?room=general&after=0"} {
@@ -169,6 +175,7 @@ func hold(t *testing.T, s *server, path, token string) *net.TCPConn {
 // Polls and streams whose clients are gone, by a reset or by a close, end soon, and not when they would have had
 // something to say.
 func TestPollsAndStreamsOfClientsThatAreGoneEnd(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir(), "PARLEY_LIMIT_POLLS=0")
 	user := s.people(t)["user"].AccessToken
 	var conns []*net.TCPConn
@@ -191,6 +198,7 @@ func TestPollsAndStreamsOfClientsThatAreGoneEnd(t *testing.T) {
 
 // Sends have limits per address and per room, in messages and in bytes.
 func TestSendsOfAnAddressAndToARoomAreLimited(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"SENDS_ADDRESS", "SENDS_ROOM", "BYTES_ADDRESS", "BYTES_ROOM"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -226,6 +234,7 @@ func TestSendsOfAnAddressAndToARoomAreLimited(t *testing.T) {
 
 // What a handshake may look like, line by line.
 func TestHandshakeHeaders(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	key := "Sec-WebSocket-Key: " + base64.StdEncoding.EncodeToString(make([]byte, 16))
 	const upgrade, version = "Upgrade: websocket", "Sec-WebSocket-Version: 13"
@@ -275,7 +284,8 @@ func TestHandshakeHeaders(t *testing.T) {
 
 // Every body that is legal fits a frame, however JSON writes it, and comes back: by message, join, history and edit.
 func TestTheLongestBodiesAreSentAndRead(t *testing.T) {
-	s := serve(t, t.TempDir(), noLimitsAtAll...)
+	t.Parallel()
+	s := serve(t, t.TempDir(), cluster.WithoutLimits()...)
 	socket := signedIn(t, s, s.people(t)["user"].AccessToken)
 	socket.gets(`{"type":"join","id":1,"room":"general"}`, "joined")
 	body := strings.Repeat(`\u001b`, chat.MaxBodyBytes)
@@ -317,6 +327,7 @@ func TestTheLongestBodiesAreSentAndRead(t *testing.T) {
 
 // A message that is too long is refused as it begins, and whoever goes on writing it has a moment to see why.
 func TestATooLongMessageThatNeverEnds(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	socket := signedIn(t, s, s.people(t)["user"].AccessToken)
 	conn := socket.conn.NetConn()

@@ -86,6 +86,7 @@ var routes = []route{
 // Every route, by everybody: what each is answered, always in the error's form, and never the name of
 // a room that the caller may not know of.
 func TestEveryRouteForEverybody(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	people := s.people(t)
 	ctx := t.Context()
@@ -140,6 +141,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 
 // A room that one may not know of is answered exactly as one that there is not.
 func TestHiddenRoomsAnswerAsNone(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	people := s.people(t)
 	room := client.NewRoom{Slug: "warroom", Name: "The warroom", StaffOnly: true}
@@ -167,6 +169,7 @@ func TestHiddenRoomsAnswerAsNone(t *testing.T) {
 }
 
 func TestUnknownPathsAndMethodsHaveTheErrorsForm(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	for call, want := range map[string]string{
 		"GET /nope":                 "404 not_found",

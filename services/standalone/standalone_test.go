@@ -21,6 +21,7 @@ import (
 
 // What was said, who said it and who may sign in is still there after a restart.
 func TestDataOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := serve(t, data)
 	user := s.people(t)["user"]
@@ -53,6 +54,7 @@ func TestDataOutlivesTheProcess(t *testing.T) {
 var passwordShown = regexp.MustCompile(`administrator is (\S+), password (\S+)\n`)
 
 func TestGeneratedAdministratorIsShownOnce(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := serve(t, data, "PARLEY_ADMIN_USER=", "PARLEY_ADMIN_PASSWORD=")
 	shown := passwordShown.FindStringSubmatch(s.out.String())
@@ -71,6 +73,7 @@ func TestGeneratedAdministratorIsShownOnce(t *testing.T) {
 }
 
 func TestOneServerPerDataFolder(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	serve(t, data)
 	if _, err := tryServe(t, data); err == nil || !strings.Contains(err.Error(), "another Parley is running on the data folder") {
@@ -79,6 +82,7 @@ func TestOneServerPerDataFolder(t *testing.T) {
 }
 
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
 	_, err := tryServe(t, t.TempDir(), "PARLEY_ROOMS_DATABASE=postgres://elsewhere", "PARLEY_REDIS=redis://elsewhere", "PARLEY_GUESTS=perhaps", "PARLEY_DRAIN_GRACE=soon")
 	for _, want := range []string{"PARLEY_ROOMS_DATABASE can't be chosen", "PARLEY_REDIS can't be chosen", `PARLEY_GUESTS: "perhaps" is not`, `PARLEY_DRAIN_GRACE: "soon" is not`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -88,6 +92,7 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 }
 
 func TestCreateSuperuserBesideARunningServer(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := serve(t, data)
 	var out bytes.Buffer
@@ -126,6 +131,7 @@ func programs(t *testing.T) string {
 
 // The program itself: what `make run` does, with a browser's connections open, until Ctrl-C.
 func TestTheProgramRunsUntilCtrlC(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(programs(t), "standalone")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

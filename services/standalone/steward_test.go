@@ -22,6 +22,7 @@ func stewardCheck(t *testing.T, environment []string, flags ...string) (said str
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	for name, c := range map[string]struct {
 		environment, flags []string
@@ -62,6 +63,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 
 // TestCheckHasAnAccountOfItsOwn: the administrator makes it once, and may change the password then.
 func TestCheckHasAnAccountOfItsOwn(t *testing.T) {
+	t.Parallel()
 	s := serve(t, t.TempDir())
 	own := []string{"PARLEY_CHECK_USER=helm-test-A2B3", "PARLEY_CHECK_PASSWORD=a password of its own"}
 	for _, password := range []string{adminPassword, "changed by now"} {

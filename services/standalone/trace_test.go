@@ -11,6 +11,7 @@ import (
 // The README follows one message in six files. They and all that it links to must be there, and the six short
 // enough to be read.
 func TestTheReadmesFilesAreThere(t *testing.T) {
+	t.Parallel()
 	const repository = "../.."
 	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
 	if err != nil {

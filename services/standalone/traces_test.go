@@ -160,6 +160,7 @@ func serveTraced(t *testing.T, collector string) *server {
 // One message is one trace: from the frame of its author to those whom it is handed to, through both services, the
 // database and Redis.
 func TestATraceGoesFromTheFrameToTheFanOut(t *testing.T) {
+	t.Parallel()
 	collector, url := collect(t)
 	s := serveTraced(t, url)
 	who := s.people(t)

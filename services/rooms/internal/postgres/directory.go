@@ -72,7 +72,7 @@ const fillAtOnce = 1000
 
 // FillSearch implements directory.Store. It locks what it fills in, and passes over what others have locked.
 func (s *Store) FillSearch(ctx context.Context) (filled int, _ error) {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := database.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE deleted_at IS NULL AND search_folded_at IS DISTINCT FROM updated_at
 			ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`, fillAtOnce)
 		if err != nil {
