@@ -178,3 +178,15 @@ func TestBreachesAreNoticed(t *testing.T) {
 		}
 	}
 }
+
+// An answer without an id may follow an id that is no number.
+func TestAnIDThatIsNoNumberIsNone(t *testing.T) {
+	documents, err := Load("../../../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	traffic := documents.Watch(func(err error) { t.Error(err) })
+	socket := traffic.Socket()
+	socket.Wrote([]byte(`{"type":"join","id":"seven","room":"general"}`))
+	socket.Read([]byte(`{"type":"error","code":"bad_request","message":"no"}`))
+}

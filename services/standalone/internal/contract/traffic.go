@@ -182,10 +182,10 @@ func (s *Socket) Wrote(text []byte) {
 	var head struct {
 		ID *int64 `json:"id"`
 	}
-	_ = json.Unmarshal(text, &head)
+	err := json.Unmarshal(text, &head) // which leaves a zero where the id is no number
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if head.ID == nil {
+	if err != nil || head.ID == nil {
 		s.unnamed = true
 	} else {
 		s.named[*head.ID] = command
