@@ -16,7 +16,6 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
 )
 
