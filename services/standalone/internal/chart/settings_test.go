@@ -24,6 +24,7 @@ func TestSettingsAreThoseOfTheServices(t *testing.T) {
 	}
 	own := map[string]bool{ // what listeners are called is what the chart takes for granted
 		"PARLEY_LISTEN": true, "PARLEY_INTERNAL_LISTEN": true, "PARLEY_ADMIN_LISTEN": true,
+		"PARLEY_REDIS_SENTINEL_PASSWORD": true, // which no profile's sentinels want
 	}
 	for _, p := range append(render(t, evaluation()...).pods(), render(t, profiles["everything"]...).pods()...) {
 		for _, c := range p.spec.list("containers") {
