@@ -40,7 +40,7 @@ SECONDS ?= 300
 RACE     := -race -gcflags='modernc.org/...=-race=false'
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone run run-cluster test test-long lint tidy fuzz fmt docs install clean bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
+.PHONY: help build build-standalone build-race run run-cluster test test-long lint tidy fuzz fmt docs install clean bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,9 +60,16 @@ build-standalone:
 	@mkdir -p bin
 	@echo "build standalone"; cd services/standalone && $(GOBUILD) .
 
-test: install build ## Every test but the long ones, with the race detector, on real servers started for it
-	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
-	  go test $(RACE) -timeout 10m $(TESTFLAGS) work
+test: ## Every test but the long ones, with the race detector, on real servers started for it
+	@$(MAKE) -j2 install build-race
+	@PARLEY_TEST_BIN=$(CURDIR)/bin/race $(CURDIR)/bin/race/cluster with-servers -- \
+	  go test $(RACE) -vet=off -timeout 10m $(TESTFLAGS) work
+
+# The programs that these tests start, of the very packages that the tests are compiled from: compiling is
+# most of the first run. make lint vets.
+build-race:
+	@mkdir -p bin/race
+	@echo "build with the race detector"; go build $(RACE) -o $(CURDIR)/bin/race/ ./services/standalone ./services/standalone/cmd/cluster ./services/steward/cmd/steward
 
 test-long: install build ## What takes longer, on whole clusters: faults and attacks while people talk, browsers, images
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \

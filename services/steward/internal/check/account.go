@@ -15,7 +15,7 @@ func (c *checker) enter(ctx context.Context) (string, error) {
 	if err := c.signInAs(ctx); err != nil {
 		return "", err
 	}
-	c.undo = append(c.undo, func(ctx context.Context) error { return c.auth.Logout(ctx, c.signIn.AccessToken) })
+	c.later(func(ctx context.Context) error { return c.auth.Logout(ctx, c.signIn.AccessToken) })
 	return fmt.Sprintf("as %s, %s", c.signIn.User.Name, c.signIn.User.Kind), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -52,7 +53,16 @@ type checker struct {
 	own         bool // the room was made here, and goes with all that was said in it
 	one, two    *person
 	sent        []message
-	undo        []func(context.Context) error // in the order of doing
+
+	mu   sync.Mutex                    // two people send at the same time
+	undo []func(context.Context) error // in the order of doing
+}
+
+// later has something undone when the check is over.
+func (c *checker) later(undo func(context.Context) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.undo = append(c.undo, undo)
 }
 
 const (
@@ -139,7 +149,7 @@ func (c *checker) makeRoom(ctx context.Context) (string, error) {
 		})
 		if err == nil {
 			c.room, c.own = own, true
-			c.undo = append(c.undo, func(ctx context.Context) error { return c.rooms.DeleteRoom(ctx, token, own) })
+			c.later(func(ctx context.Context) error { return c.rooms.DeleteRoom(ctx, token, own) })
 			return "made " + string(own), nil
 		}
 		if chat.CodeOf(err) != chat.CodeForbidden {

@@ -39,7 +39,7 @@ func (c *checker) connect(ctx context.Context) (string, error) {
 	c.one, c.two = newPerson(base, addresses[0], tokens), newPerson(base, addresses[1], tokens)
 	for _, p := range []*person{c.one, c.two} {
 		p.start(ctx)
-		c.undo = append(c.undo, func(context.Context) error { p.close(); return nil })
+		c.later(func(context.Context) error { p.close(); return nil })
 		if err := p.socket.Join(ctx, c.room, client.JoinOptions{}, p); err != nil {
 			return "", cmp.Or(p.trouble(), err)
 		}
@@ -118,7 +118,7 @@ func (c *checker) send(ctx context.Context, p *person, who string, acked *[]mess
 		}
 		*acked = append(*acked, message{id, body})
 		if !c.own { // no room of ours goes with it
-			c.undo = append(c.undo, func(ctx context.Context) error {
+			c.later(func(ctx context.Context) error {
 				_, err := c.rooms.Delete(ctx, c.signIn.AccessToken, c.room, id)
 				return err
 			})
