@@ -39,7 +39,7 @@ func ConfigFrom(r *env.Reader) Config {
 		Grace:      r.Duration("PARLEY_GRACE", 30*time.Second, "How long a service that can't reach auth or rooms goes on by what it last heard."),
 		Limits: session.Limits{
 			Limits: wire.Limits{
-				Frame:   r.Int("PARLEY_EDGE_FRAME_BYTES", 128<<10, minFrame, "Bytes of a frame that a client may send. Less would not hold every message: JSON may write each of its bytes as six."),
+				Frame:   max(minFrame, r.Int("PARLEY_EDGE_FRAME_BYTES", 128<<10, 1, "Bytes of a frame that a client may send. Less than 102400 is taken for that much, which holds every message: JSON may write each of its bytes as six.")),
 				Body:    chat.MaxBodyBytes,
 				Rooms:   r.Int("PARLEY_EDGE_ROOMS", 100, 1, "Rooms that one socket may be in."),
 				Replay:  hub.MaxReplay,

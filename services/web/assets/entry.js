@@ -5,7 +5,7 @@ import { find } from './dom.js';
 const FORMS = /** @type {const} */ ({ signin: 'login', signup: 'signup', guest: 'guest' });
 const WORDS = {
   signin: { unauthenticated: 'The username or the password is wrong.' },
-  signup: { conflict: 'That username is taken.', forbidden: 'New accounts can’t be made here. Ask whoever runs this server.', not_found: 'New accounts can’t be made here. Ask whoever runs this server.' },
+  signup: { conflict: 'That username is taken, or looks like one that is.', forbidden: 'New accounts can’t be made here. Ask whoever runs this server.', not_found: 'New accounts can’t be made here. Ask whoever runs this server.' },
   guest: { forbidden: 'This server takes no guests.', not_found: 'This server takes no guests.' },
 };
 

@@ -275,7 +275,7 @@ func testRecent(t *testing.T, b Backend) {
 		t.Error(got)
 	}
 	p.want(t, "[5]", send(ada, r.ID, "5", "e"))
-	for deadline := time.Now().Add(3 * time.Second); other.ledger.Heads().Recent()[0].Head != 5; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); other.ledger.Heads().Recent()[0].Head != 5; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the other pod never heard of the fifth entry")
 		}

@@ -71,16 +71,17 @@ func TestRelay(t *testing.T) {
 		}
 		return string(b)
 	}
+	const patience = 30 * time.Second
 	say := func(conn net.Conn, what string) { _, _ = conn.Write([]byte(what)) }
 
 	conn := dial()
-	if got := read(conn, time.Second); got != "1" {
+	if got := read(conn, patience); got != "1" {
 		t.Fatal(got)
 	}
 	r.Set(Weather{Delay: 100 * time.Millisecond})
 	began := time.Now()
 	say(conn, "a")
-	if got, took := read(conn, time.Second), time.Since(began); got != "a" || took < 200*time.Millisecond {
+	if got, took := read(conn, patience), time.Since(began); got != "a" || took < 200*time.Millisecond {
 		t.Error(got, took)
 	}
 	r.Set(Weather{Hang: true})
@@ -93,19 +94,19 @@ func TestRelay(t *testing.T) {
 		t.Error(got)
 	}
 	r.Set(Weather{})
-	if got := read(conn, time.Second) + read(young, time.Second); got != "b1" {
+	if got := read(conn, patience) + read(young, patience); got != "b1" {
 		t.Error("what hung did not go on:", got)
 	}
 	r.Lead(two)
-	if got := read(conn, time.Second) + read(dial(), time.Second); got != "end2" {
+	if got := read(conn, patience) + read(dial(), patience); got != "end2" {
 		t.Error(got)
 	}
 	last := dial()
-	if got := read(last, time.Second); got != "2" {
+	if got := read(last, patience); got != "2" {
 		t.Error(got)
 	}
 	r.Set(Weather{Refuse: true})
-	if got := read(last, time.Second) + read(dial(), time.Second); got != "endend" {
+	if got := read(last, patience) + read(dial(), patience); got != "endend" {
 		t.Error(got)
 	}
 }
