@@ -172,7 +172,7 @@ func fullOccurs(t *testing.T) *contract.Traffic {
 
 // goodbyesOccur has sockets closed for each reason but two: a drain and too slow a reader.
 func goodbyesOccur(t *testing.T) *contract.Traffic {
-	s := serve(t, t.TempDir(), "PARLEY_LIMIT_FRAMES=1", "PARLEY_LIMIT_FRAMES_BURST=50")
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_FRAMES=0.001", "PARLEY_LIMIT_FRAMES_BURST=50")
 	user := s.people(t)["user"].AccessToken
 	says := map[int]func(*rawSocket) error{
 		1000: func(r *rawSocket) error {
