@@ -82,9 +82,9 @@ func ratesFrom(r *env.Reader) session.Rates {
 		Frames:         limit.From(r, "FRAMES", limit.Rate{PerSecond: 200, Burst: 2000}, "Frames and fragments of any kind of one user on one edge, beyond which its sockets are cut,"),
 		EarlyFrames:    limit.From(r, "FRAMES_EARLY", limit.Rate{PerSecond: 400, Burst: 8000}, "Frames of one address (IPv6: one /64) on one edge on sockets that have not shown a token, beyond which they are cut,"),
 		AddressSends:   limit.From(r, "SENDS_ADDRESS", limit.Rate{PerSecond: 1000, Burst: 5000}, "Sends, edits and deletes of one address (IPv6: one /64) on one edge"),
-		AddressBytes:   limit.From(r, "BYTES_ADDRESS", limit.Rate{PerSecond: 512 << 10, Burst: 4 << 20}, "Bytes of messages of one address (IPv6: one /64) on one edge"),
+		AddressBytes:   limit.From(r, "BYTES_ADDRESS", limit.Rate{PerSecond: 256 << 10, Burst: 4 << 20}, "Bytes of messages of one address (IPv6: one /64) on one edge"),
 		RoomSends:      limit.From(r, "SENDS_ROOM", limit.Rate{PerSecond: 1000, Burst: 5000}, "Sends, edits and deletes to one room on one edge"),
-		RoomBytes:      limit.From(r, "BYTES_ROOM", limit.Rate{PerSecond: 512 << 10, Burst: 4 << 20}, "Bytes of messages to one room on one edge"),
+		RoomBytes:      limit.From(r, "BYTES_ROOM", limit.Rate{PerSecond: 128 << 10, Burst: 2 << 20}, "Bytes of messages to one room on one edge"),
 		UserSockets:    r.Int("PARLEY_LIMIT_OPEN_SOCKETS", 100, 0, "Sockets of one user open at once on one edge; 0 is no limit."),
 		AddressSockets: r.Int("PARLEY_LIMIT_OPEN_SOCKETS_ADDRESS", 5000, 0, "Sockets of one address (IPv6: one /64) open at once on one edge; 0 is no limit."),
 	}

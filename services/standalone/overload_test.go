@@ -195,6 +195,18 @@ func TestPollsAndStreamsOfClientsThatAreGoneEnd(t *testing.T) {
 	}
 }
 
+// A script that is refused and asks again at once is answered slowly.
+func TestWhoAsksTooOftenIsAnsweredSlowly(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_READS_ADDRESS=0.001", "PARLEY_LIMIT_READS_ADDRESS_BURST=1")
+	for n, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
+		began := time.Now()
+		if a := s.call(t, http.MethodGet, "/api/rooms", "", ""); a.status != want || n > 0 && time.Since(began) < 200*time.Millisecond {
+			t.Error(n, a.status, time.Since(began))
+		}
+	}
+}
+
 // Sends have limits per address and per room, in messages and in bytes.
 func TestSendsOfAnAddressAndToARoomAreLimited(t *testing.T) {
 	t.Parallel()
