@@ -208,7 +208,7 @@ func sign(t *testing.T, algorithm string, expires time.Time) string {
 // again; who goes on regardless is cut.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0.001", "PARLEY_LIMIT_SENDS_BURST=50", "PARLEY_LIMIT_FRAMES=0.001")
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0.001", "PARLEY_LIMIT_SENDS_BURST=50", "PARLEY_LIMIT_FRAMES=0.001", "PARLEY_LIMIT_FRAMES_BURST=12000")
 	b := standBy(t, s)
 	user := s.people(t)["user"]
 	if _, err := s.api.CreateRoom(t.Context(), user.AccessToken, client.NewRoom{Slug: "flood", Name: "Flood"}); err != nil {

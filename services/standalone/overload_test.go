@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fasthttp/websocket"
+
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/services/standalone/internal/cluster"
@@ -204,6 +206,31 @@ func TestWhoAsksTooOftenIsAnsweredSlowly(t *testing.T) {
 		if a := s.call(t, http.MethodGet, "/api/rooms", "", ""); a.status != want || n > 0 && time.Since(began) < 200*time.Millisecond {
 			t.Error(n, a.status, time.Since(began))
 		}
+	}
+}
+
+// A client that goes on sending what is refused, without waiting as it is told, is cut.
+func TestWhoGoesOnSendingWhatIsRefusedIsCut(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "PARLEY_LIMIT_SENDS=0.001", "PARLEY_LIMIT_SENDS_BURST=1", "PARLEY_LIMIT_FRAMES=0.001", "PARLEY_LIMIT_FRAMES_BURST=100")
+	socket := signedIn(t, s, s.people(t)["user"].AccessToken)
+	socket.gets(`{"type":"join","id":1,"room":"general"}`, "joined")
+	go func() { // 12 frames, of which 10 are refused, would not be too many by themselves
+		for i := range 12 {
+			frame := fmt.Appendf(nil, `{"type":"send","id":%d,"room":"general","body":"x","nonce":"%d"}`, 2+i, i)
+			socket.watched.Wrote(frame)
+			_ = socket.conn.WriteMessage(websocket.TextMessage, frame)
+		}
+	}()
+	refused := 0
+	got := socket.read()
+	for ; got["closed"] == nil && got["broken"] == nil; got = socket.read() {
+		if got["code"] == "rate_limited" {
+			refused++
+		}
+	}
+	if got["closed"] != 4429 || refused == 0 {
+		t.Error(refused, got)
 	}
 }
 

@@ -192,5 +192,13 @@ func (s *Session) allow(b *rate.Limiter, n int, limited string) error {
 	}
 	reservation.Cancel()
 	s.Metrics.Refused(limited).Inc()
+	if frames := s.budget.frames; frames != nil && !frames.AllowN(time.Now(), min(refusedFrames, frames.Burst())) {
+		s.Metrics.Refused(limitFrames).Inc()
+		s.Close(wire.CloseFlooding)
+	}
 	return limit.TooMany(max(wait, time.Millisecond))
 }
+
+// refusedFrames is how many frames a refused command counts as: a client that does not wait as it is told, and
+// goes on sending what is refused, is soon cut as flooding.
+const refusedFrames = 10
