@@ -134,7 +134,7 @@ func (r *run) talk(ctx context.Context, d time.Duration) (Times, error) {
 	defer end.Stop()
 	sample := time.NewTicker(250 * time.Millisecond)
 	defer sample.Stop()
-	tell := time.NewTicker(30 * time.Second)
+	tell := time.NewTicker(10 * time.Second)
 	defer tell.Stop()
 	for {
 		select {
@@ -143,7 +143,7 @@ func (r *run) talk(ctx context.Context, d time.Duration) (Times, error) {
 		case <-sample.C:
 			r.sample()
 		case <-tell.C:
-			say(r.options.Out, "PROGRESS %s", r.people.times())
+			say(r.options.Out, "PROGRESS the last 10 s: %s", r.people.lately())
 		case <-ctx.Done():
 			return Times{}, ctx.Err()
 		}

@@ -41,6 +41,7 @@ type people struct {
 	mu                         sync.Mutex
 	delivered, acked, failures []time.Duration
 	said                       map[string]bool // nonces that were acked
+	told                       [3]int          // how much of delivered, acked and failures lately has told of
 }
 
 // Times are how long messages took in a phase.
@@ -162,14 +163,27 @@ func (*listener) Left(error) {}
 func (p *people) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.delivered, p.acked, p.failures = nil, nil, nil
+	p.delivered, p.acked, p.failures, p.told = nil, nil, nil, [3]int{}
 }
 
 // times are those of the phase so far.
 func (p *people) times() Times {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Times{Delivered: len(p.delivered), P50: quantile(p.delivered, 0.5), P99: quantile(p.delivered, 0.99), AckedP99: quantile(p.acked, 0.99), Failed: len(p.failures)}
+	return timesOf(p.delivered, p.acked, p.failures)
+}
+
+// lately are the times since it was called last.
+func (p *people) lately() Times {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	from := p.told
+	p.told = [3]int{len(p.delivered), len(p.acked), len(p.failures)}
+	return timesOf(p.delivered[from[0]:], p.acked[from[1]:], p.failures[from[2]:])
+}
+
+func timesOf(delivered, acked, failures []time.Duration) Times {
+	return Times{Delivered: len(delivered), P50: quantile(delivered, 0.5), P99: quantile(delivered, 0.99), AckedP99: quantile(acked, 0.99), Failed: len(failures)}
 }
 
 func quantile(all []time.Duration, q float64) time.Duration {
