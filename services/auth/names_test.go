@@ -128,7 +128,7 @@ func TestNeighboursOfAGuesserGetIn(t *testing.T) {
 		s.signup("Bob")
 		bob := s.login("Bob", good, from("7.7.7.7")...).want(t, "login elsewhere", 200)
 		s.call("POST", "/api/auth/refresh", obj{"refresh_token": bob.Body.RefreshToken}, from("6.6.6.2")...).want(t, "Bob is at work there", 200)
-		for i := range 30 {
+		for i := range 60 {
 			s.login(fmt.Sprint("user", i), "a wrong guess", from("6.6.6.6")...)
 		}
 		s.login("Cem", "a wrong guess", from("6.6.6.6")...).want(t, "the guesser", 429)
