@@ -64,6 +64,9 @@ func (g *Gateway) poll(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if f.room == nil { // the client is gone
+		return nil
+	}
 	c.Set(logHeader, string(f.room.Key.Log))
 	return c.JSON(events)
 }
@@ -76,8 +79,11 @@ func (f *follower) await(ctx context.Context, wait time.Duration, client *client
 	ticker := time.NewTicker(recheck)
 	defer ticker.Stop()
 	for over := wait == 0; ; {
+		if client.gone() { // before the log is read for nobody
+			return nil, nil
+		}
 		events, err := f.next(ctx)
-		if err != nil || len(events) > 0 || over || f.gateway.isDraining() || client.gone() {
+		if err != nil || len(events) > 0 || over || f.gateway.isDraining() {
 			return events, err
 		}
 		select {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
@@ -52,6 +53,13 @@ const openTimeout = 5 * time.Second
 // rooms at once: asked for all together, answers would come so late that they were asked for again.
 const openings = 8
 
+// replays is how many pages are read from the log at a time for those who come from further back than memory
+// reaches: a hundred clients that begin at the beginning took the processor from all who talk.
+const replays = 2
+
+// replayTimeout bounds such a read with the wait for its turn.
+const replayTimeout = 10 * time.Second
+
 // rememberedEvents is of how many rooms the last event of the lobby is remembered while nobody
 // follows them: those that a decision of a moment ago may be about.
 const rememberedEvents = 1 << 14
@@ -64,6 +72,9 @@ type Hub struct {
 	logger  *slog.Logger
 	metrics *metrics
 	opening chan struct{} // as many as are being opened
+
+	replaying chan struct{} // as many as pages are being read
+	replays   singleflight.Group
 
 	held atomic.Bool
 
@@ -86,7 +97,7 @@ func New(log Log, logger *slog.Logger, m Registerer) *Hub {
 		panic(err) // only for a size below 1
 	}
 	return &Hub{
-		log: log, logger: logger, metrics: newMetrics(m), events: events, opening: make(chan struct{}, openings),
+		log: log, logger: logger, metrics: newMetrics(m), events: events, opening: make(chan struct{}, openings), replaying: make(chan struct{}, replays),
 		rooms: map[chat.RoomID]*Room{}, byKey: map[stream.Room]*Room{}, bySlug: map[address]*Room{},
 	}
 }

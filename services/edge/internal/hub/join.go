@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -219,7 +220,7 @@ func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older [
 	if len(older) > 0 {
 		after = older[len(older)-1].Seq
 	}
-	page, err := h.log.Entries(ctx, room.ID, after, MaxReplay, maxReplayBytes)
+	page, err := h.replay(ctx, room.ID, after)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +229,29 @@ func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older [
 	}
 	room.raiseFloor(page.Floor)
 	return append(older, page.Entries...), nil
+}
+
+// replay reads a page after a seq that the tail does not reach back to. Those who ask for the same at the same
+// time share one read, and few are under way at once.
+func (h *Hub) replay(ctx context.Context, room chat.RoomID, after chat.Seq) (roomsapi.Range, error) {
+	reads := h.replays.DoChan(fmt.Sprintf("%d/%d", room, after), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout) // others wait for it too
+		defer cancel()
+		select {
+		case h.replaying <- struct{}{}:
+			defer func() { <-h.replaying }()
+			return h.log.Entries(ctx, room, after, MaxReplay, maxReplayBytes)
+		case <-ctx.Done():
+			return roomsapi.Range{}, chat.Errorf(chat.CodeUnavailable, "too much is being read, try again")
+		}
+	})
+	select {
+	case read := <-reads:
+		page, _ := read.Val.(roomsapi.Range)
+		return page, read.Err
+	case <-ctx.Done():
+		return roomsapi.Range{}, chat.Errorf(chat.CodeUnavailable, "reading the room takes too long, try again")
+	}
 }
 
 // Fill reads what the room's log has beyond what has been delivered, and delivers it.

@@ -143,8 +143,11 @@ func (t *Tailer) round(ctx context.Context) {
 		return
 	}
 	positions := make([]stream.Position, 0, len(dirty))
+	told := make(map[*hub.Room]chat.Seq, len(dirty)) // before the read: what is told of meanwhile need not be in it
 	for room := range dirty {
-		positions = append(positions, stream.Position{Room: room.Key, After: room.Head()})
+		head, rung, _ := room.Ring(0)
+		told[room] = rung
+		positions = append(positions, stream.Position{Room: room.Key, After: head})
 	}
 	start := time.Now()
 	news, err := t.streams.Read(ctx, positions)
@@ -158,9 +161,8 @@ func (t *Tailer) round(ctx context.Context) {
 		spans := t.follow(ctx, room, entries, start)
 		head := room.Deliver(entries)
 		t.delivered(entries, head, spans)
-		_, rung, _ := room.Ring(0)
 		switch {
-		case err != nil || head < rung || found && (len(entries) == 0 || entries[len(entries)-1].Seq > head):
+		case err != nil || head < told[room] || found && (len(entries) == 0 || entries[len(entries)-1].Seq > head):
 			t.fill(ctx, room)
 		case len(entries) > 0: // there may be more than one page
 			t.Look(room)
