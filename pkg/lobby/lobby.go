@@ -40,6 +40,12 @@ type Event struct {
 	RoomID chat.RoomID `json:"room_id,omitempty"`
 	Room   *chat.Room  `json:"room,omitempty"`
 	Before *chat.Room  `json:"before,omitempty"`
+
+	// Of rooms' too: who may know of the room after the change and who might before it, read by After and Former,
+	// and the version of the room's access. A version that is higher than that of a grant ends the grant.
+	Audience       *Audience `json:"audience,omitempty"`
+	FormerAudience *Audience `json:"former_audience,omitempty"`
+	AccessVersion  int64     `json:"access_version,omitempty"`
 }
 
 // Page is a contiguous run of a lobby, oldest first, with the log's name and ends.

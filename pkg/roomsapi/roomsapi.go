@@ -88,6 +88,9 @@ type Access struct {
 	// ForAll says that the answer holds for every user of the same class (Class of the user), so
 	// that it may be kept per room instead of per user.
 	ForAll bool `json:"for_all,omitempty"`
+	// Version is the version of the room's access that was decided at: an event of the lobby with a higher one ends
+	// what was granted.
+	Version int64 `json:"version,omitempty"`
 	// Lobby is the seq of rooms' lobby that the answer was decided at or before: if a later event on
 	// the room has been handled meanwhile, ask again.
 	Lobby chat.Seq `json:"lobby"`

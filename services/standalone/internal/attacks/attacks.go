@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ const adminUser, adminPassword = "root", "correct horse battery"
 // Bounds of the verdicts.
 const (
 	memoryBound = 256 << 20 // bytes that a service's process may take at any time
-	slowdown    = 2.0       // times that the people's p99 may grow
+	slowdown    = 2.0       // times that the people's p99 may be that of people beside, or of before
 	// quickEnough is a p99 that nobody notices: below it no ratio counts.
 	quickEnough = 20 * time.Millisecond
 )
@@ -50,43 +51,68 @@ func environ() []string {
 
 // Run does it all and reports. The error says that there is nothing to report.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
-	dir, err := datadir.Open(o.Folder)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
 	died := &deaths{out: o.Out}
+	attacked, err := settle(ctx, o, "attacked", died)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, attacked.leave()) }()
+	neighbours, err := settle(ctx, o, "neighbours", died)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, neighbours.leave()) }()
+	say(o.Out, "%d people talk in %d rooms, and as many on a cluster beside that nobody attacks", o.People, len(attacked.people.rooms))
+	run := &run{options: o, town: attacked, neighbours: neighbours.people, died: died, peak: map[string]int64{}}
+	return run.do(ctx)
+}
+
+// town is a small cluster with people who talk on it.
+type town struct {
+	dir     *datadir.Dir
+	cluster *cluster.Cluster
+	people  *people
+	stop    func() error
+}
+
+// settle starts a cluster and has people talk on it.
+func settle(ctx context.Context, o Options, name string, died *deaths) (t *town, err error) {
+	t = &town{}
+	if t.dir, err = datadir.Open(filepath.Join(o.Folder, name)); err != nil {
+		return nil, err
+	}
 	config := cluster.Config{Listen: "127.0.0.1:0", Bin: o.Bin, Rooms: 2, Edges: 3, Throwaway: true, Env: environ()}
-	c, err := cluster.New(ctx, config, dir, o.Log, died.add)
-	if err != nil {
-		return nil, err
+	if t.cluster, err = cluster.New(ctx, config, t.dir, o.Log, died.add); err != nil {
+		return nil, errors.Join(err, t.dir.Close())
 	}
-	running, stop, err := c.Start(ctx)
+	running, stop, err := t.cluster.Start(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, t.dir.Close())
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	people, err := gather(running, c.URL, o.People)
-	if err != nil {
-		return nil, err
+	t.stop = stop
+	if t.people, err = gather(running, t.cluster.URL, o.People); err != nil {
+		return nil, errors.Join(err, stop(), t.dir.Close())
 	}
-	defer people.leave()
-	say(o.Out, "%d people talk in %d rooms", o.People, len(people.rooms))
-	run := &run{options: o, cluster: c, people: people, died: died, peak: map[string]int64{}}
-	return run.do(running)
+	return t, nil
+}
+
+func (t *town) leave() error {
+	t.people.leave()
+	return errors.Join(t.stop(), t.dir.Close())
 }
 
 // run is one run.
 type run struct {
-	options Options
-	cluster *cluster.Cluster
-	people  *people
-	died    *deaths
-	peak    map[string]int64 // the most resident memory of each service's process, in bytes
+	*town
+
+	options    Options
+	neighbours *people // on the same machine, which the attackers keep busy too
+	died       *deaths
+	peak       map[string]int64 // the most resident memory of each service's process, in bytes
 }
 
 func (r *run) do(ctx context.Context) (*Report, error) {
-	before, err := r.talk(ctx, r.options.Before)
+	before, _, err := r.talk(ctx, r.options.Before)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +134,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 			attackers.Go(func() { a.work(attacking, target, from) })
 		}
 	}
-	during, err := r.talk(ctx, r.options.Lasts)
+	during, beside, err := r.talk(ctx, r.options.Lasts)
 	end()
 	attackers.Wait()
 	if err != nil {
@@ -118,18 +144,19 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	say(r.options.Out, "attacked: %s; the attackers took %s of processor time", during, (used.CPU - cpu.CPU).Round(time.Second))
+	say(r.options.Out, "attacked: %s; the attackers and the people took %s of processor time", during, (used.CPU - cpu.CPU).Round(time.Second))
 	r.people.quiet()
 	lost, err := r.people.lost(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.conclude(before, during, lost, target.counts()), nil
+	return r.conclude(before, during, beside, lost, target.counts()), nil
 }
 
 // talk lets people talk for d, and samples the memory of the services meanwhile.
-func (r *run) talk(ctx context.Context, d time.Duration) (Times, error) {
+func (r *run) talk(ctx context.Context, d time.Duration) (here, beside Times, err error) {
 	r.people.begin()
+	r.neighbours.begin()
 	end := time.NewTimer(d)
 	defer end.Stop()
 	sample := time.NewTicker(250 * time.Millisecond)
@@ -139,13 +166,13 @@ func (r *run) talk(ctx context.Context, d time.Duration) (Times, error) {
 	for {
 		select {
 		case <-end.C:
-			return r.people.times(), nil
+			return r.people.times(), r.neighbours.times(), nil
 		case <-sample.C:
 			r.sample()
 		case <-tell.C:
-			say(r.options.Out, "PROGRESS the last 10 s: %s", r.people.lately())
+			say(r.options.Out, "PROGRESS the last 10 s: %s; beside: %s", r.people.lately(), r.neighbours.lately())
 		case <-ctx.Done():
-			return Times{}, ctx.Err()
+			return Times{}, Times{}, ctx.Err()
 		}
 	}
 }
