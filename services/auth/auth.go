@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/parley-chat/parley/pkg/changefeed"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lifecycle"
@@ -25,8 +26,8 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
-	"github.com/parley-chat/parley/services/auth/internal/postgres"
 	"github.com/parley-chat/parley/services/auth/internal/session"
+	"github.com/parley-chat/parley/services/auth/internal/sqlstore"
 )
 
 // Deps are what the service shares with its process.
@@ -66,7 +67,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	if err = db.Register(d.Registry, "auth"); err != nil {
 		return nil, err
 	}
-	watch, err := database.NewWatch(db, postgres.Schema(), func(reason string) { d.Readiness.Because("auth database", reason) }, d.Log)
+	watch, err := database.NewWatch(db, sqlstore.Schema(db), func(reason string) { d.Readiness.Because("auth database", reason) }, d.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -122,13 +123,20 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 
 // fillNames brings the names of all accounts up to date.
 func fillNames(ctx context.Context, names account.NameStore) error {
+	_, err := untilNone(func() (int, error) { return names.FillNames(ctx, account.NameRule, account.NameOf) })
+	if err != nil {
+		return fmt.Errorf("bringing names up to date: %w", err)
+	}
+	return nil
+}
+
+// untilNone calls do, which does a bounded part of the work each time, until nothing is left, and returns how much it was.
+func untilNone(do func() (int, error)) (total int, _ error) {
 	for {
-		n, err := names.FillNames(ctx, account.NameRule, account.NameOf)
-		if err != nil {
-			return fmt.Errorf("bringing names up to date: %w", err)
-		}
-		if n == 0 {
-			return nil
+		n, err := do()
+		total += n
+		if err != nil || n == 0 {
+			return total, err
 		}
 	}
 }
@@ -153,12 +161,8 @@ func (a announcer) Announce(_ context.Context, events []lobby.Event) {
 	a.publisher.Announce(a.log, events)
 }
 
-// What the sweeper does, and when.
-const (
-	sweepEvery = 10 * time.Minute
-	// keepLobby is far longer than any follower looks back (token.MaxLifetime), for people who look.
-	keepLobby = 7 * 24 * time.Hour
-)
+// sweepEvery is how often the sweeper runs.
+const sweepEvery = 10 * time.Minute
 
 // sweeper deletes what is over by age, and brings the names of accounts up to date that a pod of an
 // older release made. All pods do; they don't get in each other's way.
@@ -197,17 +201,14 @@ func (s *sweeper) Run(ctx context.Context, ready func()) error {
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {
-	for {
-		n, err := s.sessions.Sweep(ctx)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		s.log.InfoContext(ctx, "sessions swept", slog.Int("count", n))
+	swept, err := untilNone(func() (int, error) { return s.sessions.Sweep(ctx) })
+	if swept > 0 {
+		s.log.InfoContext(ctx, "sessions swept", slog.Int("count", swept))
 	}
-	if err := s.lobby.PruneLobby(ctx, s.now().Add(-keepLobby)); err != nil {
+	if err != nil {
+		return err
+	}
+	if _, err := untilNone(func() (int, error) { return s.lobby.PruneLobby(ctx, s.now().Add(-changefeed.Retention)) }); err != nil {
 		return fmt.Errorf("sweeping: %w", err)
 	}
 	if err := fillNames(ctx, s.names); err != nil {

@@ -13,9 +13,8 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
-	"github.com/parley-chat/parley/services/auth/internal/postgres"
 	"github.com/parley-chat/parley/services/auth/internal/session"
-	"github.com/parley-chat/parley/services/auth/internal/sqlite"
+	"github.com/parley-chat/parley/services/auth/internal/sqlstore"
 )
 
 // store is what the service keeps its accounts in.
@@ -40,8 +39,8 @@ type lobbyKeeper interface {
 	LobbyLog(ctx context.Context) (chat.LogID, error)
 	// RenewLobby gives the lobby's log another name.
 	RenewLobby(ctx context.Context, log chat.LogID) error
-	// PruneLobby forgets events from before a moment, the oldest first.
-	PruneLobby(ctx context.Context, before time.Time) error
+	// PruneLobby deletes events from before a moment, the oldest first and a bounded number, and returns how many.
+	PruneLobby(ctx context.Context, before time.Time) (int, error)
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
@@ -49,11 +48,7 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog
 	if db, err = database.Open(ctx, name, tracer, log); err != nil {
 		return nil, nil, err
 	}
-	if db.SQLite != nil {
-		s, err = sqlite.Open(ctx, db.SQLite, newLog())
-	} else {
-		s, err = postgres.Open(ctx, db.Postgres, newLog())
-	}
+	s, err = sqlstore.Open(ctx, db, newLog())
 	if err != nil {
 		db.Close()
 		return nil, nil, err
