@@ -44,6 +44,7 @@ type Deps struct {
 // Service is the auth service, to be mounted on listeners and run as parts of a process.
 type Service struct {
 	config   Config
+	log      *slog.Logger
 	store    store
 	accounts *account.Accounts
 	sessions *session.Sessions
@@ -71,7 +72,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{config: c, store: kept}
+	s := &Service{config: c, store: kept, log: d.Log}
 	log, err := kept.LobbyLog(ctx)
 	if err != nil {
 		return nil, err
@@ -83,13 +84,13 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	}
 	s.accounts = account.New(account.Options{
 		Store: kept, Names: kept, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
-		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
+		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Log: d.Log, Registry: d.Registry,
 	})
 	if err = fillNames(ctx, kept); err != nil {
 		return nil, err
 	}
 	if c.Admin.Username != "" {
-		if err = s.makeAdmin(ctx, d.Log); err != nil {
+		if err = s.configuredAdmin(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +98,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	s.ring.Register(d.Registry)
 	s.sessions = session.New(session.Options{
 		Store: kept, Signer: s.ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
-		Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
+		Now: d.Now, NewID: webapi.NewID, Log: d.Log, Registry: d.Registry,
 	})
 	// Without Revocations: here every use of a token looks its session up.
 	verifier, err := token.NewVerifier(c.Issuer, s.ring, nil, d.Now)
@@ -109,7 +110,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
 		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log, Registry: d.Registry,
 	})
-	sweeps := &sweeper{sessions: s.sessions, lobby: kept, names: kept, log: d.Log, now: d.Now}
+	sweeps := &sweeper{sessions: s.sessions, store: kept, log: d.Log, now: d.Now}
 	metric.Timestamp(d.Registry, "parley_auth_swept_timestamp_seconds", "When what is over by age was last deleted; 0 is not yet.", nil, sweeps.last)
 	s.parts = []lifecycle.Part{
 		{Name: "auth store", Component: db},
@@ -161,15 +162,17 @@ func (a announcer) Announce(_ context.Context, events []lobby.Event) {
 	a.publisher.Announce(a.log, events)
 }
 
-// sweepEvery is how often the sweeper runs.
-const sweepEvery = 10 * time.Minute
+// What the sweeper does, and when.
+const (
+	sweepEvery = 10 * time.Minute
+	keepAudit  = 365 * 24 * time.Hour
+)
 
 // sweeper deletes what is over by age, and brings the names of accounts up to date that a pod of an
 // older release made. All pods do; they don't get in each other's way.
 type sweeper struct {
 	sessions *session.Sessions
-	lobby    lobbyKeeper
-	names    account.NameStore
+	store    sweepStore
 	log      *slog.Logger
 	now      func() time.Time
 	swept    atomic.Int64 // Unix milliseconds
@@ -208,10 +211,13 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := untilNone(func() (int, error) { return s.lobby.PruneLobby(ctx, s.now().Add(-changefeed.Retention)) }); err != nil {
-		return fmt.Errorf("sweeping: %w", err)
+	if _, err := untilNone(func() (int, error) { return s.store.PruneLobby(ctx, s.now().Add(-changefeed.Retention)) }); err != nil {
+		return fmt.Errorf("sweeping the lobby: %w", err)
 	}
-	if err := fillNames(ctx, s.names); err != nil {
+	if _, err := untilNone(func() (int, error) { return s.store.PruneAudit(ctx, s.now().Add(-keepAudit)) }); err != nil {
+		return fmt.Errorf("sweeping audit entries: %w", err)
+	}
+	if err := fillNames(ctx, s.store); err != nil {
 		return err
 	}
 	s.swept.Store(s.now().UnixMilli())

@@ -23,24 +23,31 @@ type store interface {
 	session.Store
 	keys.Store
 	httpapi.Lobby
-	lobbyKeeper
+	lobbyStore
+	sweepStore
 }
 
 // accountStore is what accounts are kept in.
 type accountStore interface {
 	account.Store
-	account.NameStore
 	account.FirstStore
 }
 
-// lobbyKeeper is what the service itself does with the lobby.
-type lobbyKeeper interface {
+// lobbyStore is what the service itself does with the lobby.
+type lobbyStore interface {
 	// LobbyLog returns the name of the lobby's log.
 	LobbyLog(ctx context.Context) (chat.LogID, error)
 	// RenewLobby gives the lobby's log another name.
 	RenewLobby(ctx context.Context, log chat.LogID) error
+}
+
+// sweepStore is what the sweeper deletes from.
+type sweepStore interface {
+	account.NameStore
 	// PruneLobby deletes events from before a moment, the oldest first and a bounded number, and returns how many.
 	PruneLobby(ctx context.Context, before time.Time) (int, error)
+	// PruneAudit deletes audit entries from before a moment, a bounded number, and returns how many.
+	PruneAudit(ctx context.Context, before time.Time) (int, error)
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.

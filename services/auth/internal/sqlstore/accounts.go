@@ -3,21 +3,28 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 )
 
-func insertAccount(a account.Account) database.Statement {
-	return statement(`INSERT INTO auth_accounts (`+newAccount+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, accountRow(a)...)
+// CreateAccount implements account.Store.
+func (s *Store) CreateAccount(ctx context.Context, a account.Account, entries ...audit.Entry) error {
+	return s.insertAccount(ctx, s.db, a, entries)
 }
 
-// CreateAccount implements account.Store.
-func (s *Store) CreateAccount(ctx context.Context, a account.Account) error {
-	return errTaken(batch(ctx, s.db, "inserting an account", insertAccount(a)))
+func (s *Store) insertAccount(ctx context.Context, q database.Querier, a account.Account, entries []audit.Entry) error {
+	statements, err := s.audit.Insert(entries...)
+	if err != nil {
+		return err
+	}
+	insert := statement(`INSERT INTO auth_accounts (`+newAccount+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, accountRow(a)...)
+	return errTaken(batch(ctx, q, "inserting an account", append(statements, insert)...))
 }
 
 // errTaken is the error of an insert of an account.
@@ -81,7 +88,11 @@ func (s *Store) ChangeAccount(ctx context.Context, tenant chat.TenantID, id chat
 		if err != nil {
 			return err
 		}
-		return batch(ctx, tx, "changing an account", append(statements, changes(a, effect)...)...)
+		entries, err := s.audit.Insert(effect.Audit...)
+		if err != nil {
+			return err
+		}
+		return batch(ctx, tx, "changing an account", slices.Concat(statements, entries, changes(a, effect))...)
 	})
 	if err != nil {
 		return account.Account{}, nil, err
@@ -122,7 +133,7 @@ func hasAdmin(ctx context.Context, q database.Querier, tenant chat.TenantID) (ha
 }
 
 // CreateFirstAdmin implements account.FirstStore.
-func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (created bool, _ error) {
+func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account, entries ...audit.Entry) (created bool, _ error) {
 	err := s.db.InTx(ctx, func(tx database.Querier) error {
 		if _, _, err := s.feed.Lock(ctx, tx); err != nil {
 			return err
@@ -131,7 +142,7 @@ func (s *Store) CreateFirstAdmin(ctx context.Context, a account.Account) (create
 			return err
 		}
 		created = true
-		return batch(ctx, tx, "inserting an account", insertAccount(a))
+		return s.insertAccount(ctx, tx, a, entries)
 	})
-	return created && err == nil, errTaken(err)
+	return created && err == nil, err
 }

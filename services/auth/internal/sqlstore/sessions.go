@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
@@ -18,17 +19,21 @@ const sweepAtOnce = 1000
 
 // CreateSession implements session.Store. The account is locked against changes, so that none
 // slips in between its check and the session's commit.
-func (s *Store) CreateSession(ctx context.Context, sess session.Session, first session.Refresh) error {
+func (s *Store) CreateSession(ctx context.Context, sess session.Session, first session.Refresh, entries ...audit.Entry) error {
 	return s.db.InTx(ctx, func(tx database.Querier) error {
 		if sess.User.Kind == chat.KindUser {
 			if err := checkAccount(ctx, tx, sess); err != nil {
 				return err
 			}
 		}
-		return batch(ctx, tx, "inserting a session",
+		statements, err := s.audit.Insert(entries...)
+		if err != nil {
+			return err
+		}
+		return batch(ctx, tx, "inserting a session", append(statements,
 			statement(`INSERT INTO auth_sessions (tenant, id, user_id, guest_name, family, created_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 				sess.Tenant, sess.ID, sess.User.ID, guestName(sess.User), sess.Family, millis(sess.Created), millis(sess.Used)),
-			insertRefresh(sess.Tenant, sess.ID, first))
+			insertRefresh(sess.Tenant, sess.ID, first))...)
 	})
 }
 
@@ -100,31 +105,38 @@ func rotate(sess session.Session, old *session.Refresh, r session.Rotation) []da
 }
 
 // EndSession implements session.Store.
-func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) (events []lobby.Event, _ error) {
+func (s *Store) EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time, entry audit.Entry) (events []lobby.Event, entries []audit.Entry, _ error) {
 	err := s.db.InTx(ctx, func(tx database.Querier) error {
 		_, head, err := s.feed.Lock(ctx, tx)
 		if err != nil {
 			return err
 		}
-		var user chat.UserID
-		err = tx.QueryRow(ctx, `DELETE FROM auth_sessions WHERE tenant = $1 AND id = $2 RETURNING user_id`, tenant, id).Scan(&user)
+		var guest bool
+		err = tx.QueryRow(ctx, `DELETE FROM auth_sessions WHERE tenant = $1 AND id = $2 RETURNING user_id, guest_name IS NOT NULL`, tenant, id).Scan(&entry.Actor, &guest)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("deleting a session: %w", err)
 		}
-		events = []lobby.Event{ended(tenant, user, id, head+1, now)}
+		events = []lobby.Event{ended(tenant, entry.Actor, id, head+1, now)}
 		statements, err := s.feed.Append(events...)
 		if err != nil {
 			return err
 		}
-		return batch(ctx, tx, "writing that a session has ended", statements...)
+		if !guest {
+			entries = []audit.Entry{entry}
+		}
+		inserts, err := s.audit.Insert(entries...)
+		if err != nil {
+			return err
+		}
+		return batch(ctx, tx, "writing that a session has ended", append(statements, inserts...)...)
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return events, nil
+	return events, entries, nil
 }
 
 // SweepSessions implements session.Store. It passes over what others have locked, and so waits for nobody.

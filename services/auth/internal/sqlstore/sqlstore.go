@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/parley-chat/parley/pkg/audit/audittable"
 	"github.com/parley-chat/parley/pkg/changefeed"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
@@ -35,8 +36,9 @@ func Schema(db *database.Database) database.Schema {
 
 // Store implements the interfaces of account, session, keys and the service's own.
 type Store struct {
-	db   database.DB
-	feed changefeed.Feed
+	db    database.DB
+	feed  changefeed.Feed
+	audit audittable.Table
 }
 
 // Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The
@@ -54,8 +56,9 @@ func Open(ctx context.Context, db *database.Database, lobbyLog chat.LogID) (*Sto
 
 func newStore(db *database.Database) *Store {
 	return &Store{
-		db:   db.DB("accounts can't be reached just now"),
-		feed: changefeed.Feed{Log: "auth_lobby", HeadInLog: true, Events: "auth_lobby_events", Format: changefeed.JSON("event")},
+		db:    db.DB("accounts can't be reached just now"),
+		feed:  changefeed.Feed{Log: "auth_lobby", HeadInLog: true, Events: "auth_lobby_events", Format: changefeed.JSON("event")},
+		audit: "auth_audit",
 	}
 }
 

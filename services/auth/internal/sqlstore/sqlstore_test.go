@@ -1,9 +1,14 @@
 package sqlstore
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
+	"github.com/parley-chat/parley/pkg/audit/audittest"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/databasetest"
@@ -23,6 +28,51 @@ func TestStoreOnPostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		t.Helper()
 		return openPostgres(t)
+	})
+}
+
+// auditTable is a store's table of audit entries, as the suite of all such tables takes it.
+type auditTable struct{ *Store }
+
+func (a auditTable) Add(ctx context.Context, entries ...audit.Entry) error {
+	statements, err := a.audit.Insert(entries...)
+	if err != nil {
+		return err
+	}
+	return a.db.Batch(ctx, statements...)
+}
+
+func (a auditTable) Page(ctx context.Context, f audit.Filter) ([]audit.Entry, error) {
+	return a.AuditPage(ctx, f)
+}
+
+func (a auditTable) Prune(ctx context.Context, before time.Time) (int, error) {
+	return a.PruneAudit(ctx, before)
+}
+
+func (a auditTable) Exec(ctx context.Context, statement string) error {
+	_, err := a.db.Exec(ctx, fmt.Sprintf(statement, a.audit))
+	return err
+}
+
+func TestAuditOnSQLite(t *testing.T) {
+	t.Parallel()
+	audittest.Run(t, func(t *testing.T) audittest.Table {
+		t.Helper()
+		return auditTable{open(t, "sqlite:"+storetest.SQLite(t), "log")}
+	})
+}
+
+func TestAuditOnPostgres(t *testing.T) {
+	t.Parallel()
+	audittest.Run(t, func(t *testing.T) audittest.Table {
+		t.Helper()
+		return auditTable{openPostgres(t)}
+	})
+	t.Run("a table is never emptied", func(t *testing.T) {
+		if _, err := openPostgres(t).db.Exec(t.Context(), `TRUNCATE auth_audit`); err == nil {
+			t.Error("TRUNCATE is not refused")
+		}
 	})
 }
 

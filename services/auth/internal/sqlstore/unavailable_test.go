@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/auth/internal/account"
@@ -34,9 +35,13 @@ func TestAServerOutOfReachIsUnavailable(t *testing.T) {
 		"start":   func(ctx context.Context) error { return s.CreateSession(ctx, session.Session{}, session.Refresh{}) },
 		"session": func(ctx context.Context) error { _, err := s.SessionByID(ctx, "t", "s"); return err },
 		"refresh": func(ctx context.Context) error { return s.RotateSession(ctx, "t", "s", nil, nil) },
-		"end":     func(ctx context.Context) error { _, err := s.EndSession(ctx, "t", "s", time.Now()); return err },
-		"keys":    func(ctx context.Context) error { _, err := s.SigningKeys(ctx); return err },
-		"lobby":   func(ctx context.Context) error { _, err := s.LobbyPage(ctx, 0, time.Time{}, 1); return err },
+		"end": func(ctx context.Context) error {
+			_, _, err := s.EndSession(ctx, "t", "s", time.Now(), audit.Entry{})
+			return err
+		},
+		"audit": func(ctx context.Context) error { _, err := s.AuditPage(ctx, audit.Filter{}); return err },
+		"keys":  func(ctx context.Context) error { _, err := s.SigningKeys(ctx); return err },
+		"lobby": func(ctx context.Context) error { _, err := s.LobbyPage(ctx, 0, time.Time{}, 1); return err },
 	}
 	for what, call := range calls {
 		if err := call(t.Context()); chat.CodeOf(err) != chat.CodeUnavailable {

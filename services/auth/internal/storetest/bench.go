@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/services/auth/internal/session"
 )
@@ -21,7 +22,8 @@ func Bench(b *testing.B, s Store) {
 		b.Helper()
 		sessions++
 		sess := aSession(fmt.Sprint("S", sessions), a.User(), 1)
-		if err := s.CreateSession(b.Context(), sess, session.Refresh{Hash: []byte(sess.ID), Issued: Start}); err != nil {
+		entry := audit.Origin{Actor: a.ID}.Entry(tenant, Start, audit.SignedIn, string(sess.ID), nil)
+		if err := s.CreateSession(b.Context(), sess, session.Refresh{Hash: []byte(sess.ID), Issued: Start}, entry); err != nil {
 			b.Fatal(err)
 		}
 		return sess.ID

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/changefeed/feedtest"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
@@ -37,7 +38,7 @@ func (f feed) Append(ctx context.Context, at time.Time) (lobby.Event, error) {
 	if err := f.CreateSession(ctx, sess, firstOf(sess)); err != nil {
 		return lobby.Event{}, err
 	}
-	events, err := f.EndSession(ctx, tenant, sess.ID, at)
+	events, _, err := f.EndSession(ctx, tenant, sess.ID, at, audit.Entry{})
 	if err != nil {
 		return lobby.Event{}, err
 	}

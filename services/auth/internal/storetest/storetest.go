@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/services/auth/internal/account"
@@ -29,6 +30,7 @@ type Store interface {
 	session.Store
 	keys.Store
 	Lobby
+	Audit
 }
 
 // Lobby is the lobby's part of a store.
@@ -37,6 +39,12 @@ type Lobby interface {
 	LobbyPage(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error)
 	PruneLobby(ctx context.Context, before time.Time) (int, error)
 	RenewLobby(ctx context.Context, log chat.LogID) error
+}
+
+// Audit is a store's table of audit entries.
+type Audit interface {
+	AuditPage(ctx context.Context, f audit.Filter) ([]audit.Entry, error)
+	PruneAudit(ctx context.Context, before time.Time) (int, error)
 }
 
 // Database is an empty database for the test T, its URL given as PARLEY_AUTH_DATABASE is.
@@ -118,6 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"tenants are apart":                  tenantsAreApart,
 		"accounts are listed":                accountsAreListed,
 		"changes are whole":                  changesAreWhole,
+		"acts and entries go together":       actsAndEntriesGoTogether,
 		"effects go with the change":         effectsGoWithTheChange,
 		"an administrator stays":             anAdministratorStays,
 		"one first administrator":            oneFirstAdministrator,
@@ -184,6 +193,16 @@ func aSession(id string, u chat.User, generation int64) session.Session {
 
 func guest(name string) chat.User {
 	return chat.User{ID: chat.UserID("G" + name), Name: name, Kind: chat.KindGuest}
+}
+
+// endSession ends a session, and returns what it wrote to the lobby.
+func endSession(t *testing.T, s Store, tenant chat.TenantID, id chat.SessionID) []lobby.Event {
+	t.Helper()
+	events, _, err := s.EndSession(t.Context(), tenant, id, Start, audit.Entry{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
 }
 
 func begin(t *testing.T, s Store, sess session.Session) session.Session {
