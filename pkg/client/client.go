@@ -88,5 +88,5 @@ func refusal(status string, content []byte) error {
 }
 
 func asError(e wire.Error) *chat.Error {
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.Wait(e.RetryAfterMS), Details: e.Details}
+	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.RetryAfter(e.RetryAfterMS), Details: e.Details}
 }

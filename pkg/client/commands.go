@@ -163,7 +163,7 @@ func (s *Socket) try(ctx context.Context, r *room, command wire.Command, into an
 			return ctx.Err()
 		case errors.Is(err, errLost):
 			continue // with the next connection, or this one if only the answer was lost
-		case !chat.Unknown(err):
+		case !chat.OutcomeUnknown(err):
 			return err
 		}
 		if err = sleep(ctx, wait.next(chat.Public(err).RetryAfter)); err != nil {

@@ -93,7 +93,7 @@ func (s *Socket) sendJoin(l *link, r *room) {
 // joinAnswered handles the answer to the join of r.
 func (s *Socket) joinAnswered(l *link, r *room, frame []byte, refused error) error {
 	if refused != nil {
-		if again := chat.CodeOf(refused); chat.Unknown(refused) || again == chat.CodeRateLimited {
+		if again := chat.CodeOf(refused); chat.OutcomeUnknown(refused) || again == chat.CodeRateLimited {
 			l.retry(r, time.Now().Add(chat.Public(refused).RetryAfter+backoffFirst+jitter(time.Second)))
 			return nil
 		}

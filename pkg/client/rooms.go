@@ -116,7 +116,7 @@ type Outgoing struct {
 	ReplyTo chat.Seq `json:"reply_to,omitempty"`
 }
 
-// Send stores a message by HTTP. It tries once: on chat.Unknown errors, call again with the same nonce.
+// Send stores a message by HTTP. It tries once: on chat.OutcomeUnknown errors, call again with the same nonce.
 func (c *HTTP) Send(ctx context.Context, token string, slug chat.Slug, message Outgoing) (chat.Message, error) {
 	message.Nonce = nonceOr(message.Nonce)
 	var sent chat.Message
