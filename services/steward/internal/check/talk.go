@@ -35,7 +35,7 @@ func (c *checker) connect(ctx context.Context) (string, error) {
 			said = "both at the only edge, " + found[0] + "; with one edge, nobody can show that it can be lost"
 		}
 	}
-	tokens := c.auth.Keep(c.signIn)
+	tokens := c.auth.Refresher(c.signIn)
 	c.one, c.two = newPerson(base, addresses[0], tokens), newPerson(base, addresses[1], tokens)
 	for _, p := range []*person{c.one, c.two} {
 		p.start(ctx)
