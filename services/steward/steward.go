@@ -21,7 +21,7 @@ type Account struct{ Name, Password string }
 func AccountFrom(r *env.Reader) Account {
 	a := Account{
 		Name:     r.String("PARLEY_CHECK_USER", "", "The account that `steward check` signs in as. It must be allowed to create rooms. Without one, the check signs in as a guest."),
-		Password: r.Secret("PARLEY_CHECK_PASSWORD", "The password of that account."),
+		Password: r.Secret("PARLEY_CHECK_PASSWORD", "The password of `PARLEY_CHECK_USER`."),
 	}
 	if (a.Name == "") != (a.Password == "") {
 		r.Mistake("PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD (or PARLEY_CHECK_PASSWORD_FILE) must be set together")
@@ -32,8 +32,8 @@ func AccountFrom(r *env.Reader) Account {
 // AdministratorFrom reads the administrator that creates the account for checks.
 func AdministratorFrom(r *env.Reader) Account {
 	a := Account{
-		Name:     r.String("PARLEY_CHECK_ADMIN_USER", "", "The administrator that creates this account for `steward check --make-account`. Without one, the account signs itself up."),
-		Password: r.Secret("PARLEY_CHECK_ADMIN_PASSWORD", "The password of that administrator."),
+		Name:     r.String("PARLEY_CHECK_ADMIN_USER", "", "The administrator that creates the account of `PARLEY_CHECK_USER` for `steward check --make-account`. Without one, the account signs itself up."),
+		Password: r.Secret("PARLEY_CHECK_ADMIN_PASSWORD", "The password of `PARLEY_CHECK_ADMIN_USER`."),
 	}
 	if (a.Name == "") != (a.Password == "") {
 		r.Mistake("PARLEY_CHECK_ADMIN_USER and PARLEY_CHECK_ADMIN_PASSWORD (or PARLEY_CHECK_ADMIN_PASSWORD_FILE) must be set together")
@@ -51,8 +51,8 @@ type Keys struct {
 func KeysFrom(r *env.Reader) Keys {
 	return Keys{
 		Access:  r.Secret("PARLEY_S3_ACCESS_KEY", "The access key of the bucket that stores the backups."),
-		Secret:  r.Secret("PARLEY_S3_SECRET_KEY", "The secret key of that bucket."),
-		Session: r.Secret("PARLEY_S3_SESSION_TOKEN", "The session token, if the keys are temporary."),
+		Secret:  r.Secret("PARLEY_S3_SECRET_KEY", "The secret key of the bucket that stores the backups."),
+		Session: r.Secret("PARLEY_S3_SESSION_TOKEN", "The session token of the bucket that stores the backups, if its keys are temporary."),
 		CAFile:  r.String("PARLEY_S3_CA_FILE", "", "A file with the CA certificates of the S3 server, if no public CA signed its certificate."),
 	}
 }
@@ -61,8 +61,8 @@ func KeysFrom(r *env.Reader) Keys {
 func Build(_ context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	options := deletioncost.Options{
 		Selector: p.Env.Required("PARLEY_STEWARD_SELECTOR", "The label selector of the pods that `steward deletioncost` watches, such as `app.kubernetes.io/component=edge`."),
-		Every:    p.Env.Duration("PARLEY_STEWARD_EVERY", 10*time.Second, "How often `steward deletioncost` reads the number of connections of each of these pods."),
-		Port:     p.Env.Int("PARLEY_STEWARD_EDGE_PORT", 9090, 1, "The port of these pods' admin listeners."),
+		Every:    p.Env.Duration("PARLEY_STEWARD_EVERY", 10*time.Second, "How often `steward deletioncost` reads the number of connections of each edge."),
+		Port:     p.Env.Int("PARLEY_STEWARD_EDGE_PORT", 9090, 1, "The port of the edges' admin listeners, for `steward deletioncost`."),
 		Log:      p.Log, Registry: p.Registry,
 	}
 	if options.Every < time.Second {
