@@ -105,7 +105,7 @@ func TestDropsWhatItHasAndFillsGaps(t *testing.T) {
 	s.say(1)
 	r.contiguous(t, 1, 3)
 	s.sayUndelivered(2) // 4 and 5 never come
-	s.say(1)        // so 6 shows a gap
+	s.say(1)            // so 6 shows a gap
 	r.contiguous(t, 1, 6)
 	if n := s.dialled(); n != 1 {
 		t.Errorf("%d connections: a gap needs no new one", n)
