@@ -1,0 +1,38 @@
+package docs_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// The README follows one message in six files. They and all that it links to must be there, and the six short
+// enough to be read.
+func TestTheReadmesFilesAreThere(t *testing.T) {
+	t.Parallel()
+	const repository = "../.."
+	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	way := regexp.MustCompile("(?m)^\\d\\. \\[`([^`]+)`\\]").FindAllSubmatch(readme, -1)
+	if len(way) != 6 {
+		t.Errorf("the way of a message has %d files, the README says six", len(way))
+	}
+	for _, file := range way {
+		content, err := os.ReadFile(filepath.Join(repository, string(file[1])))
+		if err != nil {
+			t.Error(err)
+		}
+		if lines := bytes.Count(content, []byte("\n")); lines > 400 {
+			t.Errorf("%s has %d lines", file[1], lines)
+		}
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllSubmatch(readme, -1) {
+		if _, err := os.Stat(filepath.Join(repository, string(link[1]))); err != nil {
+			t.Error(err)
+		}
+	}
+}
