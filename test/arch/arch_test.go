@@ -58,7 +58,7 @@ var rank = map[string]int{
 	"services/*/cmd/*": 13, "services/standalone/standalonetest": 13,
 
 	// What tries the whole stands above it.
-	"test/contract": 14, "test/procs": 14, "test/chaos/history": 14, "test/chaos/talk": 16, "test/bench/load": 14, "test/bench/floor": 14, "test/localcluster": 14,
+	"test/contract": 14, "test/procs": 14, "test/chaos/history": 14, "test/bench/load": 14, "test/bench/floor": 14, "test/localcluster": 14,
 	"test/servertest": 15, "test/chaos/checker": 15, "test/harness": 15,
 	"test/chaos/workload": 16, "test/soak": 16, "test/bench": 16,
 	"test/attacks": 17, "test/chaos/faults": 17, "test/monitored": 17,

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/workload"
 	"github.com/parley-chat/parley/test/harness"
 )
 
@@ -208,7 +208,7 @@ func (p *people) leave() {
 
 // lost counts the acked messages that are not in their rooms' history exactly once.
 func (p *people) lost(ctx context.Context) (int, error) {
-	loader := &talk.Loader{Base: p.base, Tokens: p.api.Keep(p.reader), HTTP: &http.Client{Timeout: 30 * time.Second}}
+	loader := &workload.Loader{Base: p.base, Tokens: p.api.Keep(p.reader), HTTP: &http.Client{Timeout: 30 * time.Second}}
 	found := map[string]int{}
 	for _, room := range p.rooms {
 		messages, err := loader.Messages(ctx, room)

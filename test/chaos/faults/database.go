@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/history"
 	"github.com/parley-chat/parley/test/localcluster"
 )
 
@@ -47,18 +47,18 @@ func (d *driver) heads(ctx context.Context) (map[chat.Slug]client.Cursor, error)
 }
 
 // logs are the rooms' logs as the database has them.
-func (d *driver) logs(ctx context.Context) (map[chat.Slug]*talk.Log, error) {
+func (d *driver) logs(ctx context.Context) (map[chat.Slug]*history.Log, error) {
 	heads, err := d.heads(ctx)
 	if err != nil {
 		return nil, err
 	}
-	logs := map[chat.Slug]*talk.Log{}
+	logs := map[chat.Slug]*history.Log{}
 	for room, head := range heads {
-		logs[room] = &talk.Log{Room: room, Name: head.Log}
+		logs[room] = &history.Log{Room: room, Name: head.Log}
 	}
 	var (
 		slug chat.Slug
-		r    talk.Row
+		r    history.Row
 	)
 	err = d.query(ctx, `SELECT slug, seq, kind, message, author_id, nonce, body, deleted_by <> 0 FROM room_log JOIN rooms ON rooms.id = room_id WHERE slug = ANY($1) ORDER BY slug, seq`,
 		[]any{&slug, &r.Seq, &r.Kind, &r.Message, &r.Author, &r.Nonce, &r.Body, &r.Deleted}, func() error {

@@ -8,7 +8,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/history"
+	"github.com/parley-chat/parley/test/chaos/workload"
 	"github.com/parley-chat/parley/test/harness"
 )
 
@@ -41,7 +42,7 @@ func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error)
 	until := ctx
 	ctx = context.WithoutCancel(ctx)
 	began := time.Now()
-	t, err := talk.Start(ctx, talk.Options{
+	t, err := workload.Start(ctx, workload.Options{
 		Base: at.URL, Rooms: rooms[:o.Rooms], RoomsEach: roomsEach, Clients: o.Clients, Rate: o.Rate, Patience: o.Patience,
 		Random: rand.New(rand.NewPCG(o.Seed, 1)), SignIn: people.signIn, //nolint:gosec // to be repeated by its seed
 	})
@@ -71,17 +72,17 @@ func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error)
 	if err != nil {
 		return nil, err
 	}
-	evidence, err := gather(ctx, t, reader, []talk.Epoch{{Logs: logs}}, rooms[:o.Rooms])
+	recorded, err := gather(ctx, t, reader, []history.Epoch{{Logs: logs}}, rooms[:o.Rooms])
 	if err != nil {
 		return nil, err
 	}
-	report := conclude(o, evidence, t.Progress(), m, time.Since(began))
+	report := conclude(o, recorded, t.Progress(), m, time.Since(began))
 	report.URL = at.URL
 	return report, nil
 }
 
 // reached waits until every client saw the end of its rooms, but not for ever.
-func reached(ctx context.Context, t *talk.Talk, reader *talk.Loader, rooms []chat.Slug, patience time.Duration) error {
+func reached(ctx context.Context, w *workload.Workload, reader *workload.Loader, rooms []chat.Slug, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
 		heads := map[chat.Slug]client.Cursor{}
@@ -92,7 +93,7 @@ func reached(ctx context.Context, t *talk.Talk, reader *talk.Loader, rooms []cha
 			}
 			heads[room] = cursor
 		}
-		if t.Behind(heads) == 0 || time.Now().After(deadline) {
+		if w.Behind(heads) == 0 || time.Now().After(deadline) {
 			return nil
 		}
 		if err := harness.Pause(ctx, time.Second/2); err != nil {
@@ -102,10 +103,10 @@ func reached(ctx context.Context, t *talk.Talk, reader *talk.Loader, rooms []cha
 }
 
 // cutSockets cuts the clients' sockets until there were enough messages and faults, or ctx ends.
-func cutSockets(ctx context.Context, o Options, t *talk.Talk, probes []*probe, m *meter, progress *harness.Progress) {
-	for done := 0; ctx.Err() == nil && (done < o.Faults || t.Progress().Acked < o.Messages); done++ {
+func cutSockets(ctx context.Context, o Options, w *workload.Workload, probes []*probe, m *meter, progress *harness.Progress) {
+	for done := 0; ctx.Err() == nil && (done < o.Faults || w.Progress().Acked < o.Messages); done++ {
 		m.begin("sockets cut")
-		t.Sockets.Cut(3)
+		w.Sockets.Cut(3)
 		for _, p := range probes {
 			p.cut()
 		}
@@ -114,13 +115,13 @@ func cutSockets(ctx context.Context, o Options, t *talk.Talk, probes []*probe, m
 		}
 		gap := m.end()
 		m.settle()
-		progress.Say("fault %d: sockets cut: acks %s, deliveries %s; %d acked", done+1, millis(gap.Ack), millis(gap.Delivery), t.Progress().Acked)
+		progress.Say("fault %d: sockets cut: acks %s, deliveries %s; %d acked", done+1, millis(gap.Ack), millis(gap.Delivery), w.Progress().Acked)
 		_ = harness.Pause(ctx, time.Second+time.Duration(rand.Int64N(int64(2*time.Second)))) //nolint:gosec // any moment will do
 	}
 }
 
-func logsOf(ctx context.Context, reader *talk.Loader, rooms []chat.Slug) (map[chat.Slug]*talk.Log, error) {
-	logs := map[chat.Slug]*talk.Log{}
+func logsOf(ctx context.Context, reader *workload.Loader, rooms []chat.Slug) (map[chat.Slug]*history.Log, error) {
+	logs := map[chat.Slug]*history.Log{}
 	for _, room := range rooms {
 		log, err := reader.Log(ctx, room)
 		if err != nil {

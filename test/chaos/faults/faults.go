@@ -16,7 +16,8 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/datadir"
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/history"
+	"github.com/parley-chat/parley/test/chaos/workload"
 	"github.com/parley-chat/parley/test/harness"
 	"github.com/parley-chat/parley/test/localcluster"
 )
@@ -76,11 +77,11 @@ type driver struct {
 	progress *harness.Progress
 	random   *rand.Rand
 	folder   *datadir.Dir
-	talk     *talk.Talk
+	workload *workload.Workload
 	probes   []*probe
 	meter    *meter
 	rooms    []chat.Slug
-	epochs   []talk.Epoch
+	epochs   []history.Epoch
 	// The Redis in use and the other.
 	primary, standby localcluster.Redis
 	lost             int // entries that restores took back
@@ -97,15 +98,15 @@ func (d *driver) run(ctx context.Context) (*Report, error) {
 	if d.rooms, err = people.makeRooms(ctx, admin, o.Seed, o.Rooms+edges); err != nil {
 		return nil, err
 	}
-	d.epochs = []talk.Epoch{{}}
+	d.epochs = []history.Epoch{{}}
 	began := time.Now()
-	if d.talk, err = talk.Start(ctx, talk.Options{
+	if d.workload, err = workload.Start(ctx, workload.Options{
 		Base: d.cluster.URL, Rooms: d.rooms[:o.Rooms], RoomsEach: roomsEach, Clients: o.Clients, Rate: o.Rate, Patience: o.Patience,
 		Random: rand.New(rand.NewPCG(o.Seed, 1)), SignIn: people.signIn, //nolint:gosec // the same
 	}); err != nil {
 		return nil, err
 	}
-	defer d.talk.End()
+	defer d.workload.End()
 	stopProbes, err := d.startProbes(ctx, people)
 	if err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func (d *driver) drive(ctx context.Context, began time.Time) error {
 		return err
 	}
 	for done := 0; ; done++ {
-		if done >= d.options.Faults && d.talk.Progress().Acked >= d.options.Messages {
+		if done >= d.options.Faults && d.workload.Progress().Acked >= d.options.Messages {
 			return nil
 		}
 		turn := done % len(kinds)
@@ -155,7 +156,7 @@ func (d *driver) one(ctx context.Context, k kind, number int, began time.Time) e
 		return err
 	}
 	gap := d.meter.end()
-	acked := d.talk.Progress().Acked
+	acked := d.workload.Progress().Acked
 	d.progress.Say("fault %d: %-45s acks %6s, deliveries %6s; %d acked, %.0f/s", number, k.name, millis(gap.Ack), millis(gap.Delivery), acked, float64(acked)/time.Since(began).Seconds())
 	for _, p := range d.probes {
 		p.goHome()
@@ -190,7 +191,7 @@ func (d *driver) recovered(ctx context.Context) error {
 // judge ends the talk and checks the invariants.
 func (d *driver) judge(ctx context.Context, people *people, began time.Time, stopProbes func()) (*Report, error) {
 	over := time.Now()
-	d.talk.Quiet()
+	d.workload.Quiet()
 	stopProbes()
 	answered := time.Since(over)
 	deadline := over.Add(answered + d.options.Patience)
@@ -199,7 +200,7 @@ func (d *driver) judge(ctx context.Context, people *people, began time.Time, sto
 		if err != nil {
 			return nil, err
 		}
-		if d.talk.Behind(heads) == 0 || time.Now().After(deadline) {
+		if d.workload.Behind(heads) == 0 || time.Now().After(deadline) {
 			break
 		}
 		if err := harness.Pause(ctx, 250*time.Millisecond); err != nil {
@@ -217,29 +218,29 @@ func (d *driver) judge(ctx context.Context, people *people, began time.Time, sto
 	if err != nil {
 		return nil, err
 	}
-	evidence, err := gather(ctx, d.talk, reader, d.epochs, d.rooms[:d.options.Rooms])
+	recorded, err := gather(ctx, d.workload, reader, d.epochs, d.rooms[:d.options.Rooms])
 	if err != nil {
 		return nil, err
 	}
-	report := conclude(d.options, evidence, d.talk.Progress(), d.meter, time.Since(began))
+	report := conclude(d.options, recorded, d.workload.Progress(), d.meter, time.Since(began))
 	report.Restored = d.lost
 	return report, nil
 }
 
 // gather ends the talk and collects all that the invariants are about. Rooms are loaded first, while
 // clients may still be there.
-func gather(ctx context.Context, t *talk.Talk, loader *talk.Loader, epochs []talk.Epoch, rooms []chat.Slug) (*talk.Evidence, error) {
-	evidence := &talk.Evidence{Epochs: epochs, Fresh: map[chat.Slug][]chat.Message{}}
+func gather(ctx context.Context, w *workload.Workload, loader *workload.Loader, epochs []history.Epoch, rooms []chat.Slug) (*history.History, error) {
+	recorded := &history.History{Epochs: epochs, Fresh: map[chat.Slug][]chat.Message{}}
 	for _, room := range rooms {
 		messages, err := loader.Messages(ctx, room)
 		if err != nil {
 			return nil, err
 		}
-		evidence.Fresh[room] = messages
+		recorded.Fresh[room] = messages
 	}
-	t.End()
-	evidence.Deeds, evidence.Sights, evidence.Problems = t.Notes()
-	return evidence, nil
+	w.End()
+	recorded.Operations, recorded.Observations, recorded.Problems = w.Notes()
+	return recorded, nil
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }

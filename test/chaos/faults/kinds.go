@@ -78,7 +78,7 @@ func (d *driver) kinds() []kind {
 }
 
 func (d *driver) cutSockets() {
-	d.talk.Sockets.Cut(3)
+	d.workload.Sockets.Cut(3)
 	for _, p := range d.probes {
 		p.cut()
 	}

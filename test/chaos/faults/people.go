@@ -9,7 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/workload"
 	"github.com/parley-chat/parley/test/harness"
 )
 
@@ -85,15 +85,15 @@ func (p *people) makeRooms(ctx context.Context, admin client.SignIn, seed uint64
 }
 
 // reader is somebody who comes afresh when all is over.
-func (p *people) reader(ctx context.Context) (*talk.Loader, error) {
+func (p *people) reader(ctx context.Context) (*workload.Loader, error) {
 	signIn, err := p.signIn(ctx, -1)
 	if err != nil {
 		return nil, fmt.Errorf("the reader: %w", err)
 	}
-	return &talk.Loader{Base: p.base, Tokens: p.keep(signIn, -1), HTTP: &http.Client{Timeout: 30 * time.Second}}, nil
+	return &workload.Loader{Base: p.base, Tokens: p.keep(signIn, -1), HTTP: &http.Client{Timeout: 30 * time.Second}}, nil
 }
 
 // keep keeps client n signed in.
 func (p *people) keep(signIn client.SignIn, n int) client.TokenSource {
-	return talk.Tokens(p.api, signIn, func(ctx context.Context) (client.SignIn, error) { return p.signIn(ctx, n) })
+	return workload.Tokens(p.api, signIn, func(ctx context.Context) (client.SignIn, error) { return p.signIn(ctx, n) })
 }

@@ -6,60 +6,62 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/checker"
+	"github.com/parley-chat/parley/test/chaos/history"
+	"github.com/parley-chat/parley/test/chaos/workload"
 )
 
 // Report is what came of a run.
 type Report struct {
-	Seed     uint64           `json:"seed"`
-	URL      string           `json:"url,omitempty"`
-	Lasted   time.Duration    `json:"lasted_ns"`
-	Clients  int              `json:"clients"`
-	Progress talk.Progress    `json:"progress"`
-	Entries  int              `json:"entries"`  // in the logs, in the end
-	Seen     int              `json:"seen"`     // entries that clients applied, all together
-	Unknown  int              `json:"unknown"`  // outcomes that were not known, and messages sent again
-	Refused  int              `json:"refused"`  // messages, edits and deletes that were told as not stored
-	Restored int              `json:"restored"` // entries that restores took back
-	Faults   int              `json:"faults"`
-	Gaps     []Gap            `json:"gaps"`
-	Found    map[string]int   `json:"violations"` // by invariant
-	First    []talk.Violation `json:"first_violations"`
-	Around   string           `json:"around,omitempty"`
+	Seed     uint64              `json:"seed"`
+	URL      string              `json:"url,omitempty"`
+	Lasted   time.Duration       `json:"lasted_ns"`
+	Clients  int                 `json:"clients"`
+	Progress workload.Progress   `json:"progress"`
+	Entries  int                 `json:"entries"`  // in the logs, in the end
+	Seen     int                 `json:"seen"`     // entries that clients applied, all together
+	Unknown  int                 `json:"unknown"`  // outcomes that were not known, and messages sent again
+	Refused  int                 `json:"refused"`  // messages, edits and deletes that were told as not stored
+	Restored int                 `json:"restored"` // entries that restores took back
+	Faults   int                 `json:"faults"`
+	Gaps     []Gap               `json:"gaps"`
+	Found    map[string]int      `json:"violations"` // by invariant
+	First    []history.Violation `json:"first_violations"`
+	Around   string              `json:"around,omitempty"`
 }
 
 // shown is how many violations are told of; they mostly have one cause.
 const shown = 20
 
-func conclude(o Options, evidence *talk.Evidence, progress talk.Progress, m *meter, lasted time.Duration) *Report {
+func conclude(o Options, recorded *history.History, progress workload.Progress, m *meter, lasted time.Duration) *Report {
 	r := &Report{Seed: o.Seed, Lasted: lasted, Clients: o.Clients, Progress: progress, Gaps: m.gaps(), Found: map[string]int{}}
 	for _, gap := range r.Gaps {
 		r.Faults += gap.Count
 	}
-	for _, log := range evidence.Epochs[len(evidence.Epochs)-1].Logs {
+	for _, log := range recorded.Epochs[len(recorded.Epochs)-1].Logs {
 		r.Entries += len(log.Rows)
 	}
-	for _, sight := range evidence.Sights {
-		for _, part := range sight.Segments {
+	for _, observed := range recorded.Observations {
+		for _, part := range observed.Segments {
 			r.Seen += len(part.Entries)
 		}
 	}
-	for i := range evidence.Deeds {
-		d := &evidence.Deeds[i]
-		if d.Again || d.Acked == 0 && d.Refused == nil {
+	for i := range recorded.Operations {
+		d := &recorded.Operations[i]
+		if d.Resent || d.Acked == 0 && d.Refused == nil {
 			r.Unknown++
 		}
 		if d.Refused != nil {
 			r.Refused++
 		}
 	}
-	violations := evidence.Check()
+	violations := checker.Check(recorded)
 	for _, v := range violations {
 		r.Found[v.Invariant]++
 	}
 	if len(violations) > 0 {
 		r.First = violations[:min(shown, len(violations))]
-		r.Around = evidence.Around(violations[0])
+		r.Around = recorded.Around(violations[0])
 	}
 	return r
 }
@@ -80,7 +82,7 @@ func (r *Report) Write(w io.Writer) {
 	}
 	_ = table.Flush()
 	_, _ = fmt.Fprintln(w)
-	for _, invariant := range talk.Invariants() {
+	for _, invariant := range checker.Invariants() {
 		verdict := "holds"
 		if n := r.Found[invariant.Name]; n > 0 {
 			verdict = fmt.Sprintf("VIOLATED %d times", n)

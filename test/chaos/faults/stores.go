@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/parley-chat/parley/test/chaos/talk"
+	"github.com/parley-chat/parley/test/chaos/history"
 	"github.com/parley-chat/parley/test/harness"
 	"github.com/parley-chat/parley/test/localcluster"
 )
@@ -116,7 +116,7 @@ func (d *driver) restore(ctx context.Context) error {
 		gone += int(log.Head() - kept[room].Seq)
 	}
 	d.lost += gone
-	d.epochs = append(d.epochs, talk.Epoch{Began: time.Now(), Kept: began})
+	d.epochs = append(d.epochs, history.Epoch{Began: time.Now(), BackupBegan: began})
 	d.progress.Say("restored from a backup of %s ago: %d entries are legitimately gone", millis(time.Since(began)), gone)
 	return nil
 }

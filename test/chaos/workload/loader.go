@@ -1,4 +1,4 @@
-package talk
+package workload
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/test/chaos/history"
+	"github.com/parley-chat/parley/test/harness"
 )
 
 // Loader loads rooms by HTTP, as whoever comes afresh does.
@@ -59,13 +61,13 @@ func (l *Loader) Head(ctx context.Context, room chat.Slug) (client.Cursor, error
 	return client.Cursor{Log: now.Log, Seq: now.Head}, nil
 }
 
-// Log loads a room's log as its events tell it: for where there is no database to look into.
-func (l *Loader) Log(ctx context.Context, room chat.Slug) (*Log, error) {
+// history.Log loads a room's log as its events tell it: for where there is no database to look into.
+func (l *Loader) Log(ctx context.Context, room chat.Slug) (*history.Log, error) {
 	end, err := l.Head(ctx, room)
 	if err != nil {
 		return nil, err
 	}
-	log := &Log{Room: room, Name: end.Log}
+	log := &history.Log{Room: room, Name: end.Log}
 	for log.Head() < end.Seq {
 		var events []wire.Event
 		if err := l.try(ctx, func(token string) (err error) {
@@ -79,8 +81,8 @@ func (l *Loader) Log(ctx context.Context, room chat.Slug) (*Log, error) {
 		}
 		for _, event := range events {
 			m := event.Message
-			r := Row{Seq: event.Seq, Kind: event.Type, Message: m.ID}
-			if event.Type == kindMessage {
+			r := history.Row{Seq: event.Seq, Kind: event.Type, Message: m.ID}
+			if event.Type == history.KindMessage {
 				r.Author, r.Nonce, r.Body, r.Deleted = m.Author.ID, m.Nonce, m.Body, m.Deleted
 			}
 			log.Rows = append(log.Rows, r)
@@ -89,7 +91,7 @@ func (l *Loader) Log(ctx context.Context, room chat.Slug) (*Log, error) {
 	return log, nil
 }
 
-func (l *Loader) events(ctx context.Context, token string, log *Log) ([]wire.Event, error) {
+func (l *Loader) events(ctx context.Context, token string, log *history.Log) ([]wire.Event, error) {
 	query := url.Values{"after": {strconv.FormatInt(int64(log.Head()), 10)}, "log": {string(log.Name)}, "wait": {"2"}}
 	path := strings.TrimRight(l.Base, "/") + "/api/rooms/" + url.PathEscape(string(log.Room)) + "/events?" + query.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody)
@@ -123,7 +125,7 @@ func (l *Loader) try(ctx context.Context, ask func(token string) error) error {
 		if code := chat.CodeOf(err); err == nil || ctx.Err() != nil || code != chat.CodeRateLimited && !chat.Unknown(err) {
 			return err
 		}
-		_ = wait(ctx, time.Second/2)
+		_ = harness.Pause(ctx, time.Second/2)
 	}
 	return err
 }

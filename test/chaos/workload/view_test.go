@@ -1,4 +1,4 @@
-package talk
+package workload
 
 import (
 	"testing"
@@ -6,18 +6,19 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/test/chaos/history"
 )
 
 // What a view notes over a resume, a restore of the log and a leave.
 func TestAViewNotesWhatItSaw(t *testing.T) {
-	talk := &Talk{seen: &seenTable{known: map[Seen]*Seen{}}}
-	c := &talker{talk: talk, who: "ada", sights: map[chat.Slug]*Sight{"r": {}}, views: map[chat.Slug]*view{}, own: []owned{{room: "r", id: 3}, {room: "q", id: 4}}}
-	v := &view{talker: c, room: "r"}
+	w := &Workload{seen: &history.SeenTable{}}
+	c := &user{workload: w, name: "ada", observations: map[chat.Slug]*history.Observation{"r": {}}, views: map[chat.Slug]*view{}, own: []owned{{room: "r", id: 3}, {room: "q", id: 4}}}
+	v := &view{user: c, room: "r"}
 	c.views["r"] = v
 	joined := func(log chat.LogID, cursor chat.Seq, recovered bool) {
 		v.Joined(client.Joined{Room: chat.Room{Log: log}, Cursor: cursor, Recovered: recovered, HasMore: true})
 	}
-	entry := func(seq chat.Seq) { v.Entry(wire.Event{Type: kindMessage, Seq: seq}) }
+	entry := func(seq chat.Seq) { v.Entry(wire.Event{Type: history.KindMessage, Seq: seq}) }
 	joined("L", 5, false)
 	entry(6)
 	joined("L", 8, true)
@@ -31,8 +32,8 @@ func TestAViewNotesWhatItSaw(t *testing.T) {
 	}
 	after := c.close("r")
 	entry(6)
-	s := c.sights["r"]
-	if len(s.Segments) != 2 || len(s.Breaks) != 1 || s.Breaks[0] != (Break{"L", "M", 9, 4}) || after == nil || *after != (client.Cursor{Log: "M", Seq: 5}) {
+	s := c.observations["r"]
+	if len(s.Segments) != 2 || len(s.Breaks) != 1 || s.Breaks[0] != (history.Break{Log: "L", JoinedLog: "M", After: 9, Joined: 4}) || after == nil || *after != (client.Cursor{Log: "M", Seq: 5}) {
 		t.Fatalf("%+v, left at %v", s, after)
 	}
 	var told []chat.Seq
@@ -41,7 +42,7 @@ func TestAViewNotesWhatItSaw(t *testing.T) {
 			t.Error("still open", part)
 		}
 		for _, e := range part.Entries {
-			told = append(told, e.Seq, e.Told)
+			told = append(told, e.Seq, e.ReplayedTo)
 		}
 	}
 	want := []chat.Seq{6, 0, 7, 8, 8, 8, 9, 0, 5, 0}
@@ -53,12 +54,12 @@ func TestAViewNotesWhatItSaw(t *testing.T) {
 			t.Fatal(told)
 		}
 	}
-	if len(c.own) != 1 || c.own[0].room != "q" || talk.replays.Load() != 1 || len(talk.problems) > 0 {
-		t.Error(c.own, talk.problems)
+	if len(c.own) != 1 || c.own[0].room != "q" || w.replays.Load() != 1 || len(w.problems) > 0 {
+		t.Error(c.own, w.problems)
 	}
-	v = &view{talker: c, room: "r", segment: s.Segments[1]}
+	v = &view{user: c, room: "r", segment: s.Segments[1]}
 	joined("N", 7, true)
-	if len(talk.problems) != 1 || talk.problems[0].Invariant != Recovered {
-		t.Error("resumed in another log:", talk.problems)
+	if len(w.problems) != 1 || w.problems[0].Invariant != history.Recovered {
+		t.Error("resumed in another log:", w.problems)
 	}
 }

@@ -1,4 +1,4 @@
-package talk
+package workload
 
 import (
 	"context"
@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// Cutter opens connections, and cuts them without a word.
-type Cutter struct {
+// Connections opens connections, and cuts them without a word.
+type Connections struct {
 	mu   sync.Mutex
 	open map[net.Conn]bool
 }
 
-type cuttable struct {
+type connection struct {
 	net.Conn
 
-	from *Cutter
+	from *Connections
 }
 
 // Dial is for client.Options.
-func (c *Cutter) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (c *Connections) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -30,11 +30,11 @@ func (c *Cutter) Dial(ctx context.Context, network, address string) (net.Conn, e
 		c.open = map[net.Conn]bool{}
 	}
 	c.open[conn] = true
-	return cuttable{conn, c}, nil
+	return connection{conn, c}, nil
 }
 
 // Close implements net.Conn.
-func (c cuttable) Close() error {
+func (c connection) Close() error {
 	c.from.mu.Lock()
 	delete(c.from.open, c.Conn)
 	c.from.mu.Unlock()
@@ -42,7 +42,7 @@ func (c cuttable) Close() error {
 }
 
 // Cut cuts every nth connection; maps have no order, so it is any.
-func (c *Cutter) Cut(nth int) {
+func (c *Connections) Cut(nth int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := 0

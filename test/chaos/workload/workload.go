@@ -1,6 +1,6 @@
 // Package talk is many clients that talk in rooms and note all that they do and see, and Parley's
 // guarantees as invariants, plain functions on those notes and on what the server has in the end.
-package talk
+package workload
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
+	"github.com/parley-chat/parley/test/chaos/history"
 )
 
 // Options say who talks where and how much.
@@ -32,21 +33,21 @@ type Options struct {
 	SignIn func(ctx context.Context, n int) (client.SignIn, error)
 }
 
-// Talk is the clients and what they noted.
-type Talk struct {
+// Workload is the clients and what they noted.
+type Workload struct {
 	options Options
 	// Sockets are the clients' connections.
-	Sockets *Cutter
+	Sockets *Connections
 
 	acked, changed, reconnects, replays, rejoins atomic.Int64
 
 	end, quit        context.CancelFunc
 	sending, sockets sync.WaitGroup
-	talkers          []*talker
-	seen             *seenTable
+	users            []*user
+	seen             *history.SeenTable
 
 	mu       sync.Mutex
-	problems []Violation
+	problems []history.Violation
 }
 
 // Progress is how far a talk is.
@@ -63,8 +64,8 @@ const signInsAtOnce = 4
 
 // Start signs the clients in, has them join their rooms, and lets them talk until Quiet or the end of
 // ctx. End must be called.
-func Start(ctx context.Context, o Options) (*Talk, error) {
-	t := &Talk{options: o, Sockets: &Cutter{}, seen: &seenTable{known: map[Seen]*Seen{}}}
+func Start(ctx context.Context, o Options) (*Workload, error) {
+	t := &Workload{options: o, Sockets: &Connections{}, seen: &history.SeenTable{}}
 	var sending context.Context
 	sending, t.end = context.WithCancel(ctx)
 	var connected context.Context
@@ -74,10 +75,10 @@ func Start(ctx context.Context, o Options) (*Talk, error) {
 		return nil, err
 	}
 	var joining sync.WaitGroup
-	for _, c := range t.talkers {
+	for _, c := range t.users {
 		t.sockets.Go(func() {
 			if err := c.socket.Run(connected); err != nil {
-				t.complain(Violation{Who: c.who, Text: fmt.Sprintf("the socket ended: %v", err)})
+				t.report(history.Violation{Client: c.name, Text: fmt.Sprintf("the socket ended: %v", err)})
 			}
 		})
 		joining.Go(func() {
@@ -87,17 +88,17 @@ func Start(ctx context.Context, o Options) (*Talk, error) {
 		})
 	}
 	joining.Wait()
-	for _, c := range t.talkers {
-		t.sending.Go(func() { c.talkOn(sending, connected) })
+	for _, c := range t.users {
+		t.sending.Go(func() { c.run(sending, connected) })
 	}
 	return t, ctx.Err()
 }
 
-func (t *Talk) signIn(ctx context.Context) error {
+func (t *Workload) signIn(ctx context.Context) error {
 	o := t.options
 	api := client.NewHTTP(o.Base, &http.Client{Timeout: 20 * time.Second})
 	errs := make([]error, o.Clients)
-	t.talkers = make([]*talker, o.Clients)
+	t.users = make([]*user, o.Clients)
 	slots := make(chan struct{}, signInsAtOnce)
 	var all sync.WaitGroup
 	for i := range o.Clients {
@@ -114,13 +115,13 @@ func (t *Talk) signIn(ctx context.Context) error {
 				errs[i] = fmt.Errorf("client %d signs in: %w", i, err)
 				return
 			}
-			c := &talker{talk: t, who: fmt.Sprintf("client-%d", i), user: signIn.User.ID, rooms: rooms, random: random, sights: map[chat.Slug]*Sight{}, views: map[chat.Slug]*view{}, out: map[chat.Slug]bool{}}
-			c.ear = &ear{talker: c, rooms: map[chat.Slug]*heard{}}
+			c := &user{workload: t, name: fmt.Sprintf("client-%d", i), id: signIn.User.ID, rooms: rooms, random: random, observations: map[chat.Slug]*history.Observation{}, views: map[chat.Slug]*view{}, out: map[chat.Slug]bool{}}
+			c.frames = &frameChecker{user: c, rooms: map[chat.Slug]*roomFrames{}}
 			tokens := Tokens(api, signIn, func(ctx context.Context) (client.SignIn, error) { return o.SignIn(ctx, i) })
 			c.socket = client.NewSocket(client.Options{
-				Base: o.Base, Tokens: tokens, Handler: c, Dial: t.Sockets.Dial, Heard: c.ear.hear, AnswerTimeout: 5 * time.Second,
+				Base: o.Base, Tokens: tokens, Handler: c, Dial: t.Sockets.Dial, Heard: c.frames.check, AnswerTimeout: 5 * time.Second,
 			})
-			t.talkers[i] = c
+			t.users[i] = c
 		})
 	}
 	all.Wait()
@@ -128,19 +129,19 @@ func (t *Talk) signIn(ctx context.Context) error {
 }
 
 // Progress says how far the talk is.
-func (t *Talk) Progress() Progress {
+func (t *Workload) Progress() Progress {
 	return Progress{Acked: t.acked.Load(), Changed: t.changed.Load(), Reconnects: t.reconnects.Load(), Replays: t.replays.Load(), Rejoins: t.rejoins.Load()}
 }
 
 // Quiet ends the sending and returns when all that was under way has its answer.
-func (t *Talk) Quiet() {
+func (t *Workload) Quiet() {
 	t.end()
 	t.sending.Wait()
 }
 
 // Behind says how many clients have not seen all of one of their rooms, whose logs end at heads.
-func (t *Talk) Behind(heads map[chat.Slug]client.Cursor) (clients int) {
-	for _, c := range t.talkers {
+func (t *Workload) Behind(heads map[chat.Slug]client.Cursor) (clients int) {
+	for _, c := range t.users {
 		for _, room := range c.rooms {
 			if cursor, joined := c.socket.Cursor(room); !joined || cursor != heads[room] {
 				clients++
@@ -152,7 +153,7 @@ func (t *Talk) Behind(heads map[chat.Slug]client.Cursor) (clients int) {
 }
 
 // End ends the sockets; the notes are whole then.
-func (t *Talk) End() {
+func (t *Workload) End() {
 	t.end()
 	t.sending.Wait()
 	t.quit()
@@ -160,25 +161,25 @@ func (t *Talk) End() {
 }
 
 // Notes returns what the clients noted, once the talk has ended.
-func (t *Talk) Notes() (deeds []Deed, sights []*Sight, problems []Violation) {
-	for _, c := range t.talkers {
+func (t *Workload) Notes() (operations []history.Operation, observations []*history.Observation, problems []history.Violation) {
+	for _, c := range t.users {
 		if c == nil {
 			continue
 		}
-		deeds = append(deeds, c.deeds...)
+		operations = append(operations, c.operations...)
 		for _, room := range c.rooms {
-			if s := c.sights[room]; s != nil {
-				sights = append(sights, s)
+			if s := c.observations[room]; s != nil {
+				observations = append(observations, s)
 			}
 		}
 	}
-	return deeds, sights, t.problems
+	return operations, observations, t.problems
 }
 
-// complain notes what no client should ever meet with. Without a name it is one of the answers.
-func (t *Talk) complain(v Violation) {
+// report notes what no client should ever meet with. Without a name it is one of the answers.
+func (t *Workload) report(v history.Violation) {
 	if v.Invariant == "" {
-		v.Invariant = Answered
+		v.Invariant = history.Answered
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
