@@ -15,7 +15,6 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

@@ -17,7 +17,6 @@ import (
 	"github.com/parley-chat/parley/services/rooms"
 	"github.com/parley-chat/parley/services/standalone"
 	"github.com/parley-chat/parley/test/contract"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

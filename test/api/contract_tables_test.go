@@ -17,7 +17,6 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/test/contract"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/parley-chat/parley/test/contract"
 	"github.com/parley-chat/parley/test/localcluster"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

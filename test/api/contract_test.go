@@ -16,7 +16,6 @@ import (
 
 	"github.com/parley-chat/parley/test/contract"
 	"github.com/parley-chat/parley/test/localcluster"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/test/localcluster"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

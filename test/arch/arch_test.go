@@ -136,9 +136,9 @@ func TestArchitecture(t *testing.T) {
 					t.Errorf("%s (rank %d) imports %s (rank %d): imports point downwards", me, mine, other, theirs)
 				case mine >= domainFrom && mine <= domainTo && theirs > contractRank && theirs < domainFrom:
 					t.Errorf("%s imports %s: the domain sees contracts, not the platform", me, other)
-				case within(other, "test") && !within(me, "test"):
+				case ofTest(other) && !ofTest(me):
 					t.Errorf("%s imports %s: nothing that is shipped knows what tries it", me, other)
-				case service(me) != service(other) && service(other) != "" && service(me) != "standalone" && !within(me, "test"):
+				case service(me) != service(other) && service(other) != "" && service(me) != "standalone" && !ofTest(me):
 					t.Errorf("%s imports %s: services meet on the wire", me, other)
 				}
 				continue
@@ -150,7 +150,7 @@ func TestArchitecture(t *testing.T) {
 			}
 		}
 		for _, imp := range slices.Concat(p.TestImports, p.XTestImports) {
-			if other, ours := strings.CutPrefix(imp, root); ours && within(other, "test") && !within(me, "test") {
+			if other, ours := strings.CutPrefix(imp, root); ours && ofTest(other) && !ofTest(me) {
 				t.Errorf("the tests of %s import %s: they stand by themselves", me, other)
 			}
 		}
@@ -241,8 +241,8 @@ func matches(path string) func(string) bool {
 	}
 }
 
-// within says whether a package is of a module.
-func within(path, module string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+// ofTest says whether a package is of the module that tries the whole.
+func ofTest(path string) bool { return strings.HasPrefix(path, "test/") }
 
 func service(path string) string {
 	rest, ok := strings.CutPrefix(path, "services/")

@@ -49,49 +49,49 @@ func environ() []string {
 // Run does it all and reports. The error says that there is nothing to report.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
 	progress := harness.NewProgress(o.Out)
-	attacked, err := settle(ctx, o, "attacked", progress)
+	attacked, err := populate(ctx, o, "attacked", progress)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, attacked.leave()) }()
-	neighbours, err := settle(ctx, o, "neighbours", progress)
+	neighbours, err := populate(ctx, o, "neighbours", progress)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, neighbours.leave()) }()
 	progress.Say("%d people talk in %d rooms, and as many on a cluster beside that nobody attacks", o.People, len(attacked.people.rooms))
-	run := &run{options: o, town: attacked, neighbours: neighbours.people, progress: progress, peak: map[string]int64{}}
+	run := &run{options: o, populatedCluster: attacked, neighbours: neighbours.people, progress: progress, peak: map[string]int64{}}
 	return run.do(ctx)
 }
 
-// town is a small cluster with people who talk on it.
-type town struct {
+// populatedCluster is a small cluster with people who talk on it.
+type populatedCluster struct {
 	*harness.Cluster
 
 	people *people
 }
 
-// settle starts a cluster and has people talk on it.
-func settle(ctx context.Context, o Options, name string, progress *harness.Progress) (*town, error) {
-	c, err := harness.Start(ctx, filepath.Join(o.Folder, name), localcluster.Config{Bin: o.Bin, Throwaway: true, Env: environ()}, o.Log, progress.Died)
+// populate starts a cluster and has people talk on it.
+func populate(ctx context.Context, o Options, name string, progress *harness.Progress) (*populatedCluster, error) {
+	running, c, err := harness.Start(ctx, filepath.Join(o.Folder, name), localcluster.Config{Bin: o.Bin, Throwaway: true, Env: environ()}, o.Log, progress.Died)
 	if err != nil {
 		return nil, err
 	}
-	talking, err := gather(c.Running, c.URL, o.People)
+	talking, err := gather(running, c.URL, o.People)
 	if err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
-	return &town{c, talking}, nil
+	return &populatedCluster{c, talking}, nil
 }
 
-func (t *town) leave() error {
+func (t *populatedCluster) leave() error {
 	t.people.leave()
 	return t.Stop()
 }
 
 // run is one run.
 type run struct {
-	*town
+	*populatedCluster
 
 	options    Options
 	neighbours *people // on the same machine, which the attackers keep busy too

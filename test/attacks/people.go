@@ -36,7 +36,7 @@ type people struct {
 	rooms  []chat.Slug
 
 	connected, talking         context.Context //nolint:containedctx // they last as long as the people do
-	disconnect, fallSilent     context.CancelFunc
+	disconnect, stopTalking    context.CancelFunc
 	sockets, talkers           sync.WaitGroup
 	mu                         sync.Mutex
 	delivered, acked, failures []time.Duration
@@ -63,7 +63,7 @@ func (t Times) String() string {
 func gather(ctx context.Context, base string, number int) (*people, error) {
 	p := &people{base: base, api: client.NewHTTP(base, &http.Client{Timeout: 20 * time.Second}), said: map[string]bool{}}
 	p.connected, p.disconnect = context.WithCancel(ctx)
-	p.talking, p.fallSilent = context.WithCancel(ctx)
+	p.talking, p.stopTalking = context.WithCancel(ctx)
 	admin, err := p.api.Login(ctx, harness.AdminName, harness.AdminPassword)
 	if err != nil {
 		return nil, fmt.Errorf("the administrator signs in: %w", err)
@@ -196,7 +196,7 @@ func quantile(all []time.Duration, q float64) time.Duration {
 
 // quiet ends the talk; what was under way has its answer then.
 func (p *people) quiet() {
-	p.fallSilent()
+	p.stopTalking()
 	p.talkers.Wait()
 }
 

@@ -42,7 +42,7 @@ func onStage(ctx context.Context, program string, log *slog.Logger, play func(co
 		return fmt.Errorf("temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	c, err := harness.Start(ctx, folder, localcluster.Config{Bin: filepath.Dir(program), Edges: 2, Env: unlimited()}, log, func(string) {})
+	running, c, err := harness.Start(ctx, folder, localcluster.Config{Bin: filepath.Dir(program), Edges: 2, Env: unlimited()}, log, func(string) {})
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func onStage(ctx context.Context, program string, log *slog.Logger, play func(co
 	if s.keeping, err = floorServer(ctx, program, "keeping", c.Folder.Path("log", "keeping.log"), c.Postgres.URL(localcluster.RoomsDatabase), c.Redis.URL()); err != nil {
 		return err
 	}
-	playing, stop := context.WithCancel(c.Running)
+	playing, stop := context.WithCancel(running)
 	defer stop()
 	return lifecycle.Run(playing, func() {}, lifecycle.Part{Name: "floor", Component: s.floor},
 		lifecycle.Part{Name: "keeping floor", Component: s.keeping}, lifecycle.Part{

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/client"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

@@ -12,24 +12,25 @@ import (
 )
 
 // The administrator of the clusters that are started.
-const AdminName, AdminPassword = "root", "correct horse battery"
+const (
+	AdminName     = "root"
+	AdminPassword = "correct horse battery"
+)
 
 // Cluster is a cluster that runs.
 type Cluster struct {
 	*localcluster.Cluster
 
 	Folder *datadir.Dir // of its data and logs
-	// Running ends when the cluster does, or the context that it was started with.
-	Running context.Context //nolint:containedctx // it lasts as long as the cluster
-	stop    func() error
+	stop   func() error
 }
 
 // Start starts a cluster on the data folder: 2 rooms pods and 3 edges, unless config says otherwise, with an
-// administrator. Died hears of processes that died.
-func Start(ctx context.Context, folder string, config localcluster.Config, log *slog.Logger, died func(message string)) (*Cluster, error) {
+// administrator. Died is called with each process that died. Running ends with ctx, or when the cluster does.
+func Start(ctx context.Context, folder string, config localcluster.Config, log *slog.Logger, died func(message string)) (running context.Context, c *Cluster, err error) {
 	dir, err := datadir.Open(folder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	config.Listen = "127.0.0.1:0"
 	if config.Edges == 0 {
@@ -39,13 +40,13 @@ func Start(ctx context.Context, folder string, config localcluster.Config, log *
 	config.Env = append([]string{"PARLEY_ADMIN_USER=" + AdminName, "PARLEY_ADMIN_PASSWORD=" + AdminPassword}, config.Env...)
 	started, err := localcluster.New(ctx, config, dir, log, died)
 	if err != nil {
-		return nil, errors.Join(err, dir.Close())
+		return nil, nil, errors.Join(err, dir.Close())
 	}
 	running, stop, err := started.Start(ctx)
 	if err != nil {
-		return nil, errors.Join(err, dir.Close())
+		return nil, nil, errors.Join(err, dir.Close())
 	}
-	return &Cluster{Cluster: started, Folder: dir, Running: running, stop: stop}, nil
+	return running, &Cluster{Cluster: started, Folder: dir, stop: stop}, nil
 }
 
 // Stop stops it, and returns what went wrong while it ran.

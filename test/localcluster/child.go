@@ -29,8 +29,8 @@ type Child struct {
 	Sys     *syscall.SysProcAttr
 	// Probe returns nil once the child serves. It is asked at the first start only.
 	Probe func(context.Context) error
-	// Told hears that the child died and was started again.
-	Told func(message string)
+	// Notify hears that the child died and was started again.
+	Notify func(message string)
 
 	mu      sync.Mutex
 	process *os.Process
@@ -163,8 +163,8 @@ func (c *Child) waitHeld(ctx context.Context) error {
 
 func (c *Child) startAgain(ctx context.Context, death error) (<-chan error, error) {
 	exited, err := c.start(ctx)
-	if err == nil && c.Told != nil {
-		c.Told(fmt.Sprintf("%s ended (%s), started again as PID %d", c.Name, ending(death), c.PID()))
+	if err == nil && c.Notify != nil {
+		c.Notify(fmt.Sprintf("%s ended (%s), started again as PID %d", c.Name, ending(death), c.PID()))
 	}
 	return exited, err
 }

@@ -22,7 +22,7 @@ func shell(t *testing.T, script string, probe func(context.Context) error) (c *C
 	}
 	c = &Child{
 		Name: "shell", Path: "/bin/sh", Args: []string{"-c", script}, LogFile: filepath.Join(t.TempDir(), "log"),
-		Stop: syscall.SIGTERM, Grace: 500 * time.Millisecond, Probe: probe, Told: func(message string) { t.Log(message) },
+		Stop: syscall.SIGTERM, Grace: 500 * time.Millisecond, Probe: probe, Notify: func(message string) { t.Log(message) },
 	}
 	ready, ran = make(chan struct{}), make(chan error, 1)
 	go func() { ran <- c.Run(ctx, func() { close(ready) }) }()

@@ -48,7 +48,7 @@ type Cluster struct {
 
 	config Config
 	dir    *datadir.Dir
-	told   func(string)
+	notify func(string)
 	taken  map[string]bool
 	secret string // the file with the service credential
 	proxy  *Proxy
@@ -63,9 +63,9 @@ const (
 )
 
 // New picks addresses, makes what is missing in dir and opens the proxy's port; nothing runs yet.
-// Told hears of what people should know of.
-func New(ctx context.Context, config Config, dir *datadir.Dir, log *slog.Logger, told func(string)) (*Cluster, error) {
-	c := &Cluster{config: config, dir: dir, told: told, taken: map[string]bool{}}
+// Notify is called with what people should know of.
+func New(ctx context.Context, config Config, dir *datadir.Dir, log *slog.Logger, notify func(string)) (*Cluster, error) {
+	c := &Cluster{config: config, dir: dir, notify: notify, taken: map[string]bool{}}
 	if err := os.MkdirAll(dir.Path("log"), 0o700); err != nil {
 		return nil, fmt.Errorf("log folder: %w", err)
 	}
@@ -226,7 +226,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	postgres.Told, redis.Told = c.told, c.told
+	postgres.Notify, redis.Notify = c.notify, c.notify
 	stores := group{postgres, redis}
 	if c.config.Relayed {
 		if redisAddress, err = address(); err != nil {
@@ -236,7 +236,7 @@ func (c *Cluster) plan(ctx context.Context) error {
 		if redis, err = c.Standby.Child(); err != nil {
 			return err
 		}
-		redis.Told = c.told
+		redis.Notify = c.notify
 		stores = append(stores, redis)
 	}
 	c.groups = append(c.groups, stores)
@@ -332,7 +332,7 @@ func (c *Cluster) service(ctx context.Context, program, name string, env ...stri
 		return service{}, fmt.Errorf("the program of %s is missing (make build makes it): %w", name, err)
 	}
 	child := &Child{
-		Name: name, Address: addresses[0], Admin: addresses[2], Path: path, LogFile: c.logFile(name), Told: c.told,
+		Name: name, Address: addresses[0], Admin: addresses[2], Path: path, LogFile: c.logFile(name), Notify: c.notify,
 		Stop: syscall.SIGTERM, Grace: 20 * time.Second, Probe: ready(addresses[2]),
 		// The last of a name counts: the operator's PARLEY_… come first, then what is ours to say.
 		Env: slices.Concat(quickDrain(), c.config.Env, []string{

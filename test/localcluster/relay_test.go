@@ -97,7 +97,7 @@ func TestRelay(t *testing.T) {
 	if got := read(conn, patience) + read(young, patience); got != "b1" {
 		t.Error("what hung did not go on:", got)
 	}
-	r.Lead(two)
+	r.Redirect(two)
 	if got := read(conn, patience) + read(dial(), patience); got != "end2" {
 		t.Error(got)
 	}

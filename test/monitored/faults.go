@@ -46,7 +46,7 @@ func (d *driver) faults() []fault {
 		{"PostgreSQL unreachable", []string{"ParleyHeadsStale", "ParleySigningKeysStale", "ParleyApiErrors"}, d.cut("rooms>postgres", "auth>postgres")},
 		{"auth stopped", []string{"ParleyLobbySilent"}, d.stopped("auth")},
 		{"pods of rooms slow in turns", []string{"ParleyAppendRetries"}, d.slowInTurns("edge>rooms-1", "edge>rooms-2")},
-		{"clients that do not read", []string{"ParleySlowReadersCut"}, d.deafReaders},
+		{"clients that do not read", []string{"ParleySlowReadersCut"}, d.slowReaders},
 		{"passwords tried", []string{"ParleyLoginsRefused", "ParleyHashesSaturated"}, d.passwords},
 		{"an edge dies three times", []string{"ParleyRestarts"}, d.dies("edge-3")},
 	}

@@ -40,7 +40,7 @@ type Report struct {
 	Queries int
 	// Empty are queries without data that should have some.
 	Empty []string
-	// Broken are rules and queries that Prometheus can't carry out.
+	// Broken are rules and queries that Prometheus can't copyDelayed out.
 	Broken []string
 	Fired  []Fired
 }
@@ -89,12 +89,12 @@ func environ() []string {
 
 // Run does it all and reports. The error says that there is nothing to report.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
-	c, err := harness.Start(ctx, o.Folder, localcluster.Config{Bin: o.Bin, Throwaway: true, Relayed: true, Env: environ()}, slog.New(slog.DiscardHandler), func(string) {})
+	running, c, err := harness.Start(ctx, o.Folder, localcluster.Config{Bin: o.Bin, Throwaway: true, Relayed: true, Env: environ()}, slog.New(slog.DiscardHandler), func(string) {})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
-	running, cancel := context.WithCancel(c.Running)
+	running, cancel := context.WithCancel(running)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer cancel()
@@ -110,7 +110,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	case err = <-failed:
 		return nil, err
 	}
-	parts.Go(func() { looks(running, c.URL) })
+	parts.Go(func() { openPage(running, c.URL) })
 	parts.Go(func() {
 		if broken := soak.Load(running, c.URL, o.Seats, 1); broken != nil {
 			failed <- broken
@@ -142,8 +142,8 @@ func component(child *localcluster.Child) string {
 	return name
 }
 
-// looks opens the page now and then, which the crowd, being programs, does not.
-func looks(ctx context.Context, base string) {
+// openPage opens the page now and then, which the crowd, being programs, does not.
+func openPage(ctx context.Context, base string) {
 	for harness.Pause(ctx, 2*time.Second) == nil {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/", http.NoBody)
 		if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/parley-chat/parley/test/harness"
 )
 
-// deafReaders are clients that join a room, and then read no more, while much is said there.
-func (d *driver) deafReaders(ctx context.Context) error {
+// slowReaders are clients that join a room, and then read no more, while much is said there.
+func (d *driver) slowReaders(ctx context.Context) error {
 	const readers, body = 40, 3500
 	api := client.NewHTTP(d.cluster.URL, &http.Client{Timeout: 20 * time.Second})
 	speaker, err := api.Guest(ctx, "Speaker")

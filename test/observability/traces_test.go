@@ -20,7 +20,6 @@ import (
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/standalone"
 	"github.com/parley-chat/parley/services/standalone/standalonetest"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

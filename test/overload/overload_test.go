@@ -19,7 +19,6 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/client"
 	"github.com/parley-chat/parley/test/localcluster"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 

@@ -13,7 +13,7 @@ import (
 // BuiltPrograms is the folder of the programs: make test has built them, else they are built.
 func BuiltPrograms(t *testing.T) string {
 	t.Helper()
-	if folder := os.Getenv("PARLEY_TEST_BIN"); folder != "" { //nolint:forbidigo // said by make test
+	if folder := os.Getenv("PARLEY_TEST_BIN"); folder != "" {
 		return folder
 	}
 	folder := t.TempDir()
@@ -22,7 +22,7 @@ func BuiltPrograms(t *testing.T) string {
 		paths = append(paths, "services/"+service+"/cmd/"+service)
 	}
 	for _, path := range paths {
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, filepath.Base(path)), "github.com/parley-chat/parley/"+path) //nolint:gosec // our own arguments
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, filepath.Base(path)), "github.com/parley-chat/parley/"+path)
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", path, err, out)
 		}
@@ -33,8 +33,8 @@ func BuiltPrograms(t *testing.T) string {
 // StewardCheck runs `steward check` as `helm test` does, and returns what it says.
 func StewardCheck(t *testing.T, environment []string, flags ...string) (said string, err error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(BuiltPrograms(t), "steward"), append([]string{"check"}, flags...)...) //nolint:gosec // the same
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environment...)                                                     //nolint:forbidigo // programs need it
+	cmd := exec.CommandContext(t.Context(), filepath.Join(BuiltPrograms(t), "steward"), append([]string{"check"}, flags...)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environment...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

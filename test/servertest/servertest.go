@@ -29,8 +29,6 @@ func Repository() string {
 }
 
 // Documents are docs/openapi.yaml and docs/asyncapi.yaml: the traffic of all these servers is held against them.
-//
-//nolint:gochecknoglobals // read once for all tests
 var Documents = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(filepath.Join(Repository(), "docs")) })
 
 // LateAtLast is when what should come at once is late, on a machine that does much else besides: well before
@@ -38,7 +36,10 @@ var Documents = sync.OnceValues(func() (*contract.Contract, error) { return cont
 const LateAtLast = 18 * time.Second
 
 // The first administrator of the servers that tests start.
-const AdminName, AdminPassword = standalonetest.AdminName, standalonetest.AdminPassword
+const (
+	AdminName     = standalonetest.AdminName
+	AdminPassword = standalonetest.AdminPassword
+)
 
 // Server is a server and its clients, whose traffic is held against the documents.
 type Server struct {

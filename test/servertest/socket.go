@@ -83,7 +83,7 @@ func (r *Socket) Write(frame string) {
 // Read returns the next frame, or {"closed": code}.
 func (r *Socket) Read() map[string]any {
 	r.T.Helper()
-	_ = r.Conn.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = r.Conn.SetReadDeadline(time.Now().Add(time.Minute))
 	_, frame, err := r.Conn.ReadMessage()
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		if closed.Code != websocket.CloseAbnormalClosure { // which nobody sends
@@ -207,11 +207,11 @@ func StandBy(t *testing.T, s *Server) *Bystander {
 	return b
 }
 
-// Unharmed fails if the bystander noticed anything.
+// Unharmed fails if the bystander noticed anything: whoever is made to wait for a reader waits for 20 s.
 func (b *Bystander) Unharmed() {
 	b.t.Helper()
 	b.finish()
-	if b.acked == 0 || b.worst > 2*time.Second {
+	if b.acked == 0 || b.worst > LateAtLast {
 		b.t.Errorf("the bystander sent %d messages and waited up to %s for one", b.acked, b.worst)
 	}
 }

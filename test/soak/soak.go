@@ -51,7 +51,7 @@ func Environ() []string {
 // Run does it all and reports. The error says that there is nothing to report.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
 	progress := harness.NewProgress(o.Out)
-	c, err := harness.Start(ctx, o.Folder, localcluster.Config{Bin: o.Bin, Throwaway: true, Env: Environ()}, o.Log, progress.Died)
+	running, c, err := harness.Start(ctx, o.Folder, localcluster.Config{Bin: o.Bin, Throwaway: true, Env: Environ()}, o.Log, progress.Died)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	}
 	defer watch.close()
 	s := &soak{options: o, cluster: c, sampler: watch, progress: progress}
-	return s.run(c.Running)
+	return s.run(running)
 }
 
 // soak is one run.

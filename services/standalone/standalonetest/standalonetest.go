@@ -21,7 +21,10 @@ import (
 )
 
 // The first administrator of the servers that tests start.
-const AdminName, AdminPassword = "root", "correct horse battery"
+const (
+	AdminName     = "root"
+	AdminPassword = "correct horse battery"
+)
 
 // Server is a standalone server that runs in the test's process.
 type Server struct {

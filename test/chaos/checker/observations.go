@@ -89,7 +89,7 @@ func asLogged(e *history.History) (violations []history.Violation) {
 					judged[log][entry] = wrong
 				}
 				if wrong != "" {
-					violations = append(violations, violation(history.AsLogged, s.Client, s.Room, log.Name, entry.Seq, "saw " + entry.String() + ": " + wrong))
+					violations = append(violations, violation(history.AsLogged, s.Client, s.Room, log.Name, entry.Seq, "saw "+entry.String()+": "+wrong))
 				}
 			}
 		}

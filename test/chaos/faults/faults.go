@@ -57,7 +57,7 @@ func environ() []string {
 func Run(ctx context.Context, o Options) (report *Report, err error) {
 	progress := harness.NewProgress(o.Out)
 	died := func(string) {} // that processes die is what this is about
-	c, err := harness.Start(ctx, o.Folder, localcluster.Config{Bin: o.Bin, Throwaway: true, Relayed: true, Env: environ()}, o.Log, died)
+	running, c, err := harness.Start(ctx, o.Folder, localcluster.Config{Bin: o.Bin, Throwaway: true, Relayed: true, Env: environ()}, o.Log, died)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		cluster: c, options: o, progress: progress, random: rand.New(rand.NewPCG(o.Seed, 0)), //nolint:gosec // to be repeated by its seed
 		primary: c.Redis, standby: c.Standby, meter: newMeter(), folder: c.Folder,
 	}
-	return d.run(c.Running)
+	return d.run(running)
 }
 
 // driver drives the faults.
@@ -116,13 +116,13 @@ func (d *driver) run(ctx context.Context) (*Report, error) {
 	if err := d.drive(ctx, began); err != nil {
 		return nil, err
 	}
-	return d.judge(ctx, people, began, stopProbes)
+	return d.check(ctx, people, began, stopProbes)
 }
 
 // drive does one fault after the other until there were enough, of every kind the same number.
 func (d *driver) drive(ctx context.Context, began time.Time) error {
 	kinds := d.kinds()
-	if err := harness.Pause(ctx, d.breath()); err != nil {
+	if err := harness.Pause(ctx, d.pauseBetween()); err != nil {
 		return err
 	}
 	for done := 0; ; done++ {
@@ -139,8 +139,8 @@ func (d *driver) drive(ctx context.Context, began time.Time) error {
 	}
 }
 
-// breath is a pause between faults.
-func (d *driver) breath() time.Duration {
+// pauseBetween is how long to wait between faults.
+func (d *driver) pauseBetween() time.Duration {
 	return 200*time.Millisecond + time.Duration(d.random.Int64N(int64(200*time.Millisecond+d.scaled(600*time.Millisecond))))
 }
 
@@ -159,13 +159,13 @@ func (d *driver) one(ctx context.Context, k kind, number int, began time.Time) e
 	acked := d.workload.Progress().Acked
 	d.progress.Say("fault %d: %-45s acks %6s, deliveries %6s; %d acked, %.0f/s", number, k.name, millis(gap.Ack), millis(gap.Delivery), acked, float64(acked)/time.Since(began).Seconds())
 	for _, p := range d.probes {
-		p.goHome()
+		p.returnToOwnEdge()
 	}
 	if err := d.recovered(limit); err != nil {
 		return err
 	}
 	d.meter.settle()
-	return harness.Pause(ctx, d.breath())
+	return harness.Pause(ctx, d.pauseBetween())
 }
 
 // recovered waits until every process runs and every probe has service. It does not wait for ever: what
@@ -188,8 +188,8 @@ func (d *driver) recovered(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// judge ends the talk and checks the invariants.
-func (d *driver) judge(ctx context.Context, people *people, began time.Time, stopProbes func()) (*Report, error) {
+// check ends the workload and checks the invariants.
+func (d *driver) check(ctx context.Context, people *people, began time.Time, stopProbes func()) (*Report, error) {
 	over := time.Now()
 	d.workload.Quiet()
 	stopProbes()

@@ -29,7 +29,7 @@ const signInFor = 2 * time.Minute
 // signIn signs client n in.
 func (p *people) signIn(ctx context.Context, n int) (client.SignIn, error) {
 	name := fmt.Sprintf("client-%d", n)
-	return p.patiently(ctx, func(ctx context.Context) (client.SignIn, error) {
+	return p.retry(ctx, func(ctx context.Context) (client.SignIn, error) {
 		if !p.accounts {
 			return p.api.Guest(ctx, name)
 		}
@@ -41,8 +41,8 @@ func (p *people) signIn(ctx context.Context, n int) (client.SignIn, error) {
 	})
 }
 
-// patiently tries until there is an answer that is not for now.
-func (p *people) patiently(ctx context.Context, try func(context.Context) (client.SignIn, error)) (client.SignIn, error) {
+// retry tries until there is an answer that is not for now.
+func (p *people) retry(ctx context.Context, try func(context.Context) (client.SignIn, error)) (client.SignIn, error) {
 	ctx, cancel := context.WithTimeout(ctx, signInFor)
 	defer cancel()
 	for {
@@ -58,7 +58,7 @@ func (p *people) patiently(ctx context.Context, try func(context.Context) (clien
 }
 
 func (p *people) admin(ctx context.Context, name, password string) (client.SignIn, error) {
-	signIn, err := p.patiently(ctx, func(ctx context.Context) (client.SignIn, error) { return p.api.Login(ctx, name, password) })
+	signIn, err := p.retry(ctx, func(ctx context.Context) (client.SignIn, error) { return p.api.Login(ctx, name, password) })
 	if err != nil {
 		return client.SignIn{}, fmt.Errorf("the administrator %q can't sign in, so no rooms can be made: %w", name, err)
 	}

@@ -108,8 +108,8 @@ func (p *probe) dial(ctx context.Context, network, address string) (net.Conn, er
 	return conn, err
 }
 
-// goHome has a probe that is elsewhere connect to its own edge again.
-func (p *probe) goHome() {
+// returnToOwnEdge has a probe that is elsewhere connect to its own edge again.
+func (p *probe) returnToOwnEdge() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.away%max(1, len(p.edges)) != 1 && len(p.edges) > 0 {

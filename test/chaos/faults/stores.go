@@ -65,7 +65,7 @@ func (d *driver) failOver(ctx context.Context) error {
 		return err
 	}
 	for _, relay := range []string{"edge>redis", "rooms>redis", "auth>redis"} {
-		d.cluster.Relay(relay).Lead(d.standby.Address)
+		d.cluster.Relay(relay).Redirect(d.standby.Address)
 	}
 	d.primary, d.standby = d.standby, d.primary
 	return nil

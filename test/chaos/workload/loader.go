@@ -61,7 +61,7 @@ func (l *Loader) Head(ctx context.Context, room chat.Slug) (client.Cursor, error
 	return client.Cursor{Log: now.Log, Seq: now.Head}, nil
 }
 
-// history.Log loads a room's log as its events tell it: for where there is no database to look into.
+// Log loads a room's log as its events tell it: for where there is no database to look into.
 func (l *Loader) Log(ctx context.Context, room chat.Slug) (*history.Log, error) {
 	end, err := l.Head(ctx, room)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package talk is many clients that talk in rooms and note all that they do and see, and Parley's
-// guarantees as invariants, plain functions on those notes and on what the server has in the end.
+// Package workload is many clients that talk in rooms, and note all that they do and see.
 package workload
 
 import (

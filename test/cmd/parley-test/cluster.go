@@ -16,7 +16,7 @@ type runCluster struct{}
 
 // Run implements kong's command.
 func (runCluster) Run(p *program) error {
-	launcher := localcluster.Launcher{Bin: p.bin(), Env: env.New(os.LookupEnv), Environ: os.Environ(), Out: p.out, ErrOut: p.errOut} //nolint:forbidigo // main's
+	launcher := localcluster.Launcher{Bin: p.bin(), Env: env.New(os.LookupEnv), Environ: os.Environ(), Out: p.out, ErrOut: p.errOut}
 	return launcher.Run(p)
 }
 

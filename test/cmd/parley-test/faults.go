@@ -27,8 +27,8 @@ type faultsCommand struct {
 
 // Run implements kong's command.
 func (c faultsCommand) Run(p *program) error {
-	r := env.New(os.LookupEnv) //nolint:forbidigo // main's
-	at := faults.Elsewhere{
+	r := env.New(os.LookupEnv)
+	at := faults.External{
 		URL:       c.URL,
 		AdminName: r.String("PARLEY_ADMIN_USER", "", "Who makes the rooms at the Parley that --url names."),
 		Password:  r.Secret("PARLEY_ADMIN_PASSWORD", "The password of PARLEY_ADMIN_USER."),
@@ -47,7 +47,7 @@ func (c faultsCommand) Run(p *program) error {
 	}
 	p.status = harness.Run(p.instrument("faults", c.JSON), func(folder string) (*faults.Report, error) {
 		if c.URL != "" {
-			return faults.RunElsewhere(p, o, at)
+			return faults.RunExternal(p, o, at)
 		}
 		o.Folder = folder
 		return faults.Run(p, o)

@@ -74,6 +74,9 @@ type monitoredCommand struct {
 
 // Run implements kong's command.
 func (c monitoredCommand) Run(p *program) error {
+	if c.Seats < 1 || c.Warm < 0 {
+		return errors.New("monitored needs a client at least")
+	}
 	o := monitored.Options{Bin: p.bin(), Prometheus: c.Prometheus, Chart: c.Chart, Seats: c.Seats, Warm: c.Warm, Fault: c.Fault, Out: p.out}
 	p.status = harness.Run(p.instrument("monitored", ""), func(folder string) (*monitored.Report, error) {
 		o.Folder = folder

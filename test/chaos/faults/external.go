@@ -13,16 +13,16 @@ import (
 	"github.com/parley-chat/parley/test/harness"
 )
 
-// Elsewhere says where a Parley runs that is not ours to harm, and who may make rooms there.
-type Elsewhere struct {
+// External says where a Parley runs that is not ours to harm, and who may make rooms there.
+type External struct {
 	URL                 string
 	AdminName, Password string
 }
 
-// RunElsewhere has the clients talk at a Parley somewhere and checks what they saw by HTTP. Nothing is
+// RunExternal has the clients talk at a Parley somewhere and checks what they saw by HTTP. Nothing is
 // harmed but the clients' own sockets; whoever runs the place may harm it meanwhile. Once they talk, the end
 // of ctx ends the talk, not the run: what they saw is checked.
-func RunElsewhere(ctx context.Context, o Options, at Elsewhere) (*Report, error) {
+func RunExternal(ctx context.Context, o Options, at External) (*Report, error) {
 	progress := harness.NewProgress(o.Out)
 	people := &people{base: at.URL, api: client.NewHTTP(at.URL, &http.Client{Timeout: 20 * time.Second})}
 	admin, err := people.admin(ctx, at.AdminName, at.Password)

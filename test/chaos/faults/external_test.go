@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/test/chaos/faults"
-
 	"github.com/parley-chat/parley/test/servertest"
 )
 
@@ -22,7 +21,7 @@ func TestTheCheckerChecksAnyParley(t *testing.T) {
 	o := faults.Options{
 		Seed: 1, Messages: 100, Faults: 2, Clients: 12, Rooms: 3, Rate: 40, Patience: 30 * time.Second, Out: &out, Log: slog.New(slog.DiscardHandler),
 	}
-	report, err := faults.RunElsewhere(t.Context(), o, faults.Elsewhere{URL: s.URL, AdminName: servertest.AdminName, Password: servertest.AdminPassword})
+	report, err := faults.RunExternal(t.Context(), o, faults.External{URL: s.URL, AdminName: servertest.AdminName, Password: servertest.AdminPassword})
 	if err != nil {
 		t.Fatal(err, out.String())
 	}
@@ -33,7 +32,7 @@ func TestTheCheckerChecksAnyParley(t *testing.T) {
 	if page, err := s.API.Rooms(t.Context(), "", "talk-", "", 0); err != nil || len(page.Rooms) > 0 {
 		t.Error("its rooms stay:", page, err)
 	}
-	if _, err := faults.RunElsewhere(t.Context(), o, faults.Elsewhere{URL: s.URL, AdminName: servertest.AdminName, Password: "no"}); err == nil || !strings.Contains(err.Error(), "no rooms can be made") {
+	if _, err := faults.RunExternal(t.Context(), o, faults.External{URL: s.URL, AdminName: servertest.AdminName, Password: "no"}); err == nil || !strings.Contains(err.Error(), "no rooms can be made") {
 		t.Error(err)
 	}
 }
