@@ -167,7 +167,7 @@ func StandBy(t *testing.T, s *Server) *Bystander {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := client.NewSocket(client.Options{Base: s.URL, Tokens: s.API.Keep(guest)})
+	socket := client.NewSocket(client.Options{Base: s.URL, Tokens: s.API.Refresher(guest)})
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {

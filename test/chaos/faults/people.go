@@ -48,7 +48,7 @@ func (p *people) retry(ctx context.Context, try func(context.Context) (client.Si
 	for {
 		signIn, err := try(ctx)
 		refused, ok := errors.AsType[*chat.Error](err)
-		if !ok || !chat.Unknown(err) && refused.Code != chat.CodeRateLimited {
+		if !ok || !chat.OutcomeUnknown(err) && refused.Code != chat.CodeRateLimited {
 			return signIn, err
 		}
 		if harness.Pause(ctx, refused.RetryAfter+200*time.Millisecond) != nil {

@@ -20,7 +20,7 @@ type roomFrames struct {
 	next chat.Seq
 }
 
-// check is client.Options.Heard.
+// check is client.Options.OnFrame.
 func (c *frameChecker) check(frame []byte) {
 	var f struct {
 		Type      string          `json:"type"`

@@ -123,7 +123,7 @@ func (c *user) do(ctx context.Context, d history.Operation, patience time.Durati
 	switch {
 	case err == nil:
 		d.Acked = seq
-	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, client.ErrClosed) || chat.Unknown(err):
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, client.ErrClosed) || chat.OutcomeUnknown(err):
 		if patience == c.workload.options.Patience && ctx.Err() == nil {
 			c.workload.report(history.Violation{Client: c.name, Room: d.Room, Text: fmt.Sprintf("the %s of %s had no answer within %s: %v", d.Kind, d.Nonce, patience, err)})
 		}
