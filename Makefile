@@ -4,7 +4,7 @@ SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
 
-MODULES  := .ci/images pkg services/auth services/rooms services/edge services/web services/steward services/standalone
+MODULES  := .ci/images pkg services/auth services/rooms services/edge services/web services/steward services/standalone test
 SERVICES := auth rooms edge web steward
 CACHE    := $(CURDIR)/.cache
 LINT_VERSION := v2.15.0
@@ -15,6 +15,8 @@ COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)
 STAMPED  := github.com/parley-chat/parley/pkg/observe
 GOFLAGS_RELEASE = -trimpath -buildvcs=false -ldflags '-s -w -X $(STAMPED).version=$(VERSION) -X $(STAMPED).commit=$(COMMIT) -X $(STAMPED).date=$(DATE)'
+# The program that runs and tests the whole.
+TOOL     := $(CURDIR)/bin/parley-test
 GOBUILD  = CGO_ENABLED=0 GOWORK=off go build $(GOFLAGS_RELEASE) -o $(CURDIR)/bin/
 IMAGE_PREFIX ?= ghcr.io/parley-chat/parley
 PLATFORMS    ?= linux/$(shell go env GOARCH)
@@ -43,7 +45,7 @@ SECONDS ?= 300
 RACE     := -race -gcflags='modernc.org/...=-race=false'
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone build-race run run-cluster test test-long lint tidy fuzz fmt docs install clean vulncheck secrets bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
+.PHONY: help build build-standalone build-test build-race run run-cluster test test-long lint tidy fuzz fmt docs install clean vulncheck secrets bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,37 +54,40 @@ run: build-standalone ## Run Parley as one process with embedded stores, on http
 	@exec $(CURDIR)/bin/standalone
 
 run-cluster: build ## Run Parley as separate processes: PostgreSQL, Redis, 1 auth, 2 rooms, 3 edges, web, proxy
-	@exec $(CURDIR)/bin/cluster run
+	@exec $(TOOL) cluster run
 
-build: build-standalone ## Build one static binary per service, in bin/
+build: build-standalone build-test ## Build one static binary per service, in bin/
 	@mkdir -p bin
 	@for service in $(SERVICES); do echo "build $$service"; (cd services/$$service && $(GOBUILD) ./cmd/$$service); done
-	@echo "build cluster"; cd services/standalone && $(GOBUILD) ./cmd/cluster
 
 build-standalone:
 	@mkdir -p bin
-	@echo "build standalone"; cd services/standalone && $(GOBUILD) .
+	@echo "build standalone"; cd services/standalone && $(GOBUILD) ./cmd/standalone
+
+build-test:
+	@mkdir -p bin
+	@echo "build parley-test"; cd test && $(GOBUILD) ./cmd/parley-test
 
 test: ## Run all tests except the long ones, with the race detector and real servers
 	@$(MAKE) -j2 install build-race
-	@PARLEY_TEST_BIN=$(CURDIR)/bin/race $(CURDIR)/bin/race/cluster with-servers -- \
+	@PARLEY_TEST_BIN=$(CURDIR)/bin/race $(CURDIR)/bin/race/parley-test cluster with-servers -- \
 	  go test $(RACE) -vet=off -timeout 10m $(TESTFLAGS) work
 
 # The programs that the tests start. They share their compiled packages with the tests, because compiling takes most of
 # the first run. The tests do not run vet, because make lint does.
 build-race:
 	@mkdir -p bin/race
-	@echo "build with the race detector"; go build $(RACE) -o $(CURDIR)/bin/race/ ./services/standalone ./services/standalone/cmd/cluster ./services/steward/cmd/steward
+	@echo "build with the race detector"; go build $(RACE) -o $(CURDIR)/bin/race/ ./services/standalone/cmd/standalone ./test/cmd/parley-test ./services/steward/cmd/steward
 
 test-long: install build ## Run the long tests on whole clusters: faults and attacks under load, browsers, images
-	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
-	  go test -tags long -timeout 15m $(TESTFLAGS) ./.ci/images ./services/standalone/internal/faults ./services/standalone/internal/attacks
-	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
-	  go test $(RACE) -tags long -timeout 10m $(TESTFLAGS) -run 'TestTheCheckerChecksAnyParley|TestBrowsersTalkWhileTheClusterFallsApart' ./services/standalone
+	@PARLEY_TEST_BIN=$(CURDIR)/bin $(TOOL) cluster with-servers -- \
+	  go test -tags long -timeout 15m $(TESTFLAGS) ./.ci/images ./test/chaos/faults ./test/attacks
+	@PARLEY_TEST_BIN=$(CURDIR)/bin $(TOOL) cluster with-servers -- \
+	  go test $(RACE) -tags long -timeout 10m $(TESTFLAGS) -run 'TestTheCheckerChecksAnyParley|TestBrowsersTalkWhileTheClusterFallsApart' ./test/chaos/faults ./test/browser
 
 chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) ## Test the Helm chart with Helm 3 and 4 for every Kubernetes version, and k8s/ (UPDATE=1 regenerates its files)
 	@PARLEY_TEST_HELM3=$(HELM3) PARLEY_TEST_HELM4=$(HELM4) PARLEY_TEST_KUBECONFORM=$(KUBECONFORM) PARLEY_TEST_HELM_DOCS=$(HELM_DOCS) \
-	  PARLEY_TEST_KUSTOMIZE=$(KUSTOMIZE) PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./services/standalone/internal/chart $(if $(UPDATE),-update)
+	  PARLEY_TEST_KUSTOMIZE=$(KUSTOMIZE) PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./test/chart $(if $(UPDATE),-update)
 
 lint: $(LINT) $(ACTIONLINT) ## Run the linters, check the JavaScript types, and check that every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
@@ -108,31 +113,26 @@ tidy: ## Tidy every go.mod and go.sum
 	@for module in $(MODULES); do echo "tidy $$module"; (cd $$module && GOWORK=off go mod tidy); done
 
 soak: build ## Run users who come and go for an hour, and check that nothing leaks (MINUTES=60)
-	@echo "build soak"; cd services/standalone && $(GOBUILD) ./cmd/soak
 	@mkdir -p data
-	@$(CURDIR)/bin/soak -minutes $(MINUTES) -json data/soak.json
+	@$(TOOL) soak --minutes $(MINUTES) --json data/soak.json
 
 fuzz: install build ## Run every fuzz target for a short time, with real servers (FUZZTIME=2s)
-	@FUZZTIME=$(FUZZTIME) $(CURDIR)/bin/cluster with-servers -- .ci/fuzz
+	@FUZZTIME=$(FUZZTIME) $(TOOL) cluster with-servers -- .ci/fuzz
 
 faults: build ## Inject faults into a cluster under load, and check that no message is lost (SEED= MESSAGES= FAULTS= URL= JSON=)
-	@echo "build faults"; cd services/standalone && $(GOBUILD) ./cmd/faults
-	@$(CURDIR)/bin/faults $(if $(SEED),-seed $(SEED)) $(if $(MESSAGES),-messages $(MESSAGES)) $(if $(FAULTS),-faults $(FAULTS)) \
-	  $(if $(URL),-url '$(URL)') $(if $(filter command line,$(origin JSON)),-json '$(JSON)')
+	@$(TOOL) faults $(if $(SEED),--seed $(SEED)) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(FAULTS),--faults $(FAULTS)) \
+	  $(if $(URL),--url '$(URL)') $(if $(filter command line,$(origin JSON)),--json '$(JSON)')
 
 attacks: build ## Attack a server that 100 people use, and check that it keeps working (SECONDS=300)
-	@echo "build attacks"; cd services/standalone && $(GOBUILD) ./cmd/attacks
 	@mkdir -p data
-	@$(CURDIR)/bin/attacks -seconds $(SECONDS) -json data/attacks.json
+	@$(TOOL) attacks --seconds $(SECONDS) --json data/attacks.json
 
 bench: build ## Measure speed and memory, relative to a minimal server on this machine (SCENARIO=idle,acked RUNS=3 JSON=data/bench.json)
-	@echo "build bench"; cd services/standalone && $(GOBUILD) ./cmd/bench
 	@mkdir -p $(dir $(JSON))
-	@$(CURDIR)/bin/bench -runs $(RUNS) -scenario '$(SCENARIO)' -json $(JSON)
+	@$(TOOL) bench --runs $(RUNS) $(if $(SCENARIO),--scenario '$(SCENARIO)') --json $(JSON)
 
-bench-compare: ## Compare two reports of make bench (A=old.json B=new.json)
-	@cd services/standalone && $(GOBUILD) ./cmd/bench
-	@$(CURDIR)/bin/bench compare $(A) $(B)
+bench-compare: build-test ## Compare two reports of make bench (A=old.json B=new.json)
+	@$(TOOL) bench compare $(A) $(B)
 
 images: $(SBOM) ## Build one image per service in bin/images/, without Docker (IMAGE_PREFIX= VERSION= PLATFORMS=linux/amd64,linux/arm64; PUSH=1 pushes them)
 	@mkdir -p bin/images
@@ -150,19 +150,17 @@ monitoring: $(PROMETHEUS)/promtool ## Test that each alert fires as intended, an
 	@cd k8s/monitoring && GOWORK=off go test -count=1 ./...
 
 monitoring-live: build $(PROMETHEUS)/promtool ## Run all queries on a real Prometheus with a cluster under load, then inject faults until alerts fire (FAULT=Redis)
-	@echo "build monitored"; cd services/standalone && $(GOBUILD) ./cmd/monitored
-	@$(CURDIR)/bin/monitored -prometheus $(PROMETHEUS)/prometheus -fault '$(FAULT)'
+	@$(TOOL) monitored --prometheus $(PROMETHEUS)/prometheus --fault '$(FAULT)'
 
 dashboards: ## Regenerate charts/parley/files/dashboards from k8s/monitoring/dashboards
 	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards
 
-e2e: images ## Test the chart on the cluster of KUBECONFIG (FROM=commit to upgrade from; see k8s/e2e/run for more)
-	@echo "build faults"; cd services/standalone && $(GOBUILD) ./cmd/faults
+e2e: images build-test ## Test the chart on the cluster of KUBECONFIG (FROM=commit to upgrade from; see test/e2e/run for more)
 	@rm -rf bin/from; $(if $(FROM),mkdir bin/from; git archive $(FROM) | tar x -C bin/from; $(MAKE) -C bin/from images CACHE=$(CACHE) VERSION=from-$(FROM) COMMIT=$(FROM))
-	@TAG=$(VERSION) FROM_TAG=$(if $(FROM),from-$(FROM)) k8s/e2e/run
+	@TAG=$(VERSION) FROM_TAG=$(if $(FROM),from-$(FROM)) test/e2e/run
 
 docs: ## Regenerate docs/configuration.md and the tables of docs/observability.md from the programs
-	@go test ./services/standalone -run 'TestConfigurationIs|TestMetricsAre' -count=1 -update
+	@go test ./test/docs -run 'TestConfigurationIs|TestMetricsAre' -count=1 -update
 
 install: ## Install what the tests need (Debian, as root), or list what is missing
 	@.ci/install

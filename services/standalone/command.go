@@ -1,4 +1,4 @@
-package main
+package standalone
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/parley-chat/parley/services/auth"
 )
 
-// command runs a subcommand, beside a server that may be running on the same data folder.
-func (s *standalone) command(reader *env.Reader, args []string) error {
+// Command runs a subcommand, beside a server that may be running on the same data folder.
+func (s *Server) Command(reader *env.Reader, args []string) error {
 	if len(args) != 2 || args[0] != "createsuperuser" {
 		return errors.New("usage:\n  standalone                        serve\n  standalone createsuperuser NAME   make a staff account and print its password")
 	}

@@ -1,7 +1,6 @@
-package main
+package standalone
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"net"
@@ -37,12 +36,15 @@ const (
 	dataDefault  = "./data"
 )
 
-// newCredential makes up what the services show each other. Nobody outside the process needs it.
-func newCredential() string { return rand.Text() + rand.Text() }
+// Own says whether the standalone server answers a variable itself, so that nobody can set it.
+func Own(variable string) bool {
+	_, own := (&Server{}).own("")[variable]
+	return own
+}
 
 // own are the variables that the standalone server answers itself, in the folder data: its stores are
 // embedded, and its services call each other inside the process.
-func (s *standalone) own(data string) map[string]string {
+func (s *Server) own(data string) map[string]string {
 	return map[string]string{
 		"PARLEY_AUTH_DATABASE":      "sqlite:" + filepath.Join(data, "auth.db"),
 		"PARLEY_ROOMS_DATABASE":     "sqlite:" + filepath.Join(data, "rooms.db"),
@@ -52,9 +54,9 @@ func (s *standalone) own(data string) map[string]string {
 	}
 }
 
-// onlyEdge are defaults of the edge for where there is no other edge to go to: nobody is sent there, and
+// OnlyEdge are defaults of the edge for where there is no other edge to go to: nobody is sent there, and
 // Ctrl-C shall not take longer than people wait.
-func onlyEdge() map[string]string {
+func OnlyEdge() map[string]string {
 	return map[string]string{"PARLEY_DRAIN_DELAY": "0s", "PARLEY_DRAIN_SPREAD": "0s", "PARLEY_DRAIN_GRACE": "3s", "PARLEY_EDGE_MAX_AGE": "0s"}
 }
 
@@ -75,13 +77,13 @@ func cookieSuffix(environ func(string) (string, bool)) string {
 	return ""
 }
 
-// lookup is the environment as the services see it.
-func (s *standalone) lookup(environ func(string) (string, bool)) func(string) (string, bool) {
+// Lookup is the environment as the services see it.
+func (s *Server) Lookup(environ func(string) (string, bool)) func(string) (string, bool) {
 	data, _ := environ(dataVariable)
 	if data == "" {
 		data = dataDefault
 	}
-	own, only := s.own(data), onlyEdge()
+	own, only := s.own(data), OnlyEdge()
 	only["PARLEY_COOKIE_SUFFIX"] = cookieSuffix(environ)
 	for _, name := range append(slices.Sorted(maps.Keys(own)), "PARLEY_REDIS") {
 		if value, set := environ(name); set && value != "" {

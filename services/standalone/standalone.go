@@ -1,7 +1,10 @@
-package main
+// Package standalone is all of Parley in one process: the services' own constructors, on embedded stores and one
+// port.
+package standalone
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net"
 	"net/netip"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/parley-chat/parley/pkg/datadir"
 	"github.com/parley-chat/parley/pkg/lifecycle"
 	"github.com/parley-chat/parley/pkg/process"
 	"github.com/parley-chat/parley/pkg/stream"
@@ -16,9 +20,11 @@ import (
 	"github.com/parley-chat/parley/services/auth"
 	"github.com/parley-chat/parley/services/edge"
 	"github.com/parley-chat/parley/services/rooms"
-	"github.com/parley-chat/parley/services/standalone/internal/datadir"
 	"github.com/parley-chat/parley/services/web"
 )
+
+// name is the server's, and its public listener's.
+const name = "standalone"
 
 // The hosts by which the services know each other.
 const (
@@ -39,13 +45,30 @@ const (
 	internalGrace = 50 * time.Millisecond
 )
 
-// standalone puts the services together.
-type standalone struct {
+// Server puts the services together.
+type Server struct {
 	out        io.Writer // for people
 	credential string
 	refused    []string // variables that were set and can't be
 	address    net.Addr // where it listens, once it is built
 }
+
+// New makes a server that tells people on out where it runs. Lookup comes next, then Build.
+func New(out io.Writer) *Server {
+	// Nobody outside the process needs what the services show each other.
+	return &Server{out: out, credential: rand.Text() + rand.Text()}
+}
+
+// Defaults are those of the process.
+func Defaults() process.Defaults {
+	return process.Defaults{Name: name, AdminListen: "127.0.0.1:0", LogFormat: "text"}
+}
+
+// Address is where a server that was built listens.
+func (s *Server) Address() net.Addr { return s.address }
+
+// Credential is what the services show each other.
+func (s *Server) Credential() string { return s.credential }
 
 // configs are what the services were told by the environment.
 type configs struct {
@@ -59,7 +82,7 @@ type configs struct {
 // door is how the public listener is served.
 func (c configs) door(p *process.Process) webapi.Options {
 	return webapi.Options{
-		Service: "standalone", Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, BodyLimit: publicBody, TrustedProxies: c.proxies,
+		Service: name, Log: p.Log, Registry: p.Registry, Tracer: p.Tracer, BodyLimit: publicBody, TrustedProxies: c.proxies,
 		Secure: c.auth.Browsers.Secure, Hosts: c.own.hosts,
 	}
 }
@@ -72,9 +95,9 @@ type services struct {
 	web   *web.Service
 }
 
-// build is a process.Build: the stores, the services on one port, and a word of welcome. Where it
+// Build is a process.Build: the stores, the services on one port, and a word of welcome. Where it
 // fails the process ends, and with it what was opened.
-func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
+func (s *Server) Build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	c := configs{
 		own: settingsFrom(p.Env), auth: auth.ConfigFrom(p.Env), rooms: rooms.ConfigFrom(p.Env), edge: edge.ConfigFrom(p.Env),
 		proxies: webapi.TrustedProxiesFrom(p.Env),

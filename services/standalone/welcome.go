@@ -1,4 +1,4 @@
-package main
+package standalone
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"io"
 	"net"
 
+	"github.com/parley-chat/parley/pkg/datadir"
 	"github.com/parley-chat/parley/services/auth"
-	"github.com/parley-chat/parley/services/standalone/internal/datadir"
 )
 
 // welcome tells people that everything runs. It is the last part to start.

@@ -1,0 +1,2 @@
+// Package api tests the public API of a whole server, against its documents.
+package api

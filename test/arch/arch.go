@@ -1,0 +1,2 @@
+// Package arch holds what may import what in the whole workspace.
+package arch

@@ -1,0 +1,2 @@
+// Package observability tests what a whole server logs and traces.
+package observability

@@ -1,0 +1,2 @@
+// Package programs tests the built programs.
+package programs
