@@ -21,10 +21,10 @@ import (
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/httpapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // Deps are what the service shares with its process.
@@ -66,10 +66,10 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	}
 	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
 	rooms.Tracer = d.Tracer
-	books := ledger.New(ledger.Deps{
+	books := message.New(message.Deps{
 		Store: store, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
 	})
-	rows := directory.New(directory.Deps{Store: store, Ledger: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
+	rows := room.New(room.Deps{Store: store, Messages: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
 	if err = rows.FillSearch(ctx); err != nil {
 		return nil, fmt.Errorf("bring the rooms' search up to date: %w", err)
 	}
@@ -85,7 +85,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	}
 	return &Service{
 		api: httpapi.New(httpapi.Deps{
-			Directory: rows, Ledger: books, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
+			Directory: rows, Messages: books, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
 			Credential: c.Credential, Limits: c.Limits, Now: d.Now, Registry: d.Registry,
 		}),
 		parts: []lifecycle.Part{
@@ -129,5 +129,5 @@ type bus struct {
 	lobby *lobby.Publisher
 }
 
-// Announce implements ledger.Bus; the rest is the stream's publisher's.
+// Announce implements message.Bus; the rest is the stream's publisher's.
 func (b bus) Announce(log chat.LogID, events []lobby.Event) { b.lobby.Announce(log, events) }

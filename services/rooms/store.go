@@ -7,16 +7,16 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/trace"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
 )
 
 // store is what the service keeps its rooms in.
 type store interface {
-	ledger.Store
-	directory.Store
+	message.Store
+	room.Store
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
@@ -25,9 +25,9 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog
 		return nil, nil, err
 	}
 	if db.SQLite != nil {
-		s, err = sqlite.Open(ctx, db.SQLite, directory.NewLog())
+		s, err = sqlite.Open(ctx, db.SQLite, room.NewLog())
 	} else {
-		s, err = postgres.Open(ctx, db.Postgres, directory.NewLog())
+		s, err = postgres.Open(ctx, db.Postgres, room.NewLog())
 	}
 	if err != nil {
 		db.Close()
@@ -44,5 +44,5 @@ func NewLogs(ctx context.Context, name string) (rooms int, err error) {
 		return 0, err
 	}
 	defer db.Close()
-	return s.RenewLogs(ctx, directory.NewLog)
+	return s.RenewLogs(ctx, room.NewLog)
 }

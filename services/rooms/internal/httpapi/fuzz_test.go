@@ -11,8 +11,8 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -24,7 +24,7 @@ func fuzzed(f *testing.F) server {
 		f.Fatal(err)
 	}
 	f.Cleanup(pool.Close)
-	store, err := postgres.Open(f.Context(), pool, directory.NewLog())
+	store, err := postgres.Open(f.Context(), pool, room.NewLog())
 	if err != nil {
 		f.Fatal(err)
 	}

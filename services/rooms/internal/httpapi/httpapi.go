@@ -14,9 +14,9 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // callTimeout bounds a call. It is below what edges and proxies wait for, so that they get an answer.
@@ -28,8 +28,8 @@ const appendTimeout = 3 * time.Second
 
 // Deps are what the API works with.
 type Deps struct {
-	Directory     *directory.Directory
-	Ledger        *ledger.Ledger
+	Directory     *room.Directory
+	Messages      *message.Log
 	Authenticator *webapi.Authenticator
 	Credential    string
 	Limits        Limits
@@ -39,8 +39,8 @@ type Deps struct {
 
 // API answers calls.
 type API struct {
-	directory  *directory.Directory
-	ledger     *ledger.Ledger
+	directory  *room.Directory
+	messages   *message.Log
 	auth       *webapi.Authenticator
 	credential string
 	limits     limiters
@@ -50,7 +50,7 @@ type API struct {
 // New makes an API.
 func New(d Deps) *API {
 	return &API{
-		directory: d.Directory, ledger: d.Ledger, auth: d.Authenticator, credential: d.Credential,
+		directory: d.Directory, messages: d.Messages, auth: d.Authenticator, credential: d.Credential,
 		limits: newLimiters(d.Limits, d.Registry), now: d.Now,
 	}
 }
@@ -84,16 +84,16 @@ func redirectPoll(c *fiber.Ctx) error {
 }
 
 // caller is who calls; nobody signed in is a caller too, who sees what guests see.
-func (a *API) caller(c *fiber.Ctx) (directory.Caller, error) {
+func (a *API) caller(c *fiber.Ctx) (room.Caller, error) {
 	who, err := a.auth.Caller(c)
 	if err != nil || who == nil {
-		return directory.Caller{Tenant: chat.DefaultTenant}, err
+		return room.Caller{Tenant: chat.DefaultTenant}, err
 	}
-	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+	return room.Caller{Tenant: who.Tenant, User: &who.User}, nil
 }
 
 // reader is caller, who asks for something and not too often.
-func (a *API) reader(c *fiber.Ctx) (directory.Caller, error) {
+func (a *API) reader(c *fiber.Ctx) (room.Caller, error) {
 	caller, err := a.caller(c)
 	if err == nil {
 		err = a.limits.read(c, caller)
@@ -102,12 +102,12 @@ func (a *API) reader(c *fiber.Ctx) (directory.Caller, error) {
 }
 
 // signedIn is caller without nobody.
-func (a *API) signedIn(c *fiber.Ctx) (directory.Caller, error) {
+func (a *API) signedIn(c *fiber.Ctx) (room.Caller, error) {
 	who, err := a.auth.SignedIn(c)
 	if err != nil {
-		return directory.Caller{}, err
+		return room.Caller{}, err
 	}
-	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+	return room.Caller{Tenant: who.Tenant, User: &who.User}, nil
 }
 
 // bounded is the request's context with the time limit of a call. A client that hangs up does not end

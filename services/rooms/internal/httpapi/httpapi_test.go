@@ -23,9 +23,9 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
@@ -82,7 +82,7 @@ func openStore(t testing.TB) *sqlite.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	store, err := sqlite.Open(t.Context(), db, directory.NewLog())
+	store, err := sqlite.Open(t.Context(), db, room.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +92,10 @@ func openStore(t testing.TB) *sqlite.Store {
 func newServerOn(t testing.TB, store storetest.Store, limits Limits) server {
 	t.Helper()
 	rules, log, reg := policy.Rules{UsersCreate: true, StaffDelete: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	d := directory.New(directory.Deps{Store: store, Ledger: l, Rules: rules, Log: log, Registry: reg})
+	l := message.New(message.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	d := room.New(room.Deps{Store: store, Messages: l, Rules: rules, Log: log, Registry: reg})
 	api := New(Deps{
-		Directory: d, Ledger: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Limits: limits, Now: time.Now, Registry: reg,
+		Directory: d, Messages: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Limits: limits, Now: time.Now, Registry: reg,
 	})
 	app := webapi.New(webapi.Options{Service: "rooms", Log: log, Registry: reg, BodyLimit: 1 << 20})
 	api.Routes(app)

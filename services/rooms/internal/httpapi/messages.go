@@ -12,7 +12,7 @@ import (
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 // messagePage answers GET /api/rooms/{slug}/messages.
@@ -50,7 +50,7 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.ledger.History(ctx, room.ID, after, chat.Seq(before), most)
+	page, err := a.messages.History(ctx, room.ID, after, chat.Seq(before), most)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (a *API) operate(o *operation.Operation, route operation.Route) fiber.Handl
 		}
 		ctx, cancel := bounded(c)
 		defer cancel()
-		message, err := a.ledger.Message(ctx, entry.Room, seq)
+		message, err := a.messages.Message(ctx, entry.Room, seq)
 		if err != nil {
 			return err
 		}
@@ -113,19 +113,19 @@ func messageID(text string) chat.Seq {
 
 // append decodes the request and appends its entry. What is wrong with the request is said before the room is looked
 // at, so that the answer is the same for any room.
-func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route) (ledger.Entry, chat.Seq, error) {
+func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route) (message.Append, chat.Seq, error) {
 	caller, err := a.signedIn(c)
 	if err != nil {
-		return ledger.Entry{}, 0, err
+		return message.Append{}, 0, err
 	}
 	if err = a.limits.send(c, caller); err != nil {
-		return ledger.Entry{}, 0, err
+		return message.Append{}, 0, err
 	}
 	request, err := requestOf(c, o, route)
 	if err != nil {
-		return ledger.Entry{}, 0, err
+		return message.Append{}, 0, err
 	}
-	entry := ledger.Entry{Request: request, Tenant: caller.Tenant, Author: *caller.User, Kind: o.Name}
+	entry := message.Append{Request: request, Tenant: caller.Tenant, Author: *caller.User, Kind: o.Name}
 	if err = entry.Check(); err != nil {
 		return entry, 0, err
 	}
@@ -139,6 +139,6 @@ func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route
 		return entry, 0, err
 	}
 	entry.Room, entry.Trace = room.ID, trace.Of(ctx).Parent()
-	outcome := a.ledger.Append(ctx, []ledger.Entry{entry})[0]
+	outcome := a.messages.Append(ctx, []message.Append{entry})[0]
 	return entry, outcome.Seq, outcome.Err
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -38,13 +38,13 @@ func BenchmarkAppend(b *testing.B) {
 func benchmarkAppend(b *testing.B, lanes, rooms, batch int) {
 	store := open(b, storetest.Postgres(b)+"&pool_max_conns=16")
 	log := slog.New(slog.DiscardHandler)
-	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Log: log, Registry: prometheus.NewRegistry(), Now: time.Now})
-	d := directory.New(directory.Deps{Store: store, Ledger: l, Log: log, Registry: prometheus.NewRegistry()})
+	l := message.New(message.Deps{Store: store, Bus: silent{}, Log: log, Registry: prometheus.NewRegistry(), Now: time.Now})
+	d := room.New(room.Deps{Store: store, Messages: l, Log: log, Registry: prometheus.NewRegistry()})
 	author := chat.User{ID: "u-1234567890123456789012", Name: "Somebody", Kind: chat.KindUser, Staff: true}
 	ids := make([][]chat.RoomID, lanes)
 	for lane := range lanes {
 		for n := range rooms {
-			room, err := d.Create(b.Context(), directory.Caller{Tenant: chat.DefaultTenant, User: &author}, directory.Draft{Slug: chat.Slug(fmt.Sprint("r-", lane, "-", n)), Name: "x"})
+			room, err := d.Create(b.Context(), room.Caller{Tenant: chat.DefaultTenant, User: &author}, room.Draft{Slug: chat.Slug(fmt.Sprint("r-", lane, "-", n)), Name: "x"})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -57,10 +57,10 @@ func benchmarkAppend(b *testing.B, lanes, rooms, batch int) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		mine := ids[int(next.Add(1)-1)%lanes]
-		entries := make([]ledger.Entry, batch)
+		entries := make([]message.Append, batch)
 		for pb.Next() {
 			for i := range entries {
-				entries[i] = ledger.Entry{
+				entries[i] = message.Append{
 					Tenant: chat.DefaultTenant, Author: author, Room: mine[i%len(mine)], Kind: operation.NameSend,
 					Request: operation.Request{Nonce: fmt.Sprintf("%032x", nonce.Add(1)), Body: body},
 				}

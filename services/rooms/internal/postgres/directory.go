@@ -10,17 +10,17 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
-// Rooms implements directory.Store: two statements, each with a snapshot of its own, the lobby first.
-func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (map[ledger.SlugKey]ledger.Room, chat.Seq, error) {
+// Rooms implements room.Store: two statements, each with a snapshot of its own, the lobby first.
+func (s *Store) Rooms(ctx context.Context, keys []message.SlugKey) (map[message.SlugKey]message.Room, chat.Seq, error) {
 	tenants, slugs := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
 		tenants[i], slugs[i] = string(key.Tenant), string(key.Slug)
 	}
-	found := make(map[ledger.SlugKey]ledger.Room, len(keys))
+	found := make(map[message.SlugKey]message.Room, len(keys))
 	var seq chat.Seq
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT coalesce(max(seq), 0) FROM rooms_lobby`).QueryRow(func(row pgx.Row) error { return row.Scan(&seq) })
@@ -28,7 +28,7 @@ func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (map[ledger.Sl
 		tenants, slugs).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
 			room, err := scanRoomHead(rows)
-			found[ledger.SlugKey{Tenant: room.Tenant, Slug: room.Slug}] = room
+			found[message.SlugKey{Tenant: room.Tenant, Slug: room.Slug}] = room
 			return err
 		})
 	})
@@ -38,15 +38,15 @@ func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (map[ledger.Sl
 	return found, seq, nil
 }
 
-func scanRoomHead(row pgx.Row) (ledger.Room, error) {
+func scanRoomHead(row pgx.Row) (message.Room, error) {
 	var head chat.Seq
 	room, err := scanRoom(row, &head)
 	room.Head = head
 	return room, err
 }
 
-// Page implements directory.Store.
-func (s *Store) Page(ctx context.Context, listing directory.Listing) ([]ledger.Room, error) {
+// Page implements room.Store.
+func (s *Store) Page(ctx context.Context, listing room.Listing) ([]message.Room, error) {
 	rows, err := s.pool.Query(ctx, `SELECT `+roomColumns+`, `+headOf+` FROM rooms r
 		WHERE tenant = $1 AND slug > $2 AND deleted_at IS NULL
 			AND CASE WHEN search_folded_at = updated_at THEN search_folded LIKE $3 ELSE search LIKE $4 END
@@ -55,7 +55,7 @@ func (s *Store) Page(ctx context.Context, listing directory.Listing) ([]ledger.R
 	if err != nil {
 		return nil, failed("list rooms", err)
 	}
-	rooms, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Room, error) { return scanRoomHead(row) })
+	rooms, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (message.Room, error) { return scanRoomHead(row) })
 	if err != nil {
 		return nil, failed("list rooms", err)
 	}
@@ -70,7 +70,7 @@ func containing(text string) string {
 // fillAtOnce bounds one filling, so that it holds its locks shortly.
 const fillAtOnce = 1000
 
-// FillSearch implements directory.Store. It locks what it fills in, and passes over what others have locked.
+// FillSearch implements room.Store. It locks what it fills in, and passes over what others have locked.
 func (s *Store) FillSearch(ctx context.Context) (filled int, _ error) {
 	err := database.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE deleted_at IS NULL AND search_folded_at IS DISTINCT FROM updated_at
@@ -78,7 +78,7 @@ func (s *Store) FillSearch(ctx context.Context) (filled int, _ error) {
 		if err != nil {
 			return err
 		}
-		rooms, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Room, error) { return scanRoom(row) })
+		rooms, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (message.Room, error) { return scanRoom(row) })
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (s *Store) FillSearch(ctx context.Context) (filled int, _ error) {
 	return filled, nil
 }
 
-// HasRooms implements directory.Store.
+// HasRooms implements room.Store.
 func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
 	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM rooms)`).Scan(&had); err != nil {
 		return false, failed("look for rooms", err)
@@ -105,7 +105,7 @@ func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
 	return had, nil
 }
 
-// Lobby implements directory.Store.
+// Lobby implements room.Store.
 func (s *Store) Lobby(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error) {
 	page := lobby.Page{Events: []lobby.Event{}}
 	err := s.snapshot(ctx, func(batch *pgx.Batch) {
@@ -139,11 +139,11 @@ func scanEvent(row pgx.Row) (lobby.Event, error) {
 	if err := row.Scan(&e.Seq, &e.Tenant, &e.Kind, &at, &e.RoomID, &room, &before); err != nil {
 		return e, err
 	}
-	e.At = ledger.FromMillis(at)
-	return e, ledger.ParseEventText(&e, room, before)
+	e.At = message.FromMillis(at)
+	return e, message.ParseEventText(&e, room, before)
 }
 
-// RenewLogs implements directory.Store.
+// RenewLogs implements room.Store.
 func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (int, error) {
 	var ids []chat.RoomID
 	err := database.InTx(ctx, s.pool, func(tx pgx.Tx) error {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 //go:embed migrations/*.sql
@@ -30,7 +30,7 @@ func Schema() database.Schema {
 	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
 }
 
-// Store implements ledger.Store and directory.Store.
+// Store implements message.Store and room.Store.
 type Store struct{ pool *pgxpool.Pool }
 
 // Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The pool
@@ -64,12 +64,12 @@ const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only
 // headOf is the head of the log of r. A log that retention emptied ends below its floor.
 const headOf = `greatest(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
 
-func scanRoom(row pgx.Row, more ...any) (ledger.Room, error) {
-	var r ledger.Room
+func scanRoom(row pgx.Row, more ...any) (message.Room, error) {
+	var r message.Room
 	var created, updated, deleted int64
 	dest := []any{&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor, &created, &updated, &deleted}
 	err := row.Scan(append(dest, more...)...)
-	r.CreatedAt, r.UpdatedAt, r.DeletedAt = ledger.FromMillis(created), ledger.FromMillis(updated), ledger.FromMillis(deleted)
+	r.CreatedAt, r.UpdatedAt, r.DeletedAt = message.FromMillis(created), message.FromMillis(updated), message.FromMillis(deleted)
 	return r, err
 }
 
@@ -79,5 +79,5 @@ func failed(what string, err error) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.SeverityUnlocalized == "ERROR" {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return ledger.Away(what, err)
+	return message.Away(what, err)
 }

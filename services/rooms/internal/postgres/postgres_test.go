@@ -9,7 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/databasetest"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -21,7 +21,7 @@ func TestContract(t *testing.T) {
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store {
 				t.Helper()
-				s, err := Open(t.Context(), databasetest.Careless(t, openPool(t, where)), directory.NewLog())
+				s, err := Open(t.Context(), databasetest.Careless(t, openPool(t, where)), room.NewLog())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func execute(t testing.TB, where, text string) {
 
 func open(t testing.TB, where string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), openPool(t, where), directory.NewLog())
+	s, err := Open(t.Context(), openPool(t, where), room.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,11 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 // queueChanges queues all that a transaction writes.
-func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
+func queueChanges(batch *pgx.Batch, c message.Changes) error {
 	for _, room := range c.Created {
 		batch.Queue(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $13)`,
@@ -22,7 +22,7 @@ func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
 		batch.Queue(`UPDATE rooms SET name = $2, description = $3, search = $4, staff_only = $5, allow_guests = $6, updated_at = $7, deleted_at = $8,
 			search_folded = $9, search_folded_at = $7 WHERE id = $1`,
 			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.SearchFolded())
+			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded())
 	}
 	for _, event := range c.Lobby {
 		if err := queueEvent(batch, event); err != nil {
@@ -31,7 +31,7 @@ func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
 	}
 	for _, row := range c.Messages {
 		batch.Queue(`UPDATE room_log SET body = $3, edited_at = $4, deleted_by = $5 WHERE room_id = $1 AND seq = $2`,
-			row.Room, row.Seq, row.Body, ledger.Millis(row.EditedAt), row.DeletedBy)
+			row.Room, row.Seq, row.Body, message.Millis(row.EditedAt), row.DeletedBy)
 	}
 	if len(c.Nonces) > 0 {
 		queueSpent(batch, c)
@@ -43,7 +43,7 @@ func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
 }
 
 func queueEvent(batch *pgx.Batch, event lobby.Event) error {
-	room, before, err := ledger.EventText(event)
+	room, before, err := message.EventText(event)
 	if err != nil {
 		return fmt.Errorf("write a lobby event: %w", err)
 	}
@@ -53,7 +53,7 @@ func queueEvent(batch *pgx.Batch, event lobby.Event) error {
 }
 
 // queueEntries inserts all entries in one statement, however many there are.
-func queueEntries(batch *pgx.Batch, c ledger.Changes) {
+func queueEntries(batch *pgx.Batch, c message.Changes) {
 	n := len(c.Entries)
 	newest := c.Newest()
 	rooms, seqs, messages, replies := make([]chat.RoomID, n), make([]chat.Seq, n), make([]chat.Seq, n), make([]chat.Seq, n)
@@ -64,7 +64,7 @@ func queueEntries(batch *pgx.Batch, c ledger.Changes) {
 		rooms[i], seqs[i], messages[i], replies[i] = row.Room, row.Seq, row.Message, row.ReplyTo
 		tenants[i], kinds[i], bodies[i], nonces[i] = string(row.Tenant), row.Kind, row.Body, row.Nonce
 		authors[i], names[i], authorKinds[i] = string(row.Author.ID), row.Author.Name, string(row.Author.Kind)
-		ats[i], edits[i], deletes[i], last[i] = row.At.UnixMilli(), ledger.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq
+		ats[i], edits[i], deletes[i], last[i] = row.At.UnixMilli(), message.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq
 	}
 	batch.Queue(`INSERT INTO room_log (room_id, seq, tenant, kind, message, author_id, author_name, author_kind, body, reply_to, nonce, at, edited_at, deleted_by, written)
 		SELECT room_id, seq, tenant, kind, message, author_id, author_name, author_kind, body, reply_to, nonce, at, edited_at, deleted_by,
@@ -75,7 +75,7 @@ func queueEntries(batch *pgx.Batch, c ledger.Changes) {
 		rooms, seqs, tenants, kinds, messages, authors, names, authorKinds, bodies, replies, nonces, ats, edits, deletes, last)
 }
 
-func queueSpent(batch *pgx.Batch, c ledger.Changes) {
+func queueSpent(batch *pgx.Batch, c message.Changes) {
 	n := len(c.Nonces)
 	rooms, seqs := make([]chat.RoomID, 0, n), make([]chat.Seq, 0, n)
 	authors, tenants := make([]string, 0, n), make([]string, 0, n)

@@ -10,13 +10,13 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
-// Rooms implements directory.Store, all as of one instant.
-func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (found map[ledger.SlugKey]ledger.Room, seq chat.Seq, err error) {
-	found = make(map[ledger.SlugKey]ledger.Room, len(keys))
+// Rooms implements room.Store, all as of one instant.
+func (s *Store) Rooms(ctx context.Context, keys []message.SlugKey) (found map[message.SlugKey]message.Room, seq chat.Seq, err error) {
+	found = make(map[message.SlugKey]message.Room, len(keys))
 	err = s.read(ctx, "look rooms up", func(tx *sql.Tx) error {
 		if failed := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM rooms_lobby`).Scan(&seq); failed != nil {
 			return failed
@@ -34,8 +34,8 @@ func (s *Store) Rooms(ctx context.Context, keys []ledger.SlugKey) (found map[led
 	return found, seq, err
 }
 
-// Page implements directory.Store.
-func (s *Store) Page(ctx context.Context, listing directory.Listing) (rooms []ledger.Room, err error) {
+// Page implements room.Store.
+func (s *Store) Page(ctx context.Context, listing room.Listing) (rooms []message.Room, err error) {
 	err = s.read(ctx, "list rooms", func(tx *sql.Tx) error {
 		return query(ctx, tx, func(rows *sql.Rows) error {
 			room, failed := scanRoom(rows)
@@ -58,9 +58,9 @@ func containing(text string) string {
 // fillAtOnce bounds one filling, so that it holds the write lock shortly.
 const fillAtOnce = 1000
 
-// FillSearch implements directory.Store.
+// FillSearch implements room.Store.
 func (s *Store) FillSearch(ctx context.Context) (int, error) {
-	var rooms []ledger.Room
+	var rooms []message.Room
 	err := s.write(ctx, func(tx *sql.Tx) (bool, error) {
 		err := query(ctx, tx, func(rows *sql.Rows) error {
 			room, err := scanRoom(rows)
@@ -80,7 +80,7 @@ func (s *Store) FillSearch(ctx context.Context) (int, error) {
 	return len(rooms), nil
 }
 
-// HasRooms implements directory.Store.
+// HasRooms implements room.Store.
 func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
 	err = s.read(ctx, "look for rooms", func(tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM rooms)`).Scan(&had)
@@ -88,7 +88,7 @@ func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
 	return had, err
 }
 
-// Lobby implements directory.Store.
+// Lobby implements room.Store.
 func (s *Store) Lobby(ctx context.Context, after chat.Seq, since time.Time, limit int) (lobby.Page, error) {
 	page := lobby.Page{Events: []lobby.Event{}}
 	var from int64
@@ -117,11 +117,11 @@ func scanEvent(rows *sql.Rows) (lobby.Event, error) {
 	if err := rows.Scan(&e.Seq, &e.Tenant, &e.Kind, &at, &e.RoomID, &room, &before); err != nil {
 		return e, err
 	}
-	e.At = ledger.FromMillis(at)
-	return e, ledger.ParseEventText(&e, room, before)
+	e.At = message.FromMillis(at)
+	return e, message.ParseEventText(&e, room, before)
 }
 
-// RenewLogs implements directory.Store.
+// RenewLogs implements room.Store.
 func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (int, error) {
 	var ids []chat.RoomID
 	err := s.write(ctx, func(tx *sql.Tx) (bool, error) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 //go:embed migrations/*.sql
@@ -26,7 +26,7 @@ func Schema() database.Schema {
 	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
 }
 
-// Store implements ledger.Store and directory.Store.
+// Store implements message.Store and room.Store.
 type Store struct {
 	db *sql.DB
 	// writer is held by the one transaction that writes. SQLite's own waiting is a poll, and unfair.
@@ -56,14 +56,14 @@ func (s *Store) write(ctx context.Context, do func(*sql.Tx) (commit bool, err er
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return ledger.Away("begin", err)
+		return message.Away("begin", err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	if commit, err := do(tx); err != nil || !commit {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
+		return fmt.Errorf("%w: %w", message.ErrUnknown, err)
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (s *Store) write(ctx context.Context, do func(*sql.Tx) (commit bool, err er
 func (s *Store) read(ctx context.Context, what string, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return ledger.Away(what, err)
+		return message.Away(what, err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	if err := do(tx); err != nil {
@@ -101,11 +101,11 @@ const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only
 
 type scanner interface{ Scan(dest ...any) error }
 
-func scanRoom(row scanner) (ledger.Room, error) {
-	var r ledger.Room
+func scanRoom(row scanner) (message.Room, error) {
+	var r message.Room
 	var created, updated, deleted int64
 	err := row.Scan(&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor,
 		&created, &updated, &deleted, &r.Head)
-	r.CreatedAt, r.UpdatedAt, r.DeletedAt = ledger.FromMillis(created), ledger.FromMillis(updated), ledger.FromMillis(deleted)
+	r.CreatedAt, r.UpdatedAt, r.DeletedAt = message.FromMillis(created), message.FromMillis(updated), message.FromMillis(deleted)
 	return r, err
 }

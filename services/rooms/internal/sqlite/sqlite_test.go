@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -31,7 +31,7 @@ func open(t *testing.T, path string) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s, err := Open(t.Context(), db, directory.NewLog())
+	s, err := Open(t.Context(), db, room.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
-// model is what a ledger does, written down as plainly as it can be: one room, one entry at a time.
+// model is what the log does, written down as plainly as it can be: one room, one entry at a time.
 type model struct {
 	room     chat.Room
 	kinds    []string // of the entries, from seq 1 on
@@ -30,7 +30,7 @@ type modelNonce struct {
 }
 
 // append returns the outcome as pod.append shows it.
-func (m *model) append(e ledger.Entry) string {
+func (m *model) append(e message.Append) string {
 	key, asked := fmt.Sprint(e.Author.ID, "/", e.Nonce), fmt.Sprint(e.Kind, e.ReplyTo, e.Message, e.Body)
 	if known, ok := m.nonces[key]; ok && e.Nonce != "" {
 		if known.asked != asked {
@@ -46,7 +46,7 @@ func (m *model) append(e ledger.Entry) string {
 	return fmt.Sprint(seq)
 }
 
-func (m *model) apply(e ledger.Entry) (chat.Seq, string) {
+func (m *model) apply(e message.Append) (chat.Seq, string) {
 	next := chat.Seq(len(m.kinds)) + 1
 	target := m.messages[max(e.Message, e.ReplyTo)]
 	switch {
@@ -73,7 +73,7 @@ func (m *model) apply(e ledger.Entry) (chat.Seq, string) {
 	return next, ""
 }
 
-// testModel asks for anything at random, nonces used before among it, and holds the ledger's answers
+// testModel asks for anything at random, nonces used before among it, and holds the log's answers
 // and what it keeps against the model's.
 func testModel(t *testing.T, b Backend) {
 	p := newPod(t, b.Open(t))
@@ -90,9 +90,9 @@ func testModel(t *testing.T, b Backend) {
 	people := []chat.User{ada, bob, gil, staff}
 	kinds := []operation.Name{operation.NameSend, operation.NameSend, operation.NameEdit, operation.NameDelete}
 	for range 60 {
-		batch := make([]ledger.Entry, 1+random.IntN(8))
+		batch := make([]message.Append, 1+random.IntN(8))
 		for i := range batch {
-			e := ledger.Entry{Tenant: tenant, Author: people[random.IntN(len(people))], Room: rooms[random.IntN(len(rooms))], Kind: kinds[random.IntN(len(kinds))]}
+			e := message.Append{Tenant: tenant, Author: people[random.IntN(len(people))], Room: rooms[random.IntN(len(rooms))], Kind: kinds[random.IntN(len(kinds))]}
 			e.Nonce = fmt.Sprint(random.IntN(60))
 			if e.Kind != operation.NameDelete {
 				e.Body = fmt.Sprint("body ", random.IntN(3))

@@ -1,11 +1,11 @@
-// Package ledger keeps the rooms' logs. All that is ever written goes through Transact: one
+// Package message keeps the rooms' logs. All that is ever written goes through Transact: one
 // transaction that locks the rooms concerned, decides under the lock, writes and commits; only then
-// is it told to the streams. Numbers without holes, nonces that hold for good and the order of a
+// is it told to the streams. Numbers without holes, nonces that hold for valid and the order of a
 // room's entries all follow from that one lock.
 //
-// A message's way: append.go (what is asked and decided), book.go (numbering), store.go (what the
+// A message's way: append.go (what is asked and decided), tx.go (numbering), store.go (what the
 // databases promise), event.go (its JSON), read.go (and back out).
-package ledger
+package message
 
 import (
 	"context"
@@ -34,7 +34,7 @@ type Bus interface {
 	Announce(log chat.LogID, events []lobby.Event)
 }
 
-// Deps are what a ledger works with.
+// Deps are what a log works with.
 type Deps struct {
 	Store    Store
 	Bus      Bus
@@ -45,9 +45,9 @@ type Deps struct {
 	Now      func() time.Time
 }
 
-// Ledger appends to and reads the rooms' logs. It is safe for concurrent use, also beside ledgers of
+// Log appends to and reads the rooms' logs. It is safe for concurrent use, also beside those of
 // other pods on the same database.
-type Ledger struct {
+type Log struct {
 	store   Store
 	bus     Bus
 	rules   policy.Rules
@@ -55,53 +55,53 @@ type Ledger struct {
 	now     func() time.Time
 	tracer  *trace.Tracer
 	heads   *Heads
-	turns   *turns
+	locks   *roomLocks
 	metrics metrics
 }
 
-// New makes a ledger.
-func New(d Deps) *Ledger {
-	return &Ledger{
+// New makes a log.
+func New(d Deps) *Log {
+	return &Log{
 		store: d.Store, bus: d.Bus, rules: d.Rules, log: d.Log, now: d.Now, tracer: d.Tracer,
-		heads: newHeads(d.Store, d.Log, d.Registry, d.Now), turns: newTurns(), metrics: newMetrics(d.Registry),
+		heads: newHeads(d.Store, d.Log, d.Registry, d.Now), locks: newRoomLocks(), metrics: newMetrics(d.Registry),
 	}
 }
 
 // Heads returns how far the rooms' logs reached that changed lately. It is a part of the process: its
 // Run keeps it fresh.
-func (l *Ledger) Heads() *Heads { return l.heads }
+func (l *Log) Heads() *Heads { return l.heads }
 
-// Transact locks the rooms of need and has decide fill in a Book, all in one transaction, and hands
+// Transact locks the rooms of need and lets decide work in a Transaction, all in one transaction, and hands
 // what was committed to the bus. The errors are those of Store.Commit, and decide's own.
 //
 // This pod's transactions on a room queue here, not in the database: so no connection is held by
 // one that waits, and the bus gets a room's entries in order.
-func (l *Ledger) Transact(ctx context.Context, need Need, decide func(*Book) error) error {
-	l.metrics.turns.Inc()
-	_, waits := l.tracer.Follow(ctx, trace.Internal, "turn")
-	done, err := l.turns.take(ctx, need.Rooms)
+func (l *Log) Transact(ctx context.Context, need Need, decide func(*Transaction) error) error {
+	l.metrics.lockWaits.Inc()
+	_, waits := l.tracer.Follow(ctx, trace.Internal, "room lock")
+	done, err := l.locks.lock(ctx, need.Rooms)
 	waits.End(err)
-	l.metrics.turns.Dec()
+	l.metrics.lockWaits.Dec()
 	if err != nil {
-		return l.failed(ctx, fmt.Errorf("waiting for the rooms' turn: %w", err))
+		return l.failed(ctx, fmt.Errorf("waiting for the rooms' other transactions: %w", err))
 	}
 	defer done()
-	var book *Book
+	var tx *Transaction
 	err = l.store.Commit(ctx, need, func(have Have) (Changes, error) {
-		book = open(have, chat.At(l.now()))
-		decided := decide(book) // which makes the changes
-		return book.changes, decided
+		tx = open(have, chat.At(l.now()))
+		decided := decide(tx) // which makes the changes
+		return tx.changes, decided
 	})
 	if err != nil {
 		return l.failed(ctx, err)
 	}
-	l.publish(book)
+	l.publish(tx)
 	return nil
 }
 
 // failed is what a client is told of a transaction that failed: what decide said, or chat.CodeUnavailable
 // for what may be tried again, with the cause behind it.
-func (l *Ledger) failed(ctx context.Context, err error) error {
+func (l *Log) failed(ctx context.Context, err error) error {
 	if _, decided := errors.AsType[*chat.Error](err); decided {
 		return err
 	}
@@ -116,8 +116,8 @@ func (l *Ledger) failed(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", shown, err)
 }
 
-func (l *Ledger) publish(book *Book) {
-	for _, added := range book.logged() {
+func (l *Log) publish(tx *Transaction) {
+	for _, added := range tx.roomEntries() {
 		room := added.room
 		if added.deletes {
 			l.bus.Drop(room.Tenant, room.Log)
@@ -125,12 +125,12 @@ func (l *Ledger) publish(book *Book) {
 		l.bus.Publish(room.Tenant, room.Log, added.entries)
 		l.heads.note(room.ID, added.entries[len(added.entries)-1].Seq)
 	}
-	for _, room := range book.changes.Updated {
+	for _, room := range tx.changes.Updated {
 		if room.Deleted() {
 			l.bus.Drop(room.Tenant, room.Log)
 		}
 	}
-	if len(book.changes.Lobby) > 0 {
-		l.bus.Announce(book.have.LobbyLog, book.changes.Lobby)
+	if len(tx.changes.Lobby) > 0 {
+		l.bus.Announce(tx.have.LobbyLog, tx.changes.Lobby)
 	}
 }

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"encoding/json"

@@ -1,11 +1,11 @@
-package directory
+package room
 
 import (
 	"context"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
@@ -18,7 +18,7 @@ type Question struct {
 
 // Access answers many questions by one look at the store.
 func (d *Directory) Access(ctx context.Context, questions []Question) ([]roomsapi.Access, error) {
-	var keys []ledger.SlugKey
+	var keys []message.SlugKey
 	for _, q := range questions {
 		if q.Err == nil && q.Slug.Valid() {
 			keys = append(keys, q.key())
@@ -36,9 +36,11 @@ func (d *Directory) Access(ctx context.Context, questions []Question) ([]roomsap
 	return answers, nil
 }
 
-func (q Question) key() ledger.SlugKey { return ledger.SlugKey{Tenant: q.Caller.Tenant, Slug: q.Slug} }
+func (q Question) key() message.SlugKey {
+	return message.SlugKey{Tenant: q.Caller.Tenant, Slug: q.Slug}
+}
 
-func (q Question) answer(found map[ledger.SlugKey]ledger.Room, seq chat.Seq) roomsapi.Access {
+func (q Question) answer(found map[message.SlugKey]message.Room, seq chat.Seq) roomsapi.Access {
 	if q.Err != nil {
 		return roomsapi.Access{Error: roomsapi.FromError(q.Err), Lobby: seq}
 	}

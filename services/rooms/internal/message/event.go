@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"bytes"
@@ -29,7 +29,7 @@ type event struct {
 	Text    string    `json:"text,omitempty"`
 }
 
-func messageOf(row *Row) message {
+func messageOf(row *Entry) message {
 	m := message{ID: row.Seq, Author: row.Author, SentAt: row.At, Nonce: row.Nonce, ReplyTo: row.ReplyTo, Deleted: row.DeletedBy != 0}
 	if !m.Deleted {
 		m.Body = &row.Body
@@ -41,12 +41,12 @@ func messageOf(row *Row) message {
 }
 
 // render makes the JSON of an entry, once for all who get it.
-func render(slug chat.Slug, item Item) roomsapi.Entry {
+func render(slug chat.Slug, item ReadEntry) roomsapi.Entry {
 	entry := roomsapi.Entry{Seq: item.Seq, Kind: item.Kind, Message: item.Message, AtMS: item.At.UnixMilli()}
 	e := event{Type: item.Kind, Room: slug, Seq: item.Seq}
 	switch item.Kind {
 	case KindMessage:
-		e.Message = messageOf(&item.Row)
+		e.Message = messageOf(&item.Entry)
 	case KindEdited:
 		state := messageOf(item.Subject)
 		e.Message, entry.State = state, encode(state)

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const (
 )
 
 // Entries returns the entries after a seq, oldest first: limit and bytes at most, but at least one.
-func (l *Ledger) Entries(ctx context.Context, room chat.RoomID, after chat.Seq, limit, bytes int) (roomsapi.Range, error) {
+func (l *Log) Entries(ctx context.Context, room chat.RoomID, after chat.Seq, limit, bytes int) (roomsapi.Range, error) {
 	limit, bytes = bounds(limit, bytes)
 	r, items, err := l.store.Read(ctx, room, Span{After: after, Limit: limit, Bytes: bytes})
 	if err != nil {
@@ -29,7 +29,7 @@ func (l *Ledger) Entries(ctx context.Context, room chat.RoomID, after chat.Seq, 
 }
 
 // Tail returns the newest entries, oldest first: limit and bytes at most, but at least one if there is any.
-func (l *Ledger) Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (roomsapi.Range, error) {
+func (l *Log) Tail(ctx context.Context, room chat.RoomID, limit, bytes int) (roomsapi.Range, error) {
 	limit, bytes = bounds(limit, bytes)
 	r, items, err := l.store.Read(ctx, room, Span{Newest: true, Limit: limit, Bytes: bytes})
 	if err != nil {
@@ -52,7 +52,7 @@ func bounds(limit, bytes int) (int, int) {
 
 // rangeOf renders items until their JSON reaches bytes. The store has counted bodies alone, and JSON
 // may be several times as long.
-func rangeOf(room Room, items []Item, bytes int) roomsapi.Range {
+func rangeOf(room Room, items []ReadEntry, bytes int) roomsapi.Range {
 	answer := roomsapi.Range{Log: room.Log, Head: room.Head, Floor: room.Floor, Entries: make([]roomsapi.Entry, 0, len(items))}
 	for _, item := range items {
 		entry := render(room.Slug, item)
@@ -75,7 +75,7 @@ type Page struct {
 // History returns messages with after < id < before (0: to the end): oldest first with after, newest
 // first without. A nil after is none. An after below the floor - 1 is chat.CodeConflict, since
 // what came next is gone.
-func (l *Ledger) History(ctx context.Context, room chat.RoomID, after *chat.Seq, before chat.Seq, limit int) (Page, error) {
+func (l *Log) History(ctx context.Context, room chat.RoomID, after *chat.Seq, before chat.Seq, limit int) (Page, error) {
 	if limit <= 0 {
 		limit = defaultPage
 	}
@@ -97,7 +97,7 @@ func (l *Ledger) History(ctx context.Context, room chat.RoomID, after *chat.Seq,
 }
 
 // Message returns one message in its current state.
-func (l *Ledger) Message(ctx context.Context, room chat.RoomID, id chat.Seq) (json.RawMessage, error) {
+func (l *Log) Message(ctx context.Context, room chat.RoomID, id chat.Seq) (json.RawMessage, error) {
 	_, items, err := l.store.Read(ctx, room, Span{After: id - 1, Before: id + 1, Messages: true, Limit: 1, Bytes: maxBytes})
 	if err != nil {
 		return nil, err
@@ -105,16 +105,16 @@ func (l *Ledger) Message(ctx context.Context, room chat.RoomID, id chat.Seq) (js
 	if len(items) == 0 {
 		return nil, chat.Errorf(chat.CodeNotFound, "there is no such message")
 	}
-	return encode(messageOf(&items[0].Row)), nil
+	return encode(messageOf(&items[0].Entry)), nil
 }
 
 // pageOf renders what fits. Where the store stopped for its bytes of bodies, their JSON, being
 // longer, does not fit either: so there is more exactly if not all that was read fits.
-func pageOf(room Room, items []Item, limit int) Page {
+func pageOf(room Room, items []ReadEntry, limit int) Page {
 	page := Page{Room: room, Messages: make([]json.RawMessage, 0, min(limit, len(items)))}
 	bytes := historyBytes
 	for _, item := range items {
-		text := encode(messageOf(&item.Row))
+		text := encode(messageOf(&item.Entry))
 		bytes -= len(text)
 		if len(page.Messages) == limit || bytes < 0 && len(page.Messages) > 0 {
 			page.HasMore = true

@@ -1,4 +1,4 @@
-package directory
+package room
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 // Bounds of a page.
@@ -22,7 +22,7 @@ const (
 
 // List returns a page of the rooms that the caller may know of and whose slug, name or description
 // contains search, in whatever case and form, and the cursor of the next page, empty on the last one.
-func (d *Directory) List(ctx context.Context, caller Caller, search, cursor string, limit int) ([]ledger.Room, string, error) {
+func (d *Directory) List(ctx context.Context, caller Caller, search, cursor string, limit int) ([]message.Room, string, error) {
 	if utf8.RuneCountInString(search) > maxSearch || !utf8.ValidString(search) || strings.ContainsRune(search, 0) {
 		return nil, "", chat.Errorf(chat.CodeBadRequest, "a search has %d characters at most", maxSearch)
 	}

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"context"
@@ -14,7 +14,7 @@ type traced struct {
 }
 
 // trace begins the spans of the entries that are traced, which from then on lead on to those who publish them.
-func (l *Ledger) trace(ctx context.Context, entries []Entry) (context.Context, traced) {
+func (l *Log) trace(ctx context.Context, entries []Append) (context.Context, traced) {
 	first := 0
 	for first < len(entries) && entries[first].Trace == "" {
 		first++

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
-// Entry is what somebody, whose token was verified, asks to append.
-type Entry struct {
+// Append is what somebody, whose token was verified, asks to append.
+type Append struct {
 	operation.Request
 
 	Tenant chat.TenantID
@@ -24,7 +24,7 @@ type Entry struct {
 	Trace  string // the span that it is a part of, "" for none
 }
 
-// Outcome answers one Entry. Seq is that of the entry, which is the id of a message that was sent. An Err of
+// Outcome answers one Append. Seq is that of the entry, which is the id of a message that was sent. An Err of
 // chat.CodeUnavailable or chat.CodeInternal means unknown, any other means not stored.
 type Outcome struct {
 	Seq chat.Seq
@@ -32,7 +32,7 @@ type Outcome struct {
 }
 
 // Check refuses what is wrong whatever the room: it says nothing about it.
-func (e Entry) Check() error {
+func (e Append) Check() error {
 	o := operation.Find(e.Kind)
 	if o == nil {
 		return operation.Unknown(e.Kind)
@@ -41,38 +41,38 @@ func (e Entry) Check() error {
 }
 
 // nonceKey is where the entry's nonce is unique.
-func (e Entry) nonceKey() NonceKey {
-	return NonceKey{Room: e.Room, Author: e.Author.ID, Nonce: half(sha256.Sum256([]byte(e.Nonce)))}
+func (e Append) nonceKey() NonceKey {
+	return NonceKey{Room: e.Room, Author: e.Author.ID, Nonce: truncate(sha256.Sum256([]byte(e.Nonce)))}
 }
 
 // fingerprint tells contents apart that come with the same nonce.
-func (e Entry) fingerprint() Hash {
+func (e Append) fingerprint() Hash {
 	b := append([]byte(e.Kind), 0)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.ReplyTo)) //nolint:gosec // Check has seen that it is not negative
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Message)) //nolint:gosec // the same
 	b = append(b, e.Body...)
 	b = append(b, e.Arguments...) // of operations that have no body
-	return half(sha256.Sum256(b))
+	return truncate(sha256.Sum256(b))
 }
 
-func half(sum [sha256.Size]byte) (h Hash) {
+func truncate(sum [sha256.Size]byte) (h Hash) {
 	copy(h[:], sum[:])
 	return h
 }
 
 // Append appends a batch over any rooms, in order, and answers each entry for itself.
-func (l *Ledger) Append(ctx context.Context, entries []Entry) []Outcome {
+func (l *Log) Append(ctx context.Context, entries []Append) []Outcome {
 	started := l.now()
 	ctx, traced := l.trace(ctx, entries)
 	outcomes := make([]Outcome, len(entries))
-	good := make([]int, 0, len(entries))
+	valid := make([]int, 0, len(entries))
 	for i := range entries {
 		if outcomes[i].Err = entries[i].Check(); outcomes[i].Err == nil {
-			good = append(good, i)
+			valid = append(valid, i)
 		}
 	}
-	if len(good) > 0 {
-		l.commit(ctx, entries, good, outcomes)
+	if len(valid) > 0 {
+		l.commit(ctx, entries, valid, outcomes)
 	}
 	l.metrics.batch(entries, outcomes, l.now().Sub(started), traced.batch.TraceID())
 	traced.end(outcomes)
@@ -81,10 +81,10 @@ func (l *Ledger) Append(ctx context.Context, entries []Entry) []Outcome {
 
 // commit appends the chosen entries in one transaction. Where the database refuses their data, each
 // is tried for itself, so that a poisoned one takes none with it.
-func (l *Ledger) commit(ctx context.Context, entries []Entry, chosen []int, outcomes []Outcome) {
-	err := l.Transact(ctx, needOf(entries, chosen), func(b *Book) error {
+func (l *Log) commit(ctx context.Context, entries []Append, chosen []int, outcomes []Outcome) {
+	err := l.Transact(ctx, needOf(entries, chosen), func(tx *Transaction) error {
 		for _, i := range chosen {
-			outcomes[i].Seq, outcomes[i].Err = l.decide(b, &entries[i])
+			outcomes[i].Seq, outcomes[i].Err = l.decide(tx, &entries[i])
 		}
 		return nil
 	})
@@ -102,7 +102,7 @@ func (l *Ledger) commit(ctx context.Context, entries []Entry, chosen []int, outc
 }
 
 // needOf collects what the chosen entries are decided on.
-func needOf(entries []Entry, chosen []int) Need {
+func needOf(entries []Append, chosen []int) Need {
 	var need Need
 	rooms, messages := make(map[chat.RoomID]bool), make(map[MessageKey]bool)
 	for _, i := range chosen {
@@ -120,41 +120,41 @@ func needOf(entries []Entry, chosen []int) Need {
 	return need
 }
 
-// decide works one entry into the book. An entry whose nonce is spent gets the answer of the first
+// decide works one entry into the tx. An entry whose nonce is spent gets the answer of the first
 // time even if its author has lost access since: "not stored" would be a lie.
-func (l *Ledger) decide(b *Book, e *Entry) (chat.Seq, error) {
-	room, ok := b.Room(e.Room)
+func (l *Log) decide(tx *Transaction, e *Append) (chat.Seq, error) {
+	room, ok := tx.Room(e.Room)
 	if !ok || room.Tenant != e.Tenant {
 		return 0, policy.NoRoom()
 	}
 	if e.Nonce != "" {
-		if spent, ok := b.spent(e.nonceKey()); ok {
-			if spent.Fingerprint != e.fingerprint() {
+		if used, ok := tx.usedNonce(e.nonceKey()); ok {
+			if used.Fingerprint != e.fingerprint() {
 				return 0, chat.Errorf(chat.CodeConflict, "this nonce was used for something else")
 			}
 			l.metrics.duplicates.Inc()
-			return spent.Seq, nil
+			return used.Seq, nil
 		}
 	}
 	if err := policy.Know(room.Room, &e.Author); err != nil {
 		return 0, err
 	}
-	seq, err := l.apply(b, room, e)
+	seq, err := l.apply(tx, room, e)
 	if err == nil && e.Nonce != "" {
-		b.changes.Nonces[e.nonceKey()] = Spent{Tenant: e.Tenant, Seq: seq, Fingerprint: e.fingerprint()}
+		tx.changes.Nonces[e.nonceKey()] = UsedNonce{Tenant: e.Tenant, Seq: seq, Fingerprint: e.fingerprint()}
 	}
 	return seq, err
 }
 
-func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
+func (l *Log) apply(tx *Transaction, room Room, e *Append) (chat.Seq, error) {
 	author := e.Author.Author()
 	if e.Kind == operation.NameSend {
-		if e.ReplyTo != 0 && b.message(room.ID, e.ReplyTo) == nil {
+		if e.ReplyTo != 0 && tx.message(room.ID, e.ReplyTo) == nil {
 			return 0, operation.NoReplyTo()
 		}
-		return b.append(room, Row{Kind: KindMessage, Author: author, Body: e.Body, ReplyTo: e.ReplyTo, Nonce: e.Nonce}, e.Trace).Seq, nil
+		return tx.append(room, Entry{Kind: KindMessage, Author: author, Body: e.Body, ReplyTo: e.ReplyTo, Nonce: e.Nonce}, e.Trace).Seq, nil
 	}
-	target := b.message(room.ID, e.Message)
+	target := tx.message(room.ID, e.Message)
 	if target == nil || target.DeletedBy != 0 && e.Kind == operation.NameEdit {
 		return 0, operation.NoMessage()
 	}
@@ -162,9 +162,9 @@ func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
 		if err := l.rules.Edit(e.Author, target.Author.ID); err != nil {
 			return 0, err
 		}
-		target.Body, target.EditedAt = e.Body, b.now
-		b.change(target)
-		return b.append(room, Row{Kind: KindEdited, Author: author, Message: target.Seq}, e.Trace).Seq, nil
+		target.Body, target.EditedAt = e.Body, tx.now
+		tx.change(target)
+		return tx.append(room, Entry{Kind: KindEdited, Author: author, Message: target.Seq}, e.Trace).Seq, nil
 	}
 	if err := l.rules.Delete(e.Author, target.Author.ID); err != nil {
 		return 0, err
@@ -172,8 +172,8 @@ func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
 	if target.DeletedBy != 0 {
 		return target.DeletedBy, nil
 	}
-	deleted := b.append(room, Row{Kind: KindDeleted, Author: author, Message: target.Seq}, e.Trace)
+	deleted := tx.append(room, Entry{Kind: KindDeleted, Author: author, Message: target.Seq}, e.Trace)
 	target.Body, target.DeletedBy = "", deleted.Seq
-	b.change(target)
+	tx.change(target)
 	return deleted.Seq, nil
 }

@@ -1,7 +1,7 @@
 // Package directory keeps the rooms themselves: made, found, listed, changed and deleted, each change
 // announced in the lobby by the transaction that makes it. A room that the caller may not know of is
 // answered exactly as none.
-package directory
+package room
 
 import (
 	"context"
@@ -13,14 +13,14 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
 // Deps are what a directory works with.
 type Deps struct {
 	Store    Store
-	Ledger   *ledger.Ledger
+	Messages *message.Log
 	Rules    policy.Rules
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -29,16 +29,16 @@ type Deps struct {
 // Directory is safe for concurrent use.
 type Directory struct {
 	store     Store
-	ledger    *ledger.Ledger
+	messages  *message.Log
 	rules     policy.Rules
 	log       *slog.Logger
 	questions *prometheus.CounterVec
 }
 
-// New makes a directory.
+// New makes a room.
 func New(d Deps) *Directory {
 	return &Directory{
-		store: d.Store, ledger: d.Ledger, rules: d.Rules, log: d.Log,
+		store: d.Store, messages: d.Messages, rules: d.Rules, log: d.Log,
 		questions: metric.Counters(d.Registry, "parley_rooms_access_questions_total", "Questions of edges who may enter a room, by how they were answered.", "result",
 			"ok", string(chat.CodeNotFound), string(chat.CodeUnauthenticated)),
 	}
@@ -71,60 +71,60 @@ type Patch struct {
 func NewLog() chat.LogID { return chat.LogID(rand.Text()) }
 
 // Find returns a room that the caller may know of.
-func (d *Directory) Find(ctx context.Context, caller Caller, slug chat.Slug) (ledger.Room, error) {
+func (d *Directory) Find(ctx context.Context, caller Caller, slug chat.Slug) (message.Room, error) {
 	room, err := d.Lookup(ctx, caller.Tenant, slug)
 	if err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
 	return room, policy.Know(room.Room, caller.User)
 }
 
 // Lookup returns a room whoever asks: for appends, which are decided under the room's lock.
-func (d *Directory) Lookup(ctx context.Context, tenant chat.TenantID, slug chat.Slug) (ledger.Room, error) {
+func (d *Directory) Lookup(ctx context.Context, tenant chat.TenantID, slug chat.Slug) (message.Room, error) {
 	if !slug.Valid() {
-		return ledger.Room{}, policy.NoRoom()
+		return message.Room{}, policy.NoRoom()
 	}
-	key := ledger.SlugKey{Tenant: tenant, Slug: slug}
-	found, _, err := d.store.Rooms(ctx, []ledger.SlugKey{key})
+	key := message.SlugKey{Tenant: tenant, Slug: slug}
+	found, _, err := d.store.Rooms(ctx, []message.SlugKey{key})
 	if err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
 	room, ok := found[key]
 	if !ok {
-		return ledger.Room{}, policy.NoRoom()
+		return message.Room{}, policy.NoRoom()
 	}
 	return room, nil
 }
 
 // Create makes a room, which belongs to the caller. A slug that was ever given out is chat.CodeConflict.
-func (d *Directory) Create(ctx context.Context, caller Caller, draft Draft) (ledger.Room, error) {
+func (d *Directory) Create(ctx context.Context, caller Caller, draft Draft) (message.Room, error) {
 	if err := d.rules.Create(caller.User, draft.StaffOnly); err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
 	if err := draft.check(); err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
 	created, err := d.create(ctx, caller.Tenant, caller.User.ID, draft)
 	if err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
 	d.log.InfoContext(ctx, "room created", slog.Int64("room_id", int64(created[0].ID)), slog.String("user_id", string(caller.User.ID)))
 	return created[0], nil
 }
 
 // create makes rooms, all or none of them.
-func (d *Directory) create(ctx context.Context, tenant chat.TenantID, owner chat.UserID, drafts ...Draft) ([]ledger.Room, error) {
-	need := ledger.Need{Lobby: true, NewRooms: len(drafts)}
+func (d *Directory) create(ctx context.Context, tenant chat.TenantID, owner chat.UserID, drafts ...Draft) ([]message.Room, error) {
+	need := message.Need{Lobby: true, NewRooms: len(drafts)}
 	for _, draft := range drafts {
-		need.Slugs = append(need.Slugs, ledger.SlugKey{Tenant: tenant, Slug: draft.Slug})
+		need.Slugs = append(need.Slugs, message.SlugKey{Tenant: tenant, Slug: draft.Slug})
 	}
-	var created []ledger.Room
-	err := d.ledger.Transact(ctx, need, func(b *ledger.Book) error {
+	var created []message.Room
+	err := d.messages.Transact(ctx, need, func(tx *message.Transaction) error {
 		for i, draft := range drafts {
-			if b.Taken(need.Slugs[i]) {
+			if tx.Taken(need.Slugs[i]) {
 				return chat.Errorf(chat.CodeConflict, "the slug %q was given out before", draft.Slug)
 			}
-			created = append(created, b.Create(ledger.Room{Tenant: tenant, Owner: owner, Room: chat.Room{
+			created = append(created, tx.Create(message.Room{Tenant: tenant, Owner: owner, Room: chat.Room{
 				Slug: draft.Slug, Name: draft.Name, Description: draft.Description,
 				StaffOnly: draft.StaffOnly, AllowGuests: draft.AllowGuests, Log: NewLog(), Floor: 1,
 			}}))
@@ -162,12 +162,12 @@ func checkDescription(text string) error {
 }
 
 // Update changes a room's settings. A new name is a notice in its log.
-func (d *Directory) Update(ctx context.Context, caller Caller, slug chat.Slug, patch Patch) (ledger.Room, error) {
+func (d *Directory) Update(ctx context.Context, caller Caller, slug chat.Slug, patch Patch) (message.Room, error) {
 	if err := patch.check(); err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
-	var updated ledger.Room
-	err := d.manage(ctx, caller, slug, func(b *ledger.Book, room ledger.Room) error {
+	var updated message.Room
+	err := d.manage(ctx, caller, slug, func(tx *message.Transaction, room message.Room) error {
 		updated = patch.apply(room)
 		if updated == room {
 			return nil
@@ -181,22 +181,22 @@ func (d *Directory) Update(ctx context.Context, caller Caller, slug chat.Slug, p
 			}
 		}
 		if updated.Name != room.Name {
-			b.Notice(room, "The room is now called “"+updated.Name+"”.")
+			tx.Notice(room, "The room is now called “"+updated.Name+"”.")
 			updated.Head++
 		}
-		updated = b.Update(updated)
+		updated = tx.Update(updated)
 		return nil
 	})
 	if err != nil {
-		return ledger.Room{}, err
+		return message.Room{}, err
 	}
 	return updated, nil
 }
 
 // Delete ends a room for good.
 func (d *Directory) Delete(ctx context.Context, caller Caller, slug chat.Slug) error {
-	err := d.manage(ctx, caller, slug, func(b *ledger.Book, room ledger.Room) error {
-		b.Delete(room)
+	err := d.manage(ctx, caller, slug, func(tx *message.Transaction, room message.Room) error {
+		tx.Delete(room)
 		return nil
 	})
 	if err == nil {
@@ -206,7 +206,7 @@ func (d *Directory) Delete(ctx context.Context, caller Caller, slug chat.Slug) e
 }
 
 // manage runs change on a room, locked, that the caller may know of and manage.
-func (d *Directory) manage(ctx context.Context, caller Caller, slug chat.Slug, change func(*ledger.Book, ledger.Room) error) error {
+func (d *Directory) manage(ctx context.Context, caller Caller, slug chat.Slug, change func(*message.Transaction, message.Room) error) error {
 	if err := policy.SignedIn(caller.User); err != nil {
 		return err
 	}
@@ -214,9 +214,9 @@ func (d *Directory) manage(ctx context.Context, caller Caller, slug chat.Slug, c
 	if err != nil {
 		return err
 	}
-	need := ledger.Need{Rooms: []chat.RoomID{found.ID}, Lobby: true}
-	return d.ledger.Transact(ctx, need, func(b *ledger.Book) error {
-		room, ok := b.Room(found.ID)
+	need := message.Need{Rooms: []chat.RoomID{found.ID}, Lobby: true}
+	return d.messages.Transact(ctx, need, func(tx *message.Transaction) error {
+		room, ok := tx.Room(found.ID)
 		if !ok {
 			return policy.NoRoom()
 		}
@@ -226,7 +226,7 @@ func (d *Directory) manage(ctx context.Context, caller Caller, slug chat.Slug, c
 		if err := d.rules.Manage(caller.User, room.Owner); err != nil {
 			return err
 		}
-		return change(b, room)
+		return change(tx, room)
 	})
 }
 
@@ -242,7 +242,7 @@ func (p Patch) check() error {
 	return nil
 }
 
-func (p Patch) apply(room ledger.Room) ledger.Room {
+func (p Patch) apply(room message.Room) message.Room {
 	if p.Name != nil {
 		room.Name = *p.Name
 	}

@@ -1,4 +1,4 @@
-package directory
+package room
 
 import (
 	"context"
@@ -6,17 +6,17 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
-// Store is where rooms are looked up. What is written goes through the ledger.
+// Store is where rooms are looked up. What is written goes through the message.
 type Store interface {
 	// Rooms returns the living rooms of these slugs with their heads, and the head of the lobby as it
 	// was before: no event up to it is missing from what the rooms show.
-	Rooms(ctx context.Context, keys []ledger.SlugKey) (map[ledger.SlugKey]ledger.Room, chat.Seq, error)
+	Rooms(ctx context.Context, keys []message.SlugKey) (map[message.SlugKey]message.Room, chat.Seq, error)
 
 	// Page returns living rooms in the order of their slugs, with their heads.
-	Page(ctx context.Context, listing Listing) ([]ledger.Room, error)
+	Page(ctx context.Context, listing Listing) ([]message.Room, error)
 
 	// Lobby returns the lobby's events after a seq, oldest first, limit at most, and its name and head,
 	// all as of one instant. A since that is not zero skips the events before the first one of since or later.
@@ -44,7 +44,7 @@ const (
 	AllRooms
 )
 
-// Listing is a part of the directory.
+// Listing is a part of the room.
 type Listing struct {
 	Tenant   chat.TenantID
 	Audience Audience

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"encoding/json"
@@ -17,8 +17,8 @@ func FuzzRender(f *testing.F) {
 		if chat.CheckBody(body) != nil || chat.CheckName("name", name, chat.MaxUserName) != nil {
 			return
 		}
-		row := Row{Seq: 7, Message: 7, Kind: KindMessage, Author: chat.Author{ID: "u", Name: name, Kind: chat.KindUser}, Body: body, At: chat.At(time.Unix(1, 0))}
-		entry := render("room", Item{Row: row})
+		row := Entry{Seq: 7, Message: 7, Kind: KindMessage, Author: chat.Author{ID: "u", Name: name, Kind: chat.KindUser}, Body: body, At: chat.At(time.Unix(1, 0))}
+		entry := render("room", ReadEntry{Entry: row})
 		var event struct {
 			Type, Room string
 			Seq        chat.Seq

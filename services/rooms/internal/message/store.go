@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type Store interface {
 
 	// Read returns a room and the entries of span from its log, both as of one instant. A room that
 	// is missing or deleted is policy.NoRoom.
-	Read(ctx context.Context, room chat.RoomID, span Span) (Room, []Item, error)
+	Read(ctx context.Context, room chat.RoomID, span Span) (Room, []ReadEntry, error)
 
 	// Recent returns how far the logs reach that were written to in the time before now, by the
 	// store's own clock, the only one that all pods share.
@@ -71,9 +71,9 @@ const (
 	KindNotice  = "notice"
 )
 
-// Row is one entry of a log as it is stored. The row of a message always holds its current state: an
+// Entry is one entry of a log as it is stored. The row of a message always holds its current state: an
 // edit changes Body and EditedAt there and adds an entry without a body, a delete empties Body there.
-type Row struct {
+type Entry struct {
 	Room      chat.RoomID
 	Tenant    chat.TenantID
 	Seq       chat.Seq
@@ -88,11 +88,11 @@ type Row struct {
 	DeletedBy chat.Seq  // of a message: the entry that deleted it, 0 while it stands
 }
 
-// Item is an entry as it is read: Subject is the current row of the message that an edit or delete is about.
-type Item struct {
-	Row
+// ReadEntry is an entry as it is read: Subject is the current row of the message that an edit or delete is about.
+type ReadEntry struct {
+	Entry
 
-	Subject *Row
+	Subject *Entry
 }
 
 // Span is a part of a log: the entries with After < seq < Before (0: to the end), Limit at most, and
@@ -114,8 +114,8 @@ type NonceKey struct {
 	Nonce  Hash
 }
 
-// Spent is what a nonce was used for: the answer it got, and the fingerprint of what was asked.
-type Spent struct {
+// UsedNonce is what a nonce was used for: the answer it got, and the fingerprint of what was asked.
+type UsedNonce struct {
 	Tenant      chat.TenantID // when written
 	Seq         chat.Seq
 	Fingerprint Hash
@@ -147,8 +147,8 @@ type Need struct {
 // Have is what was loaded. What does not exist is not in the maps.
 type Have struct {
 	Rooms     map[chat.RoomID]Room
-	Nonces    map[NonceKey]Spent
-	Messages  map[MessageKey]Row // entries of any kind
+	Nonces    map[NonceKey]UsedNonce
+	Messages  map[MessageKey]Entry // entries of any kind
 	LobbyLog  chat.LogID
 	LobbyHead chat.Seq
 	Taken     map[SlugKey]bool
@@ -157,9 +157,9 @@ type Have struct {
 
 // Changes are what a transaction writes.
 type Changes struct {
-	Entries  []*Row // ascending by seq within a room
-	Messages []*Row // rows that exist: Body, EditedAt and DeletedBy changed
-	Nonces   map[NonceKey]Spent
+	Entries  []*Entry // ascending by seq within a room
+	Messages []*Entry // rows that exist: Body, EditedAt and DeletedBy changed
+	Nonces   map[NonceKey]UsedNonce
 	Created  []Room
 	Updated  []Room
 	Lobby    []lobby.Event

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"context"
@@ -17,12 +17,12 @@ func TestEachEntryOfABatchHasItsOwnTrace(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	tracer := trace.New(sdk.NewTracerProvider(sdk.WithSyncer(spans)))
 	var asked []trace.Span
-	entries := make([]Entry, 4)
+	entries := make([]Append, 4)
 	for _, i := range []int{1, 3} {
 		_, span := tracer.Begin(t.Context(), trace.Client, "call")
 		asked, entries[i].Trace = append(asked, span), span.Parent()
 	}
-	ctx, all := (&Ledger{tracer: tracer}).trace(t.Context(), entries)
+	ctx, all := (&Log{tracer: tracer}).trace(t.Context(), entries)
 	if trace.Of(ctx).TraceID() != asked[0].TraceID() {
 		t.Error("the statements belong to nobody")
 	}
@@ -47,8 +47,8 @@ func TestEachEntryOfABatchHasItsOwnTrace(t *testing.T) {
 	if entries[0].Trace != "" || entries[2].Trace != "" || entries[1].Trace == asked[0].Parent() {
 		t.Errorf("what leads on: %+v", entries)
 	}
-	untraced := make([]Entry, 2)
-	if ctx, none := (&Ledger{tracer: tracer}).trace(context.Background(), untraced); ctx != context.Background() || none.entries != nil || none.batch.Recorded() {
+	untraced := make([]Append, 2)
+	if ctx, none := (&Log{tracer: tracer}).trace(context.Background(), untraced); ctx != context.Background() || none.entries != nil || none.batch.Recorded() {
 		t.Error("a batch that nobody traces is traced")
 	}
 }

@@ -1,4 +1,4 @@
-package ledger
+package message
 
 import (
 	"time"
@@ -16,7 +16,7 @@ type metrics struct {
 	size       prometheus.Histogram
 	duration   prometheus.Histogram
 	duplicates prometheus.Counter
-	turns      prometheus.Gauge
+	lockWaits  prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		duration: metric.Histogram(reg, "parley_rooms_append_duration_seconds", "Time from a batch's arrival to its commit, waiting for its rooms included.",
 			[]float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}),
 		duplicates: f.NewCounter(prometheus.CounterOpts{Name: "parley_rooms_duplicates_total", Help: "Appends whose nonce was found again: answered as the first time, and stored once."}),
-		turns:      f.NewGauge(prometheus.GaugeOpts{Name: "parley_rooms_turns_waiting", Help: "Transactions of this pod that wait for another one of it on the same room."}),
+		lockWaits:  f.NewGauge(prometheus.GaugeOpts{Name: "parley_rooms_turns_waiting", Help: "Transactions of this pod that wait for another one of it on the same room."}),
 	}
 	for _, o := range operation.All {
 		m.appends.WithLabelValues(operation.Label(o.Name), resultLabel(nil))
@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	return m
 }
 
-func (m metrics) batch(entries []Entry, outcomes []Outcome, took time.Duration, traceID string) {
+func (m metrics) batch(entries []Append, outcomes []Outcome, took time.Duration, traceID string) {
 	m.size.Observe(float64(len(entries)))
 	metric.Observe(m.duration, took.Seconds(), traceID)
 	for i := range entries {
