@@ -235,13 +235,13 @@ func (h *Hub) readOlder(ctx context.Context, room *Room, after chat.Seq, older [
 // time share one read, and few are under way at once.
 func (h *Hub) replay(ctx context.Context, room chat.RoomID, after chat.Seq) (roomsapi.Range, error) {
 	reads := h.replays.DoChan(fmt.Sprintf("%d/%d", room, after), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout) // others wait for it too
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout) // others wait for it too
 		defer cancel()
 		select {
 		case h.replaying <- struct{}{}:
 			defer func() { <-h.replaying }()
-			return h.log.Entries(ctx, room, after, MaxReplay, maxReplayBytes)
-		case <-ctx.Done():
+			return h.log.Entries(shared, room, after, MaxReplay, maxReplayBytes)
+		case <-shared.Done():
 			return roomsapi.Range{}, chat.Errorf(chat.CodeUnavailable, "too much is being read, try again")
 		}
 	})
