@@ -31,7 +31,6 @@ var rank = map[string]int{
 	"services/auth/internal/account":  5,
 	"services/auth/internal/keys":     5,
 	"services/auth/internal/session":  6,
-	"services/rooms/internal/policy":  5,
 	"services/rooms/internal/access":  5,
 	"services/rooms/internal/message": 6,
 	"services/rooms/internal/room":    7,
@@ -41,6 +40,7 @@ var rank = map[string]int{
 	"services/edge/internal/tailer":   7,
 
 	"services/auth/internal/record":      8,
+	"services/rooms/internal/store":      8,
 	"services/*/internal/storetest":      8,
 	"services/edge/internal/roomsclient": 8,
 	"services/edge/internal/presence":    8,

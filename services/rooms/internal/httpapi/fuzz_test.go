@@ -11,8 +11,10 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -24,11 +26,11 @@ func fuzzed(f *testing.F) server {
 		f.Fatal(err)
 	}
 	f.Cleanup(pool.Close)
-	store, err := postgres.Open(f.Context(), pool, room.NewLog())
+	logs, err := postgres.Open(f.Context(), pool, room.NewLog())
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := newServerOn(f, store, Limits{})
+	s := newServerOn(f, storetest.Store{Log: logs, Finder: logs, Rest: store.New((&database.Database{Postgres: pool}).DB(message.DatabaseAway))}, Limits{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	s.want(201, "ada", "POST", "/api/rooms/one/messages", `{"body":"one","nonce":"one"}`)
 	return s

@@ -14,8 +14,8 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
@@ -74,7 +74,7 @@ func (a *API) Routes(r fiber.Router) {
 // redirectPoll answers the long poll, which is the edge's: a proxy that routes by prefixes brings it here.
 func redirectPoll(c *fiber.Ctx) error {
 	if !slug(c).Valid() {
-		return policy.NoRoom()
+		return access.NoRoom()
 	}
 	location := "/poll/" + c.Params("slug")
 	if query := c.Context().QueryArgs().String(); query != "" {
@@ -84,16 +84,16 @@ func redirectPoll(c *fiber.Ctx) error {
 }
 
 // caller is who calls; nobody signed in is a caller too, who sees what guests see.
-func (a *API) caller(c *fiber.Ctx) (room.Caller, error) {
+func (a *API) caller(c *fiber.Ctx) (access.Subject, error) {
 	who, err := a.auth.Caller(c)
 	if err != nil || who == nil {
-		return room.Caller{Tenant: chat.DefaultTenant}, err
+		return access.Subject{Tenant: chat.DefaultTenant}, err
 	}
-	return room.Caller{Tenant: who.Tenant, User: &who.User}, nil
+	return access.Subject{Tenant: who.Tenant, User: &who.User}, nil
 }
 
 // reader is caller, who asks for something and not too often.
-func (a *API) reader(c *fiber.Ctx) (room.Caller, error) {
+func (a *API) reader(c *fiber.Ctx) (access.Subject, error) {
 	caller, err := a.caller(c)
 	if err == nil {
 		err = a.limits.read(c, caller)
@@ -102,12 +102,12 @@ func (a *API) reader(c *fiber.Ctx) (room.Caller, error) {
 }
 
 // signedIn is caller without nobody.
-func (a *API) signedIn(c *fiber.Ctx) (room.Caller, error) {
+func (a *API) signedIn(c *fiber.Ctx) (access.Subject, error) {
 	who, err := a.auth.SignedIn(c)
 	if err != nil {
-		return room.Caller{}, err
+		return access.Subject{}, err
 	}
-	return room.Caller{Tenant: who.Tenant, User: &who.User}, nil
+	return access.Subject{Tenant: who.Tenant, User: &who.User}, nil
 }
 
 // bounded is the request's context with the time limit of a call. A client that hangs up does not end

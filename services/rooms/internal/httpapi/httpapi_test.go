@@ -23,10 +23,11 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -71,29 +72,29 @@ func newServer(t testing.TB, limits Limits) server {
 // newServers returns two on one store, of which only the second is limited.
 func newServers(t testing.TB, limits Limits) (free, limited server) {
 	t.Helper()
-	store := openStore(t)
-	return newServerOn(t, store, Limits{}), newServerOn(t, store, limits)
+	s := openStore(t)
+	return newServerOn(t, s, Limits{}), newServerOn(t, s, limits)
 }
 
-func openStore(t testing.TB) *sqlite.Store {
+func openStore(t testing.TB) storetest.Store {
 	t.Helper()
 	db, err := database.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "rooms.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	store, err := sqlite.Open(t.Context(), db, room.NewLog())
+	logs, err := sqlite.Open(t.Context(), db, room.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return storetest.Store{Log: logs, Finder: logs, Rest: store.New((&database.Database{SQLite: db}).DB(message.DatabaseAway))}
 }
 
-func newServerOn(t testing.TB, store storetest.Store, limits Limits) server {
+func newServerOn(t testing.TB, s storetest.Store, limits Limits) server {
 	t.Helper()
-	rules, log, reg := policy.Rules{UsersCreate: true, StaffDelete: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	l := message.New(message.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	d := room.New(room.Deps{Store: store, Messages: l, Rules: rules, Log: log, Registry: reg})
+	rules, log, reg := access.Rules{UsersCreate: true, StaffDelete: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	l := message.New(message.Deps{Store: s.Log, Members: s.Rest, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	d := room.New(room.Deps{Finder: s.Finder, Store: s.Rest, Members: s.Rest, Messages: l, Rules: rules, Log: log, Registry: reg})
 	api := New(Deps{
 		Directory: d, Messages: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Limits: limits, Now: time.Now, Registry: reg,
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
@@ -70,12 +71,12 @@ func (a *API) access(ctx context.Context, request roomsapi.AccessRequest) (rooms
 	questions := make([]room.Question, len(request.Questions))
 	for i, asked := range request.Questions {
 		if asked.Token == "" {
-			questions[i] = room.Question{Slug: asked.Slug, Caller: room.Caller{Tenant: chat.DefaultTenant}}
+			questions[i] = room.Question{Slug: asked.Slug, Caller: access.Subject{Tenant: chat.DefaultTenant}}
 			continue
 		}
 		claims, err := a.auth.Verifier.Verify(ctx, asked.Token)
 		questions[i] = room.Question{Slug: asked.Slug, Err: err}
-		questions[i].Caller = room.Caller{Tenant: claims.Tenant, User: &claims.User}
+		questions[i].Caller = access.Subject{Tenant: claims.Tenant, User: &claims.User}
 	}
 	answers, err := a.directory.Access(ctx, questions)
 	return roomsapi.AccessResponse{Answers: answers}, err

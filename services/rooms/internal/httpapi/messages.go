@@ -46,7 +46,7 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	room, err := a.directory.Find(ctx, caller, slug(c))
+	room, err := a.directory.FindToRead(ctx, caller, slug(c))
 	if err != nil {
 		return err
 	}
@@ -131,11 +131,11 @@ func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	room, err := a.directory.Lookup(ctx, caller.Tenant, slug(c))
-	if err != nil {
-		return entry, 0, err
+	room, knows, err := a.directory.Lookup(ctx, caller, slug(c))
+	if err == nil && knows {
+		err = a.limits.sendTo(room)
 	}
-	if err = a.limits.sendTo(room, caller); err != nil {
+	if err != nil {
 		return entry, 0, err
 	}
 	entry.Room, entry.Trace = room.ID, trace.Of(ctx).Parent()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 )
 
 // Append is what somebody, whose token was verified, asks to append.
@@ -32,87 +32,122 @@ type Outcome struct {
 }
 
 // Check refuses what is wrong whatever the room: it says nothing about it.
-func (e Append) Check() error {
-	o := operation.Find(e.Kind)
+func (a Append) Check() error {
+	o := operation.Find(a.Kind)
 	if o == nil {
-		return operation.Unknown(e.Kind)
+		return operation.Unknown(a.Kind)
 	}
-	return o.Check(e.Request)
+	return o.Check(a.Request)
 }
 
-// nonceKey is where the entry's nonce is unique.
-func (e Append) nonceKey() NonceKey {
-	return NonceKey{Room: e.Room, Author: e.Author.ID, Nonce: truncate(sha256.Sum256([]byte(e.Nonce)))}
+func (a Append) subject() access.Subject { return access.Subject{Tenant: a.Tenant, User: &a.Author} }
+
+// nonceKey is where the nonce is unique.
+func (a Append) nonceKey() NonceKey {
+	return NonceKey{Room: a.Room, Author: a.Author.ID, Nonce: hash([]byte(a.Nonce))}
 }
 
 // fingerprint tells contents apart that come with the same nonce.
-func (e Append) fingerprint() Hash {
-	b := append([]byte(e.Kind), 0)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.ReplyTo)) //nolint:gosec // Check has seen that it is not negative
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Message)) //nolint:gosec // the same
-	b = append(b, e.Body...)
-	b = append(b, e.Arguments...) // of operations that have no body
-	return truncate(sha256.Sum256(b))
+func (a Append) fingerprint() Hash {
+	b := append([]byte(a.Kind), 0)
+	b = binary.BigEndian.AppendUint64(b, uint64(a.ReplyTo)) //nolint:gosec // Check has seen that it is not negative
+	b = binary.BigEndian.AppendUint64(b, uint64(a.Message)) //nolint:gosec // the same
+	b = append(b, a.Body...)
+	b = append(b, a.Arguments...) // of operations that have no body
+	return hash(b)
 }
 
-func truncate(sum [sha256.Size]byte) (h Hash) {
+func hash(b []byte) (h Hash) {
+	sum := sha256.Sum256(b)
 	copy(h[:], sum[:])
 	return h
 }
 
+// maxDecisions bounds how often an append is decided on while others change who may do what in its room.
+const maxDecisions = 5
+
+var errContended = chat.Errorf(chat.CodeUnavailable, "who may do what in this room is changing: send the same nonce again")
+
 // Append appends a batch over any rooms, in order, and answers each entry for itself.
-func (l *Log) Append(ctx context.Context, entries []Append) []Outcome {
+//
+// Who may do what is decided before the rooms are locked, since that may take its time, by what this pod last saw of
+// a room. Under the lock only that is compared with the room as it is. Where it is another, all of the room's
+// appends wait, and are decided on again.
+func (l *Log) Append(ctx context.Context, appends []Append) []Outcome {
 	started := l.now()
-	ctx, traced := l.trace(ctx, entries)
-	outcomes := make([]Outcome, len(entries))
-	valid := make([]int, 0, len(entries))
-	for i := range entries {
-		if outcomes[i].Err = entries[i].Check(); outcomes[i].Err == nil {
-			valid = append(valid, i)
+	ctx, traced := l.trace(ctx, appends)
+	outcomes := make([]Outcome, len(appends))
+	open := make([]int, 0, len(appends)) // the places of those that have no outcome yet
+	for i := range appends {
+		if outcomes[i].Err = appends[i].Check(); outcomes[i].Err == nil {
+			open = append(open, i)
 		}
 	}
-	if len(valid) > 0 {
-		l.commit(ctx, entries, valid, outcomes)
+	for decisions := 0; len(open) > 0; decisions++ {
+		if decisions == maxDecisions {
+			fail(outcomes, open, errContended)
+			break
+		}
+		decided, err := l.decide(ctx, appends, open)
+		if err != nil {
+			fail(outcomes, open, err)
+			break
+		}
+		open = l.commit(ctx, appends, open, decided, outcomes)
 	}
-	l.metrics.batch(entries, outcomes, l.now().Sub(started), traced.batch.TraceID())
+	l.metrics.batch(appends, outcomes, l.now().Sub(started), traced.batch.TraceID())
 	traced.end(outcomes)
 	return outcomes
 }
 
-// commit appends the chosen entries in one transaction. Where the database refuses their data, each
-// is tried for itself, so that a poisoned one takes none with it.
-func (l *Log) commit(ctx context.Context, entries []Append, chosen []int, outcomes []Outcome) {
-	err := l.Transact(ctx, needOf(entries, chosen), func(tx *Transaction) error {
+func fail(outcomes []Outcome, chosen []int, err error) {
+	for _, i := range chosen {
+		outcomes[i] = Outcome{Err: err}
+	}
+}
+
+// commit appends the chosen entries in one transaction, and returns those that must be decided on again. Where the
+// database refuses their data, each is tried for itself, so that a poisoned one takes none with it.
+func (l *Log) commit(ctx context.Context, appends []Append, chosen []int, decided decided, outcomes []Outcome) (again []int) {
+	err := l.Transact(ctx, needOf(appends, chosen), func(tx *Transaction) error {
+		again = again[:0]
 		for _, i := range chosen {
-			outcomes[i].Seq, outcomes[i].Err = l.decide(tx, &entries[i])
+			seq, err := l.append(tx, &appends[i], decided, i)
+			if errors.Is(err, errOtherRoom) {
+				again = append(again, i)
+				continue
+			}
+			outcomes[i] = Outcome{seq, err}
 		}
 		return nil
 	})
 	switch {
 	case err == nil:
+		return again
 	case errors.Is(err, ErrRefused) && len(chosen) > 1:
+		again = nil
 		for n := range chosen {
-			l.commit(ctx, entries, chosen[n:n+1], outcomes)
+			again = append(again, l.commit(ctx, appends, chosen[n:n+1], decided, outcomes)...)
 		}
+		return again
 	default: // also for what was refused before: it may have been for an entry that is not stored now
-		for _, i := range chosen {
-			outcomes[i] = Outcome{Err: err}
-		}
+		fail(outcomes, chosen, err)
+		return nil
 	}
 }
 
 // needOf collects what the chosen entries are decided on.
-func needOf(entries []Append, chosen []int) Need {
+func needOf(appends []Append, chosen []int) Need {
 	var need Need
 	rooms, messages := make(map[chat.RoomID]bool), make(map[MessageKey]bool)
 	for _, i := range chosen {
-		e := &entries[i]
-		rooms[e.Room] = true
-		if e.Nonce != "" {
-			need.Nonces = append(need.Nonces, e.nonceKey())
+		a := &appends[i]
+		rooms[a.Room] = true
+		if a.Nonce != "" {
+			need.Nonces = append(need.Nonces, a.nonceKey())
 		}
-		if about := max(e.ReplyTo, e.Message); about != 0 {
-			messages[MessageKey{e.Room, about}] = true
+		if about := max(a.ReplyTo, a.Message); about != 0 {
+			messages[MessageKey{a.Room, about}] = true
 		}
 	}
 	need.Rooms = slices.Sorted(maps.Keys(rooms))
@@ -120,60 +155,33 @@ func needOf(entries []Append, chosen []int) Need {
 	return need
 }
 
-// decide works one entry into the tx. An entry whose nonce is spent gets the answer of the first
-// time even if its author has lost access since: "not stored" would be a lie.
-func (l *Log) decide(tx *Transaction, e *Append) (chat.Seq, error) {
-	room, ok := tx.Room(e.Room)
-	if !ok || room.Tenant != e.Tenant {
-		return 0, policy.NoRoom()
+// append works one entry into the transaction. An entry whose nonce was used gets the answer of the first time even
+// if its author has lost access since: "not stored" would be a lie.
+func (l *Log) append(tx *Transaction, a *Append, decided decided, place int) (chat.Seq, error) {
+	room, ok := tx.Room(a.Room)
+	if !ok || room.Tenant != a.Tenant {
+		return 0, access.NoRoom()
 	}
-	if e.Nonce != "" {
-		if used, ok := tx.usedNonce(e.nonceKey()); ok {
-			if used.Fingerprint != e.fingerprint() {
+	if a.Nonce != "" {
+		if used, ok := tx.usedNonce(a.nonceKey()); ok {
+			if used.Fingerprint != a.fingerprint() {
 				return 0, chat.Errorf(chat.CodeConflict, "this nonce was used for something else")
 			}
 			l.metrics.duplicates.Inc()
 			return used.Seq, nil
 		}
 	}
-	if err := policy.Know(room.Room, &e.Author); err != nil {
-		return 0, err
+	if decided.rooms[a.Room] != room.Access() {
+		return 0, errOtherRoom
 	}
-	seq, err := l.apply(tx, room, e)
-	if err == nil && e.Nonce != "" {
-		tx.changes.Nonces[e.nonceKey()] = UsedNonce{Tenant: e.Tenant, Seq: seq, Fingerprint: e.fingerprint()}
+	decision := decided.by[place]
+	if decision.Err != nil {
+		return 0, decision.Err
+	}
+	effect := effects[a.Kind]
+	seq, err := effect.apply(change{tx, room, a, effect.action, decision})
+	if err == nil && a.Nonce != "" {
+		tx.changes.Nonces[a.nonceKey()] = UsedNonce{Tenant: a.Tenant, Seq: seq, Fingerprint: a.fingerprint()}
 	}
 	return seq, err
-}
-
-func (l *Log) apply(tx *Transaction, room Room, e *Append) (chat.Seq, error) {
-	author := e.Author.Author()
-	if e.Kind == operation.NameSend {
-		if e.ReplyTo != 0 && tx.message(room.ID, e.ReplyTo) == nil {
-			return 0, operation.NoReplyTo()
-		}
-		return tx.append(room, Entry{Kind: KindMessage, Author: author, Body: e.Body, ReplyTo: e.ReplyTo, Nonce: e.Nonce}, e.Trace).Seq, nil
-	}
-	target := tx.message(room.ID, e.Message)
-	if target == nil || target.DeletedBy != 0 && e.Kind == operation.NameEdit {
-		return 0, operation.NoMessage()
-	}
-	if e.Kind == operation.NameEdit {
-		if err := l.rules.Edit(e.Author, target.Author.ID); err != nil {
-			return 0, err
-		}
-		target.Body, target.EditedAt = e.Body, tx.now
-		tx.change(target)
-		return tx.append(room, Entry{Kind: KindEdited, Author: author, Message: target.Seq}, e.Trace).Seq, nil
-	}
-	if err := l.rules.Delete(e.Author, target.Author.ID); err != nil {
-		return 0, err
-	}
-	if target.DeletedBy != 0 {
-		return target.DeletedBy, nil
-	}
-	deleted := tx.append(room, Entry{Kind: KindDeleted, Author: author, Message: target.Seq}, e.Trace)
-	target.Body, target.DeletedBy = "", deleted.Seq
-	tx.change(target)
-	return deleted.Seq, nil
 }

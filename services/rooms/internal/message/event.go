@@ -20,13 +20,18 @@ type message struct {
 	Deleted  bool        `json:"deleted,omitempty"`
 }
 
-// event is an entry as the wire shows it.
-type event struct {
-	Type    string    `json:"type"`
-	Room    chat.Slug `json:"room"`
-	Seq     chat.Seq  `json:"seq"`
-	Message any       `json:"message,omitempty"` // the whole message, or a deleted one's id
-	Text    string    `json:"text,omitempty"`
+// header is what the frame of every entry begins with.
+type header struct {
+	Type string    `json:"type"`
+	Room chat.Slug `json:"room"`
+	Seq  chat.Seq  `json:"seq"`
+}
+
+// notice is the service's own word.
+type notice struct {
+	header
+
+	Text string `json:"text,omitempty"`
 }
 
 func messageOf(row *Entry) message {
@@ -40,22 +45,21 @@ func messageOf(row *Entry) message {
 	return m
 }
 
-// render makes the JSON of an entry, once for all who get it.
-func render(slug chat.Slug, item ReadEntry) roomsapi.Entry {
-	entry := roomsapi.Entry{Seq: item.Seq, Kind: item.Kind, Message: item.Message, AtMS: item.At.UnixMilli()}
-	e := event{Type: item.Kind, Room: slug, Seq: item.Seq}
-	switch item.Kind {
-	case KindMessage:
-		e.Message = messageOf(&item.Entry)
-	case KindEdited:
-		state := messageOf(item.Subject)
-		e.Message, entry.State = state, encode(state)
-	case KindDeleted:
-		e.Message, entry.State = item.Message, encode(messageOf(item.Subject))
-	default:
-		e.Text = item.Body
+// render makes the JSON of an entry, once for all who get it. Of a kind that a newer release wrote, it shows that it is
+// there.
+func render(slug chat.Slug, e ReadEntry) roomsapi.Entry {
+	entry := roomsapi.Entry{Seq: e.Seq, Kind: e.Kind, Message: e.Message, AtMS: e.At.UnixMilli()}
+	h := header{Type: e.Kind, Room: slug, Seq: e.Seq}
+	var frame any = h
+	if effect := effectsByEntry[e.Kind]; effect != nil {
+		frame = effect.show(h, e)
+	} else if e.Kind == KindNotice {
+		frame = notice{h, e.Body}
 	}
-	entry.Event = encode(e)
+	entry.Event = encode(frame)
+	if e.Subject != nil {
+		entry.State = encode(messageOf(e.Subject))
+	}
 	return entry
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 )
 
 // FuzzRender holds that text comes back as it was sent.
@@ -17,7 +18,7 @@ func FuzzRender(f *testing.F) {
 		if chat.CheckBody(body) != nil || chat.CheckName("name", name, chat.MaxUserName) != nil {
 			return
 		}
-		row := Entry{Seq: 7, Message: 7, Kind: KindMessage, Author: chat.Author{ID: "u", Name: name, Kind: chat.KindUser}, Body: body, At: chat.At(time.Unix(1, 0))}
+		row := Entry{Seq: 7, Message: 7, Kind: operation.EntryMessage, Author: chat.Author{ID: "u", Name: name, Kind: chat.KindUser}, Body: body, At: chat.At(time.Unix(1, 0))}
 		entry := render("room", ReadEntry{Entry: row})
 		var event struct {
 			Type, Room string

@@ -20,7 +20,7 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/trace"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 )
 
 // Bus carries what was committed to the edges. It never blocks and may lose anything: what does not
@@ -38,7 +38,8 @@ type Bus interface {
 type Deps struct {
 	Store    Store
 	Bus      Bus
-	Rules    policy.Rules
+	Members  Members
+	Rules    access.Rules
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Tracer   *trace.Tracer // nil: nothing is traced
@@ -50,19 +51,21 @@ type Deps struct {
 type Log struct {
 	store   Store
 	bus     Bus
-	rules   policy.Rules
+	members Members
+	rules   access.Rules
 	log     *slog.Logger
 	now     func() time.Time
 	tracer  *trace.Tracer
 	heads   *Heads
 	locks   *roomLocks
+	seen    seenRooms
 	metrics metrics
 }
 
 // New makes a log.
 func New(d Deps) *Log {
 	return &Log{
-		store: d.Store, bus: d.Bus, rules: d.Rules, log: d.Log, now: d.Now, tracer: d.Tracer,
+		store: d.Store, bus: d.Bus, members: d.Members, rules: d.Rules, log: d.Log, now: d.Now, tracer: d.Tracer,
 		heads: newHeads(d.Store, d.Log, d.Registry, d.Now), locks: newRoomLocks(), metrics: newMetrics(d.Registry),
 	}
 }
@@ -89,6 +92,9 @@ func (l *Log) Transact(ctx context.Context, need Need, decide func(*Transaction)
 	var tx *Transaction
 	err = l.store.Commit(ctx, need, func(have Have) (Changes, error) {
 		tx = open(have, chat.At(l.now()))
+		for _, room := range have.Rooms {
+			l.seen.see(room)
+		}
 		decided := decide(tx) // which makes the changes
 		return tx.changes, decided
 	})
@@ -117,15 +123,16 @@ func (l *Log) failed(ctx context.Context, err error) error {
 }
 
 func (l *Log) publish(tx *Transaction) {
-	for _, added := range tx.roomEntries() {
-		room := added.room
-		if added.deletes {
+	for _, gained := range tx.added() {
+		room := gained.room
+		if tx.drops[room.ID] {
 			l.bus.Drop(room.Tenant, room.Log)
 		}
-		l.bus.Publish(room.Tenant, room.Log, added.entries)
-		l.heads.note(room.ID, added.entries[len(added.entries)-1].Seq)
+		l.bus.Publish(room.Tenant, room.Log, gained.entries)
+		l.heads.note(room.ID, gained.entries[len(gained.entries)-1].Seq)
 	}
 	for _, room := range tx.changes.Updated {
+		l.seen.see(room)
 		if room.Deleted() {
 			l.bus.Drop(room.Tenant, room.Log)
 		}

@@ -37,11 +37,11 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	return m
 }
 
-func (m metrics) batch(entries []Append, outcomes []Outcome, took time.Duration, traceID string) {
-	m.size.Observe(float64(len(entries)))
+func (m metrics) batch(appends []Append, outcomes []Outcome, took time.Duration, traceID string) {
+	m.size.Observe(float64(len(appends)))
 	metric.Observe(m.duration, took.Seconds(), traceID)
-	for i := range entries {
-		m.appends.WithLabelValues(operation.Label(entries[i].Kind), resultLabel(outcomes[i].Err)).Inc()
+	for i := range appends {
+		m.appends.WithLabelValues(operation.Label(appends[i].Kind), resultLabel(outcomes[i].Err)).Inc()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 )
 
 // Store keeps rooms, their logs, their nonces and the lobby. It knows tables and transactions; what
@@ -24,7 +25,7 @@ type Store interface {
 	Commit(ctx context.Context, need Need, decide func(Have) (Changes, error)) error
 
 	// Read returns a room and the entries of span from its log, both as of one instant. A room that
-	// is missing or deleted is policy.NoRoom.
+	// is missing or deleted is access.NoRoom.
 	Read(ctx context.Context, room chat.RoomID, span Span) (Room, []ReadEntry, error)
 
 	// Recent returns how far the logs reach that were written to in the time before now, by the
@@ -48,6 +49,16 @@ type Room struct {
 	Owner     chat.UserID // empty for the rooms of the first start
 	UpdatedAt chat.Time
 	DeletedAt chat.Time // zero while the room lives
+	// AccessVersion is raised by all that changes who may do what in the room, its members among it.
+	AccessVersion int64
+}
+
+// Access is what decisions on the room depend on.
+func (r Room) Access() access.Room {
+	return access.Room{
+		Settings: access.Settings{StaffOnly: r.StaffOnly, AllowGuests: r.AllowGuests, Private: r.Private},
+		Tenant:   r.Tenant, Owner: r.Owner, Deleted: r.Deleted(), Version: r.AccessVersion,
+	}
 }
 
 // SearchText is what a search of an older release looks through: slug, name and description in lower case.
@@ -63,13 +74,8 @@ func (r Room) searched() string { return string(r.Slug) + "\n" + r.Name + "\n" +
 // Deleted says whether the room is gone for good. Its row stays, since its slug does.
 func (r Room) Deleted() bool { return !r.DeletedAt.IsZero() }
 
-// The kinds of entries in a log.
-const (
-	KindMessage = "message"
-	KindEdited  = "edited"
-	KindDeleted = "deleted"
-	KindNotice  = "notice"
-)
+// KindNotice is the kind of entries that no operation makes: the service's own word.
+const KindNotice = "notice"
 
 // Entry is one entry of a log as it is stored. The row of a message always holds its current state: an
 // edit changes Body and EditedAt there and adds an entry without a body, a delete empties Body there.
@@ -78,15 +84,18 @@ type Entry struct {
 	Tenant    chat.TenantID
 	Seq       chat.Seq
 	Kind      string
-	Message   chat.Seq // the message that the entry is about (Seq itself for KindMessage), 0 for none
+	Message   chat.Seq // the message that the entry is about (Seq itself for a new one), 0 for none
 	Author    chat.Author
-	Body      string // of a message, or a notice's text
+	Body      string // of a message, a notice's text, or the arguments of an operation that has its own
 	ReplyTo   chat.Seq
 	Nonce     string
 	At        chat.Time
 	EditedAt  chat.Time // of a message: its last edit
 	DeletedBy chat.Seq  // of a message: the entry that deleted it, 0 while it stands
 }
+
+// AboutAnother says whether the entry is about the message of another entry, as an edit is.
+func (e Entry) AboutAnother() bool { return e.Message != 0 && e.Message != e.Seq }
 
 // ReadEntry is an entry as it is read: Subject is the current row of the message that an edit or delete is about.
 type ReadEntry struct {
@@ -147,6 +156,7 @@ type Need struct {
 // Have is what was loaded. What does not exist is not in the maps.
 type Have struct {
 	Rooms     map[chat.RoomID]Room
+	Members   map[chat.RoomID][]chat.UserID // of Rooms, where Lobby is locked: those of a private one, one more than access.MaxListed at most
 	Nonces    map[NonceKey]UsedNonce
 	Messages  map[MessageKey]Entry // entries of any kind
 	LobbyLog  chat.LogID

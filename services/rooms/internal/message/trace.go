@@ -14,22 +14,22 @@ type traced struct {
 }
 
 // trace begins the spans of the entries that are traced, which from then on lead on to those who publish them.
-func (l *Log) trace(ctx context.Context, entries []Append) (context.Context, traced) {
+func (l *Log) trace(ctx context.Context, appends []Append) (context.Context, traced) {
 	first := 0
-	for first < len(entries) && entries[first].Trace == "" {
+	for first < len(appends) && appends[first].Trace == "" {
 		first++
 	}
-	if first == len(entries) {
+	if first == len(appends) {
 		return ctx, traced{}
 	}
 	if !trace.Of(ctx).Recorded() { // the call did not tell
-		ctx = trace.From(ctx, entries[first].Trace)
+		ctx = trace.From(ctx, appends[first].Trace)
 	}
 	t := traced{entries: make(map[int]trace.Span)}
 	ctx, t.batch = l.tracer.Follow(ctx, trace.Internal, "append batch")
-	t.batch.Int("parley.batch.entries", int64(len(entries)))
-	for i := first; i < len(entries); i++ {
-		e := &entries[i]
+	t.batch.Int("parley.batch.entries", int64(len(appends)))
+	for i := first; i < len(appends); i++ {
+		e := &appends[i]
 		if e.Trace == "" {
 			continue
 		}

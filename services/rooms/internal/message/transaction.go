@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 )
 
@@ -16,7 +17,8 @@ type Transaction struct {
 	changes Changes
 	touched map[MessageKey]*Entry // rows that this transaction adds or changes
 	heads   map[chat.RoomID]chat.Seq
-	traces  map[*Entry]string // of the few that are traced
+	traces  map[*Entry]string    // of the few that are traced
+	drops   map[chat.RoomID]bool // rooms whose streams hold what was deleted
 }
 
 func open(have Have, now chat.Time) *Transaction {
@@ -45,7 +47,7 @@ func (tx *Transaction) Notice(room Room, text string) {
 // Create makes a room under an id reserved for it, and announces it.
 func (tx *Transaction) Create(room Room) Room {
 	room.ID, tx.have.NewRooms = tx.have.NewRooms[0], tx.have.NewRooms[1:]
-	room.CreatedAt, room.UpdatedAt = tx.now, tx.now
+	room.CreatedAt, room.UpdatedAt, room.AccessVersion = tx.now, tx.now, 1
 	tx.changes.Created = append(tx.changes.Created, room)
 	tx.announce(lobby.RoomCreated, room, nil)
 	return room
@@ -53,25 +55,44 @@ func (tx *Transaction) Create(room Room) Room {
 
 // Update writes a room's settings, and announces it with what was before.
 func (tx *Transaction) Update(after Room) Room {
-	before := tx.have.Rooms[after.ID].Room
+	before := tx.have.Rooms[after.ID]
 	after.UpdatedAt = tx.now
+	if after.Access() != before.Access() {
+		after.AccessVersion++
+	}
 	tx.changes.Updated = append(tx.changes.Updated, after)
 	tx.announce(lobby.RoomUpdated, after, &before)
 	return after
 }
 
-// Delete ends a room for valid.
+// Delete ends a room for good.
 func (tx *Transaction) Delete(room Room) {
+	before := room
 	room.UpdatedAt, room.DeletedAt = tx.now, tx.now
+	room.AccessVersion++
 	tx.changes.Updated = append(tx.changes.Updated, room)
-	tx.announce(lobby.RoomDeleted, room, nil)
+	tx.announce(lobby.RoomDeleted, room, &before)
 }
 
-func (tx *Transaction) announce(kind lobby.Kind, room Room, before *chat.Room) {
+func (tx *Transaction) announce(kind lobby.Kind, room Room, before *Room) {
 	tx.have.LobbyHead++
-	tx.changes.Lobby = append(tx.changes.Lobby, lobby.Event{
-		Seq: tx.have.LobbyHead, Kind: kind, Tenant: room.Tenant, At: tx.now, RoomID: room.ID, Room: &room.Room, Before: before,
-	})
+	tx.changes.Lobby = append(tx.changes.Lobby, Event(kind, tx.have.LobbyHead, tx.now, room, before, tx.have.Members[room.ID], tx.have.Members[room.ID]))
+}
+
+// Event tells of a room in the lobby, and of what was before, nil where there was nothing. Members and former are those of
+// a private room, now and before; of more than access.MaxListed it is enough to have some.
+func Event(kind lobby.Kind, seq chat.Seq, at chat.Time, room Room, before *Room, members, former []chat.UserID) lobby.Event {
+	event := lobby.Event{
+		Seq: seq, Kind: kind, Tenant: room.Tenant, At: at, RoomID: room.ID, Room: &room.Room,
+		Audience: new(room.Access().Audience(members)), AccessVersion: room.AccessVersion,
+	}
+	if before != nil {
+		event.FormerAudience = new(before.Access().Audience(former))
+		if kind == lobby.RoomUpdated {
+			event.Before = &before.Room
+		}
+	}
+	return event
 }
 
 // append numbers a row: the next seq of its room, which nobody else can take while the room is locked. Traced is
@@ -79,7 +100,7 @@ func (tx *Transaction) announce(kind lobby.Kind, room Room, before *chat.Room) {
 func (tx *Transaction) append(room Room, row Entry, traced string) *Entry {
 	tx.heads[room.ID]++
 	row.Room, row.Tenant, row.Seq, row.At = room.ID, room.Tenant, tx.heads[room.ID], tx.now
-	if row.Kind == KindMessage {
+	if row.Kind == operation.EntryMessage {
 		row.Message = row.Seq
 	}
 	tx.changes.Entries = append(tx.changes.Entries, &row)
@@ -104,7 +125,7 @@ func (tx *Transaction) message(room chat.RoomID, id chat.Seq) *Entry {
 		}
 		row = &loaded
 	}
-	if row.Kind != KindMessage {
+	if row.Kind != operation.EntryMessage {
 		return nil
 	}
 	return row
@@ -119,7 +140,7 @@ func (tx *Transaction) change(row *Entry) {
 	}
 }
 
-// spent returns what a nonce was used for.
+// usedNonce returns what a nonce was used for.
 func (tx *Transaction) usedNonce(key NonceKey) (UsedNonce, bool) {
 	if s, ok := tx.changes.Nonces[key]; ok {
 		return s, true
@@ -128,31 +149,37 @@ func (tx *Transaction) usedNonce(key NonceKey) (UsedNonce, bool) {
 	return s, ok
 }
 
-// roomEntries is what one room's log gained.
-type roomEntries struct {
-	room    Room
-	entries []roomsapi.Entry
-	deletes bool // something that was said before is gone
+// dropStream has the stream of a room forgotten that may hold what was deleted.
+func (tx *Transaction) dropStream(room Room) {
+	if tx.drops == nil {
+		tx.drops = make(map[chat.RoomID]bool)
+	}
+	tx.drops[room.ID] = true
 }
 
-// roomEntries returns what each room's log gained, with each message as it is at the end: one that was
+// added is what one room's log gained.
+type added struct {
+	room    Room
+	entries []roomsapi.Entry
+}
+
+// added returns what each room's log gained, with each message as it is at the end: one that was
 // written and deleted in the same batch never shows its body.
-func (tx *Transaction) roomEntries() []roomEntries {
-	var all []roomEntries
+func (tx *Transaction) added() []added {
+	var all []added
 	for _, row := range tx.changes.Entries {
-		i := slices.IndexFunc(all, func(l roomEntries) bool { return l.room.ID == row.Room })
+		i := slices.IndexFunc(all, func(a added) bool { return a.room.ID == row.Room })
 		if i < 0 {
 			i = len(all)
-			all = append(all, roomEntries{room: tx.have.Rooms[row.Room]})
+			all = append(all, added{room: tx.have.Rooms[row.Room]})
 		}
-		item := ReadEntry{Entry: *row}
-		if row.Kind == KindEdited || row.Kind == KindDeleted {
-			item.Subject = tx.message(row.Room, row.Message)
+		read := ReadEntry{Entry: *row}
+		if row.AboutAnother() {
+			read.Subject = tx.message(row.Room, row.Message)
 		}
-		entry := render(all[i].room.Slug, item)
+		entry := render(all[i].room.Slug, read)
 		entry.Traceparent = tx.traces[row]
 		all[i].entries = append(all[i].entries, entry)
-		all[i].deletes = all[i].deletes || row.Kind == KindDeleted
 	}
 	return all
 }

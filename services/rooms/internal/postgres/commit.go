@@ -12,7 +12,9 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 )
 
 // Commit implements message.Store.
@@ -101,8 +103,9 @@ func queueNeed(batch *pgx.Batch, need message.Need) *loading {
 		have.queueMessages(batch, need.Messages)
 	}
 	if need.Lobby {
-		batch.Queue(`SELECT log FROM rooms_lobby_log FOR UPDATE`).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyLog) })
-		batch.Queue(`SELECT coalesce(max(seq), 0) FROM rooms_lobby`).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyHead) })
+		have.queueMembers(batch, need.Rooms)
+		batch.Queue(store.Feed.LockQuery(database.OnPostgres(nil).Dialect())).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyLog) })
+		batch.Queue(store.Feed.HeadQuery()).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyHead) })
 	}
 	if len(need.Slugs) > 0 {
 		have.queueSlugs(batch, need.Slugs)
@@ -118,9 +121,9 @@ func queueNeed(batch *pgx.Batch, need message.Need) *loading {
 
 func (h *loading) queueRooms(batch *pgx.Batch, ids []chat.RoomID) {
 	h.Rooms = make(map[chat.RoomID]message.Room, len(ids))
-	batch.Queue(`SELECT `+roomColumns+` FROM rooms r WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(`SELECT `+store.RoomColumns+` FROM rooms r WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
-			room, err := scanRoom(rows)
+			room, err := store.ScanRoom(rows)
 			h.Rooms[room.ID] = room
 			return err
 		})
@@ -161,12 +164,12 @@ func (h *loading) queueNonces(batch *pgx.Batch, keys []message.NonceKey) {
 		rooms, authors, nonces).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
 			var key message.NonceKey
-			var spent message.UsedNonce
+			var used message.UsedNonce
 			var nonce, fingerprint []byte
-			err := rows.Scan(&key.Room, &key.Author, &nonce, &spent.Seq, &fingerprint)
+			err := rows.Scan(&key.Room, &key.Author, &nonce, &used.Seq, &fingerprint)
 			copy(key.Nonce[:], nonce)
-			copy(spent.Fingerprint[:], fingerprint)
-			h.Nonces[key] = spent
+			copy(used.Fingerprint[:], fingerprint)
+			h.Nonces[key] = used
 			return err
 		})
 	})
@@ -188,6 +191,16 @@ func (h *loading) queueMessages(batch *pgx.Batch, keys []message.MessageKey) {
 			return err
 		})
 	})
+}
+
+func (h *loading) queueMembers(batch *pgx.Batch, ids []chat.RoomID) {
+	h.Members = make(map[chat.RoomID][]chat.UserID)
+	for _, id := range ids {
+		batch.Queue(store.MembersQuery, id, access.MaxListed+1).Query(func(rows pgx.Rows) (err error) {
+			h.Members[id], err = pgx.CollectRows(rows, pgx.RowTo[chat.UserID])
+			return err
+		})
+	}
 }
 
 func (h *loading) queueSlugs(batch *pgx.Batch, keys []message.SlugKey) {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
@@ -122,7 +122,7 @@ func newWorld(t *testing.T) world {
 	breaker, through := newBreaker(t, where)
 	good, directories := newLedger(t, where)
 	broken, _ := newLedger(t, through)
-	room, err := directories.Create(t.Context(), room.Caller{Tenant: chat.DefaultTenant, User: &author}, room.Draft{Slug: "one", Name: "One"})
+	room, err := directories.Create(t.Context(), access.Subject{Tenant: chat.DefaultTenant, User: &author}, room.Draft{Slug: "one", Name: "One"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,10 +133,15 @@ var author = chat.User{ID: "u-ada", Name: "Ada", Kind: chat.KindUser}
 
 func newLedger(t *testing.T, where string) (*message.Log, *room.Directory) {
 	t.Helper()
-	store, log, reg := open(t, where), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	rules := policy.Rules{UsersCreate: true}
-	l := message.New(message.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	return l, room.New(room.Deps{Store: store, Messages: l, Rules: rules, Log: log, Registry: reg})
+	pool, log, reg := openPool(t, where), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	store, err := Open(t.Context(), pool, room.NewLog())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := restOf(pool)
+	rules := access.Rules{UsersCreate: true}
+	l := message.New(message.Deps{Store: store, Members: rest, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	return l, room.New(room.Deps{Finder: store, Store: rest, Members: rest, Messages: l, Rules: rules, Log: log, Registry: reg})
 }
 
 func (w world) send(t *testing.T, l *message.Log, nonce string) message.Outcome {

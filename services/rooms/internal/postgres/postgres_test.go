@@ -9,7 +9,9 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/databasetest"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -21,12 +23,13 @@ func TestContract(t *testing.T) {
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store {
 				t.Helper()
-				s, err := Open(t.Context(), databasetest.Careless(t, openPool(t, where)), room.NewLog())
+				pool := databasetest.Careless(t, openPool(t, where))
+				s, err := Open(t.Context(), pool, room.NewLog())
 				if err != nil {
 					t.Fatal(err)
 				}
 				databasetest.RefuseCareless(t, where)
-				return s
+				return storetest.Store{Log: s, Finder: s, Rest: restOf(pool)}
 			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },
 			Poison: func(t *testing.T, body string) {
@@ -36,6 +39,10 @@ func TestContract(t *testing.T) {
 			},
 		}
 	})
+}
+
+func restOf(pool *pgxpool.Pool) *store.Store {
+	return store.New((&database.Database{Postgres: pool}).DB(message.DatabaseAway))
 }
 
 func execute(t testing.TB, where, text string) {

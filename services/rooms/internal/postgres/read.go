@@ -9,9 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 )
 
 const logColumns = `l.room_id, l.seq, l.tenant, l.kind, l.message, l.author_id, l.author_name, l.author_kind, l.body, l.reply_to, l.nonce, l.at, coalesce(l.edited_at, 0), l.deleted_by`
@@ -55,7 +57,7 @@ func readSpan(span message.Span) string {
 				sum(octet_length(l.body) + coalesce(octet_length(m.body), 0)) OVER (ORDER BY l.seq %[1]s) - octet_length(l.body) - coalesce(octet_length(m.body), 0) AS bytes_before
 			FROM (SELECT * FROM room_log WHERE room_id = $1 AND seq > $2 AND seq < $3 %[2]s ORDER BY seq %[1]s LIMIT $4) l
 			LEFT JOIN LATERAL (
-				SELECT * FROM room_log s WHERE l.kind IN ('edited', 'deleted') AND s.room_id = l.room_id AND s.seq = l.message LIMIT 1
+				SELECT * FROM room_log s WHERE l.message NOT IN (0, l.seq) AND s.room_id = l.room_id AND s.seq = l.message LIMIT 1
 			) m ON true
 		) l WHERE bytes_before < $5 ORDER BY seq %[1]s`, order, only)
 }
@@ -69,8 +71,8 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (me
 	var room message.Room
 	var items []message.ReadEntry
 	err := s.snapshot(ctx, func(batch *pgx.Batch) {
-		batch.Queue(`SELECT `+roomColumns+`, `+headOf+` FROM rooms r WHERE id = $1 AND deleted_at IS NULL`, id).QueryRow(func(row pgx.Row) (err error) {
-			room, err = scanRoomHead(row)
+		batch.Queue(`SELECT `+store.RoomColumns+`, `+headOf+` FROM rooms r WHERE id = $1 AND deleted_at IS NULL`, id).QueryRow(func(row pgx.Row) (err error) {
+			room, err = store.ScanRoomHead(row)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return nil
 			}
@@ -88,7 +90,7 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (me
 	case err != nil:
 		return message.Room{}, nil, failed("read a log", err)
 	case room.ID == 0:
-		return message.Room{}, nil, policy.NoRoom()
+		return message.Room{}, nil, access.NoRoom()
 	}
 	return room, items, nil
 }
@@ -98,9 +100,9 @@ func scanItem(rows pgx.Rows) (message.ReadEntry, error) {
 	err := rows.Scan(append(entry.dest(), &subject.Author.ID, &subject.Author.Name, &subject.Author.Kind, &subject.Body, &subject.ReplyTo, &subject.Nonce,
 		&subject.at, &subject.edited, &subject.DeletedBy)...)
 	item := message.ReadEntry{Entry: entry.row()}
-	if item.Kind == message.KindEdited || item.Kind == message.KindDeleted {
+	if item.AboutAnother() {
 		row := subject.row()
-		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, message.KindMessage, item.Message
+		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, operation.EntryMessage, item.Message
 		item.Subject = &row
 	}
 	return item, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
@@ -22,7 +23,7 @@ const (
 
 // List returns a page of the rooms that the caller may know of and whose slug, name or description
 // contains search, in whatever case and form, and the cursor of the next page, empty on the last one.
-func (d *Directory) List(ctx context.Context, caller Caller, search, cursor string, limit int) ([]message.Room, string, error) {
+func (d *Directory) List(ctx context.Context, caller access.Subject, search, cursor string, limit int) ([]message.Room, string, error) {
 	if utf8.RuneCountInString(search) > maxSearch || !utf8.ValidString(search) || strings.ContainsRune(search, 0) {
 		return nil, "", chat.Errorf(chat.CodeBadRequest, "a search has %d characters at most", maxSearch)
 	}
@@ -34,8 +35,12 @@ func (d *Directory) List(ctx context.Context, caller Caller, search, cursor stri
 		limit = defaultLimit
 	}
 	limit = min(limit, maxLimit)
+	var user chat.UserID
+	if caller.User != nil {
+		user = caller.User.ID
+	}
 	rooms, err := d.store.Page(ctx, Listing{
-		Tenant: caller.Tenant, Audience: audience(caller.User), Search: chat.Fold(search), Lower: strings.ToLower(search),
+		Tenant: caller.Tenant, Listed: d.rules.ListedFor(caller), User: user, Search: chat.Fold(search), Lower: strings.ToLower(search),
 		After: chat.Slug(after), Limit: limit + 1,
 	})
 	if err != nil || len(rooms) <= limit {
@@ -43,18 +48,6 @@ func (d *Directory) List(ctx context.Context, caller Caller, search, cursor stri
 	}
 	rooms = rooms[:limit]
 	return rooms, base64.RawURLEncoding.EncodeToString([]byte(rooms[limit-1].Slug)), nil
-}
-
-// audience is chat.Room.VisibleTo for a database; a test holds the two together.
-func audience(u *chat.User) Audience {
-	switch {
-	case u == nil || u.Kind == chat.KindGuest && !u.Staff:
-		return GuestRooms
-	case u.Staff:
-		return AllRooms
-	default:
-		return UserRooms
-	}
 }
 
 // Lobby returns a part of the rooms' lobby.

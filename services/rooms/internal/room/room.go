@@ -6,6 +6,7 @@ package room
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -13,24 +14,28 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
 // Deps are what a directory works with.
 type Deps struct {
+	Finder   Finder
 	Store    Store
+	Members  Members
 	Messages *message.Log
-	Rules    policy.Rules
+	Rules    access.Rules
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
 
 // Directory is safe for concurrent use.
 type Directory struct {
+	finder    Finder
 	store     Store
+	members   Members
 	messages  *message.Log
-	rules     policy.Rules
+	rules     access.Rules
 	log       *slog.Logger
 	questions *prometheus.CounterVec
 }
@@ -38,16 +43,10 @@ type Directory struct {
 // New makes a room.
 func New(d Deps) *Directory {
 	return &Directory{
-		store: d.Store, messages: d.Messages, rules: d.Rules, log: d.Log,
+		finder: d.Finder, store: d.Store, members: d.Members, messages: d.Messages, rules: d.Rules, log: d.Log,
 		questions: metric.Counters(d.Registry, "parley_rooms_access_questions_total", "Questions of edges who may enter a room, by how they were answered.", "result",
 			"ok", string(chat.CodeNotFound), string(chat.CodeUnauthenticated)),
 	}
-}
-
-// Caller is who calls: User is nil for nobody signed in.
-type Caller struct {
-	Tenant chat.TenantID
-	User   *chat.User
 }
 
 // Draft is what a room is made of.
@@ -71,34 +70,70 @@ type Patch struct {
 func NewLog() chat.LogID { return chat.LogID(rand.Text()) }
 
 // Find returns a room that the caller may know of.
-func (d *Directory) Find(ctx context.Context, caller Caller, slug chat.Slug) (message.Room, error) {
-	room, err := d.Lookup(ctx, caller.Tenant, slug)
+func (d *Directory) Find(ctx context.Context, caller access.Subject, slug chat.Slug) (message.Room, error) {
+	return d.find(ctx, caller, access.Know, slug)
+}
+
+// FindToRead returns a room that the caller may read.
+func (d *Directory) FindToRead(ctx context.Context, caller access.Subject, slug chat.Slug) (message.Room, error) {
+	return d.find(ctx, caller, access.Read, slug)
+}
+
+func (d *Directory) find(ctx context.Context, caller access.Subject, action access.Action, slug chat.Slug) (message.Room, error) {
+	room, err := d.lookup(ctx, caller.Tenant, slug)
 	if err != nil {
 		return message.Room{}, err
 	}
-	return room, policy.Know(room.Room, caller.User)
+	decision, err := d.decide(ctx, caller, action, room)
+	if err == nil {
+		err = decision.Err
+	}
+	return room, err
 }
 
-// Lookup returns a room whoever asks: for appends, which are decided under the room's lock.
-func (d *Directory) Lookup(ctx context.Context, tenant chat.TenantID, slug chat.Slug) (message.Room, error) {
+// Lookup returns a room whoever asks, and whether the caller may know of it: for appends, which are decided on later.
+func (d *Directory) Lookup(ctx context.Context, caller access.Subject, slug chat.Slug) (room message.Room, knows bool, err error) {
+	room, err = d.lookup(ctx, caller.Tenant, slug)
+	if err != nil {
+		return room, false, err
+	}
+	decision, err := d.decide(ctx, caller, access.Know, room)
+	return room, decision.Err == nil, err
+}
+
+func (d *Directory) lookup(ctx context.Context, tenant chat.TenantID, slug chat.Slug) (message.Room, error) {
 	if !slug.Valid() {
-		return message.Room{}, policy.NoRoom()
+		return message.Room{}, access.NoRoom()
 	}
 	key := message.SlugKey{Tenant: tenant, Slug: slug}
-	found, _, err := d.store.Rooms(ctx, []message.SlugKey{key})
+	found, _, err := d.finder.Rooms(ctx, []message.SlugKey{key})
 	if err != nil {
 		return message.Room{}, err
 	}
 	room, ok := found[key]
 	if !ok {
-		return message.Room{}, policy.NoRoom()
+		return message.Room{}, access.NoRoom()
 	}
 	return room, nil
 }
 
+// decide decides on a room as it was read. Only of a private one it looks up whether the caller is a member.
+func (d *Directory) decide(ctx context.Context, caller access.Subject, action access.Action, room message.Room) (access.Decision, error) {
+	var m access.Membership
+	if room.Private && caller.User != nil {
+		key := access.MemberKey{Room: room.ID, User: caller.User.ID}
+		roles, err := d.members.Roles(ctx, []access.MemberKey{key})
+		if err != nil {
+			return access.Decision{}, err
+		}
+		m = roles[key]
+	}
+	return d.rules.Decide(caller, action, room.Access(), m), nil
+}
+
 // Create makes a room, which belongs to the caller. A slug that was ever given out is chat.CodeConflict.
-func (d *Directory) Create(ctx context.Context, caller Caller, draft Draft) (message.Room, error) {
-	if err := d.rules.Create(caller.User, draft.StaffOnly); err != nil {
+func (d *Directory) Create(ctx context.Context, caller access.Subject, draft Draft) (message.Room, error) {
+	if err := d.rules.Decide(caller, access.Create, access.Room{Settings: draft.settings()}, access.Membership{}).Err; err != nil {
 		return message.Room{}, err
 	}
 	if err := draft.check(); err != nil {
@@ -144,7 +179,11 @@ func (d Draft) check() error {
 	if err := checkDescription(d.Description); err != nil {
 		return err
 	}
-	return policy.Flags(d.StaffOnly, d.AllowGuests)
+	return d.settings().Check()
+}
+
+func (d Draft) settings() access.Settings {
+	return access.Settings{StaffOnly: d.StaffOnly, AllowGuests: d.AllowGuests}
 }
 
 // checkDescription takes what CheckName takes, and besides nothing at all, and lines.
@@ -162,7 +201,7 @@ func checkDescription(text string) error {
 }
 
 // Update changes a room's settings. A new name is a notice in its log.
-func (d *Directory) Update(ctx context.Context, caller Caller, slug chat.Slug, patch Patch) (message.Room, error) {
+func (d *Directory) Update(ctx context.Context, caller access.Subject, slug chat.Slug, patch Patch) (message.Room, error) {
 	if err := patch.check(); err != nil {
 		return message.Room{}, err
 	}
@@ -172,11 +211,11 @@ func (d *Directory) Update(ctx context.Context, caller Caller, slug chat.Slug, p
 		if updated == room {
 			return nil
 		}
-		if err := policy.Flags(updated.StaffOnly, updated.AllowGuests); err != nil {
+		if err := updated.Access().Check(); err != nil {
 			return err
 		}
 		if updated.StaffOnly && !room.StaffOnly {
-			if err := d.rules.Create(caller.User, true); err != nil {
+			if err := d.rules.Decide(caller, access.Create, updated.Access(), access.Membership{}).Err; err != nil {
 				return err
 			}
 		}
@@ -194,7 +233,7 @@ func (d *Directory) Update(ctx context.Context, caller Caller, slug chat.Slug, p
 }
 
 // Delete ends a room for good.
-func (d *Directory) Delete(ctx context.Context, caller Caller, slug chat.Slug) error {
+func (d *Directory) Delete(ctx context.Context, caller access.Subject, slug chat.Slug) error {
 	err := d.manage(ctx, caller, slug, func(tx *message.Transaction, room message.Room) error {
 		tx.Delete(room)
 		return nil
@@ -205,29 +244,41 @@ func (d *Directory) Delete(ctx context.Context, caller Caller, slug chat.Slug) e
 	return err
 }
 
-// manage runs change on a room, locked, that the caller may know of and manage.
-func (d *Directory) manage(ctx context.Context, caller Caller, slug chat.Slug, change func(*message.Transaction, message.Room) error) error {
-	if err := policy.SignedIn(caller.User); err != nil {
+// maxDecisions bounds how often a change is decided on while others change who may manage the room.
+const maxDecisions = 5
+
+var (
+	errOtherRoom = errors.New("the room's access is another than the one decided on")
+	errContended = chat.Errorf(chat.CodeUnavailable, "the room is being changed by others: try again")
+)
+
+// manage runs change on a room, locked, that the caller may manage. That is decided before the lock; under it only
+// the room is compared with the one that was decided on.
+func (d *Directory) manage(ctx context.Context, caller access.Subject, slug chat.Slug, change func(*message.Transaction, message.Room) error) error {
+	if err := access.SignedIn(caller.User); err != nil {
 		return err
 	}
-	found, err := d.Find(ctx, caller, slug)
-	if err != nil {
-		return err
+	for range maxDecisions {
+		found, err := d.find(ctx, caller, access.Manage, slug)
+		if err != nil {
+			return err
+		}
+		need := message.Need{Rooms: []chat.RoomID{found.ID}, Lobby: true}
+		err = d.messages.Transact(ctx, need, func(tx *message.Transaction) error {
+			room, ok := tx.Room(found.ID)
+			switch {
+			case !ok:
+				return access.NoRoom()
+			case room.Access() != found.Access():
+				return errOtherRoom
+			}
+			return change(tx, room)
+		})
+		if !errors.Is(err, errOtherRoom) {
+			return err
+		}
 	}
-	need := message.Need{Rooms: []chat.RoomID{found.ID}, Lobby: true}
-	return d.messages.Transact(ctx, need, func(tx *message.Transaction) error {
-		room, ok := tx.Room(found.ID)
-		if !ok {
-			return policy.NoRoom()
-		}
-		if err := policy.Know(room.Room, caller.User); err != nil {
-			return err
-		}
-		if err := d.rules.Manage(caller.User, room.Owner); err != nil {
-			return err
-		}
-		return change(tx, room)
-	})
+	return errContended
 }
 
 func (p Patch) check() error {

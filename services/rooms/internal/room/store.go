@@ -6,15 +6,12 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
-// Store is where rooms are looked up. What is written goes through the message.
+// Store keeps what is about rooms besides their logs. What is written goes through the message.
 type Store interface {
-	// Rooms returns the living rooms of these slugs with their heads, and the head of the lobby as it
-	// was before: no event up to it is missing from what the rooms show.
-	Rooms(ctx context.Context, keys []message.SlugKey) (map[message.SlugKey]message.Room, chat.Seq, error)
-
 	// Page returns living rooms in the order of their slugs, with their heads.
 	Page(ctx context.Context, listing Listing) ([]message.Room, error)
 
@@ -34,22 +31,20 @@ type Store interface {
 	RenewLogs(ctx context.Context, fresh func() chat.LogID) (rooms int, err error)
 }
 
-// Audience is what of a directory somebody may know of.
-type Audience int
-
-// The audiences, by what chat.Room.VisibleTo says.
-const (
-	GuestRooms Audience = iota // rooms that allow guests
-	UserRooms                  // all but those of staff
-	AllRooms
-)
+// Finder looks rooms up, for whoever wants to go in.
+type Finder interface {
+	// Rooms returns the living rooms of these slugs with their heads, and the head of the lobby as it
+	// was before: no event up to it is missing from what the rooms show.
+	Rooms(ctx context.Context, keys []message.SlugKey) (map[message.SlugKey]message.Room, chat.Seq, error)
+}
 
 // Listing is a part of the room.
 type Listing struct {
-	Tenant   chat.TenantID
-	Audience Audience
-	Search   string    // as chat.Fold has it, contained in slug, name or description; empty for all
-	Lower    string    // the same in lower case, for rooms that FillSearch has not come to
-	After    chat.Slug // starts behind this one
-	Limit    int
+	Tenant chat.TenantID
+	Listed access.Listed // the rooms of these settings
+	User   chat.UserID   // and of a member's settings those that this one is a member of
+	Search string        // as chat.Fold has it, contained in slug, name or description; empty for all
+	Lower  string        // the same in lower case, for rooms that FillSearch has not come to
+	After  chat.Slug     // starts behind this one
+	Limit  int
 }

@@ -10,8 +10,10 @@ import (
 	codes "modernc.org/sqlite/lib"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 )
 
 // Commit implements message.Store. It holds the only write lock from before it loads.
@@ -25,7 +27,7 @@ func (s *Store) Commit(ctx context.Context, need message.Need, decide func(messa
 		if err != nil || changes.Empty() {
 			return false, err
 		}
-		return true, classify(store(ctx, tx, changes))
+		return true, classify(write(ctx, tx, changes))
 	})
 }
 
@@ -48,7 +50,7 @@ func load(ctx context.Context, tx *sql.Tx, need message.Need) (message.Have, err
 		Taken:    make(map[message.SlugKey]bool),
 	}
 	for _, id := range need.Rooms {
-		room, err := scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
+		room, err := store.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
 		if err == nil {
 			have.Rooms[id] = room
 		} else if !errors.Is(err, sql.ErrNoRows) {
@@ -56,13 +58,13 @@ func load(ctx context.Context, tx *sql.Tx, need message.Need) (message.Have, err
 		}
 	}
 	for _, key := range need.Nonces {
-		var spent message.UsedNonce
+		var used message.UsedNonce
 		var fingerprint []byte
 		err := tx.QueryRowContext(ctx, `SELECT seq, fingerprint FROM room_nonces WHERE room_id = ? AND author_id = ? AND nonce = ?`,
-			key.Room, key.Author, key.Nonce[:]).Scan(&spent.Seq, &fingerprint)
+			key.Room, key.Author, key.Nonce[:]).Scan(&used.Seq, &fingerprint)
 		if err == nil {
-			copy(spent.Fingerprint[:], fingerprint)
-			have.Nonces[key] = spent
+			copy(used.Fingerprint[:], fingerprint)
+			have.Nonces[key] = used
 		} else if !errors.Is(err, sql.ErrNoRows) {
 			return have, err
 		}
@@ -81,7 +83,14 @@ func load(ctx context.Context, tx *sql.Tx, need message.Need) (message.Have, err
 
 func loadLobby(ctx context.Context, tx *sql.Tx, need message.Need, have *message.Have) error {
 	if need.Lobby {
-		if err := tx.QueryRowContext(ctx, `SELECT log, (SELECT coalesce(max(seq), 0) FROM rooms_lobby) FROM rooms_lobby_log`).Scan(&have.LobbyLog, &have.LobbyHead); err != nil {
+		var err error
+		have.Members = make(map[chat.RoomID][]chat.UserID)
+		for _, id := range need.Rooms {
+			if have.Members[id], err = store.MembersOf(ctx, database.OnSQLite(tx), id); err != nil {
+				return err
+			}
+		}
+		if have.LobbyLog, have.LobbyHead, err = store.Feed.Lock(ctx, database.OnSQLite(tx)); err != nil {
 			return err
 		}
 	}
@@ -104,7 +113,7 @@ func loadLobby(ctx context.Context, tx *sql.Tx, need message.Need, have *message
 	return nil
 }
 
-func store(ctx context.Context, tx *sql.Tx, c message.Changes) error {
+func write(ctx context.Context, tx *sql.Tx, c message.Changes) error {
 	var err error
 	exec := func(text string, args ...any) {
 		if err == nil {
@@ -112,29 +121,28 @@ func store(ctx context.Context, tx *sql.Tx, c message.Changes) error {
 		}
 	}
 	for _, room := range c.Created {
-		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13)`,
+		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at, private, access_version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?15, ?16)`,
 			room.ID, room.Tenant, room.Slug, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded())
+			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded(),
+			room.Private, room.AccessVersion)
 	}
 	for _, room := range c.Updated {
 		exec(`UPDATE rooms SET name = ?2, description = ?3, search = ?4, staff_only = ?5, allow_guests = ?6, updated_at = ?7, deleted_at = ?8,
-			search_folded = ?9, search_folded_at = ?7 WHERE id = ?1`,
+			search_folded = ?9, search_folded_at = ?7, private = ?10, access_version = ?11 WHERE id = ?1`,
 			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded())
+			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded(), room.Private, room.AccessVersion)
 	}
-	for _, event := range c.Lobby {
-		if err == nil {
-			err = storeEvent(exec, event)
-		}
+	if err == nil {
+		err = announce(ctx, tx, c.Lobby)
 	}
 	for _, row := range c.Messages {
 		exec(`UPDATE room_log SET body = ?, edited_at = ?, deleted_by = ? WHERE room_id = ? AND seq = ?`,
 			row.Body, message.Millis(row.EditedAt), row.DeletedBy, row.Room, row.Seq)
 	}
-	for key, spent := range c.Nonces {
+	for key, used := range c.Nonces {
 		exec(`INSERT INTO room_nonces (room_id, author_id, nonce, tenant, seq, fingerprint) VALUES (?, ?, ?, ?, ?, ?)`,
-			key.Room, key.Author, key.Nonce[:], spent.Tenant, spent.Seq, spent.Fingerprint[:])
+			key.Room, key.Author, key.Nonce[:], used.Tenant, used.Seq, used.Fingerprint[:])
 	}
 	newest := c.Newest()
 	for _, row := range c.Entries {
@@ -146,12 +154,10 @@ func store(ctx context.Context, tx *sql.Tx, c message.Changes) error {
 	return err
 }
 
-func storeEvent(exec func(string, ...any), event lobby.Event) error {
-	room, before, err := message.EventText(event)
+func announce(ctx context.Context, tx *sql.Tx, events []lobby.Event) error {
+	statements, err := store.Feed.Append(events...)
 	if err != nil {
-		return fmt.Errorf("write a lobby event: %w", err)
+		return err
 	}
-	exec(`INSERT INTO rooms_lobby (seq, tenant, kind, at, room_id, room, before) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		event.Seq, event.Tenant, event.Kind, event.At.UnixMilli(), event.RoomID, room, before)
-	return nil
+	return database.OnSQLite(tx).Batch(ctx, statements...)
 }

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 )
 
 // clock is now in milliseconds, as everywhere in the schema.
@@ -49,7 +51,7 @@ func readSpan(span message.Span) string {
 	return fmt.Sprintf(`SELECT %[1]s,
 			coalesce(m.author_id, ''), coalesce(m.author_name, ''), coalesce(m.author_kind, ''), coalesce(m.body, ''), coalesce(m.reply_to, 0),
 			coalesce(m.nonce, ''), coalesce(m.at, 0), coalesce(m.edited_at, 0), coalesce(m.deleted_by, 0)
-		FROM room_log l LEFT JOIN room_log m ON l.kind IN ('edited', 'deleted') AND m.room_id = l.room_id AND m.seq = l.message
+		FROM room_log l LEFT JOIN room_log m ON l.message NOT IN (0, l.seq) AND m.room_id = l.room_id AND m.seq = l.message
 		WHERE l.room_id = ? AND l.seq > ? AND l.seq < ? %[2]s ORDER BY l.seq %[3]s LIMIT ?`, logColumns, only, order)
 }
 
@@ -64,9 +66,9 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (ro
 	}
 	err = s.read(ctx, "read a log", func(tx *sql.Tx) error {
 		var failed error
-		room, failed = scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
+		room, failed = store.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
 		if errors.Is(failed, sql.ErrNoRows) {
-			return policy.NoRoom()
+			return access.NoRoom()
 		}
 		if failed != nil {
 			return failed
@@ -100,9 +102,9 @@ func scanItem(rows *sql.Rows) (message.ReadEntry, error) {
 	err := rows.Scan(append(entry.dest(), &subject.Author.ID, &subject.Author.Name, &subject.Author.Kind, &subject.Body, &subject.ReplyTo, &subject.Nonce,
 		&subject.at, &subject.edited, &subject.DeletedBy)...)
 	item := message.ReadEntry{Entry: entry.row()}
-	if item.Kind == message.KindEdited || item.Kind == message.KindDeleted {
+	if item.AboutAnother() {
 		row := subject.row()
-		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, message.KindMessage, item.Message
+		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, operation.EntryMessage, item.Message
 		item.Subject = &row
 	}
 	return item, err

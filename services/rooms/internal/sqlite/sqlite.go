@@ -1,4 +1,4 @@
-// Package sqlite keeps rooms, their logs and the lobby in a SQLite file, for one process. One
+// Package sqlite keeps the rooms' logs in a SQLite file, for one process, and writes rooms and the lobby with them. One
 // transaction writes at a time, which is all the locking there is; readers see a snapshot meanwhile.
 package sqlite
 
@@ -12,6 +12,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 )
 
 //go:embed migrations/*.sql
@@ -26,7 +27,7 @@ func Schema() database.Schema {
 	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
 }
 
-// Store implements message.Store and room.Store.
+// Store implements message.Store and room.Finder.
 type Store struct {
 	db *sql.DB
 	// writer is held by the one transaction that writes. SQLite's own waiting is a poll, and unfair.
@@ -39,8 +40,8 @@ func Open(ctx context.Context, db *sql.DB, lobbyLog chat.LogID) (*Store, error) 
 	if err := database.MigrateSQLite(ctx, db, Schema()); err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', ?) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
-		return nil, fmt.Errorf("name the lobby: %w", err)
+	if err := store.Feed.Open(ctx, database.OnSQLite(db), lobbyLog); err != nil {
+		return nil, err
 	}
 	return &Store{db: db, writer: make(chan struct{}, 1)}, nil
 }
@@ -96,16 +97,4 @@ func query(ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) error, text str
 	return rows.Err()
 }
 
-const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only, r.allow_guests, r.owner, r.log, r.floor, r.created_at, r.updated_at, coalesce(r.deleted_at, 0),
-	max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
-
-type scanner interface{ Scan(dest ...any) error }
-
-func scanRoom(row scanner) (message.Room, error) {
-	var r message.Room
-	var created, updated, deleted int64
-	err := row.Scan(&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor,
-		&created, &updated, &deleted, &r.Head)
-	r.CreatedAt, r.UpdatedAt, r.DeletedAt = message.FromMillis(created), message.FromMillis(updated), message.FromMillis(deleted)
-	return r, err
-}
+const roomColumns = store.RoomColumns + `, max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`

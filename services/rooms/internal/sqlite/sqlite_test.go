@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -14,7 +16,11 @@ func TestContract(t *testing.T) {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "rooms.db")
 		return storetest.Backend{
-			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, path) },
+			Open: func(t *testing.T) storetest.Store {
+				t.Helper()
+				s := open(t, path)
+				return storetest.Store{Log: s, Finder: s, Rest: store.New((&database.Database{SQLite: s.db}).DB(message.DatabaseAway))}
+			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, path, statement) },
 			Poison: func(t *testing.T, body string) {
 				t.Helper()

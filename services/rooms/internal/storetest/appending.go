@@ -115,10 +115,10 @@ func testChanges(t *testing.T, b Backend) {
 		t.Errorf("%s\n%s", entries[3].Event, entries[3].State)
 	}
 	// The body is gone from the database too, not only from what is shown.
-	_, items, err := store.Read(t.Context(), r.ID, message.Span{Limit: 100, Bytes: 1 << 20})
+	_, items, err := store.Log.Read(t.Context(), r.ID, message.Span{Limit: 100, Bytes: 1 << 20})
 	code(t, err, "")
 	for _, item := range items {
-		if item.DeletedBy != 0 && item.Body != "" || item.Kind == message.KindDeleted && item.Subject.Body != "" {
+		if item.DeletedBy != 0 && item.Body != "" || item.Kind == operation.EntryDeleted && item.Subject.Body != "" {
 			t.Errorf("a deleted body is kept: %+v", item)
 		}
 	}

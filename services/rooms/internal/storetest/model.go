@@ -50,7 +50,7 @@ func (m *model) apply(e message.Append) (chat.Seq, string) {
 	next := chat.Seq(len(m.kinds)) + 1
 	target := m.messages[max(e.Message, e.ReplyTo)]
 	switch {
-	case !m.room.VisibleTo(&e.Author):
+	case e.Author.Kind == chat.KindGuest && !m.room.AllowGuests:
 		return 0, "not_found"
 	case target == nil && (e.Message != 0 || e.ReplyTo != 0):
 		return 0, "not_found"

@@ -91,7 +91,7 @@ func testSpans(t *testing.T, b Backend) {
 			if newest { // after two short messages and a delete comes the long edit
 				want = map[int]int{1: 1, 1000: 4, 1001: 4, 4000: 7, 1 << 20: 14}[bytes]
 			}
-			if _, items, err := store.Read(ctx, r.ID, span); err != nil || len(items) != want {
+			if _, items, err := store.Log.Read(ctx, r.ID, span); err != nil || len(items) != want {
 				t.Errorf("%+v: %d items, want %d (%v)", span, len(items), want, err)
 			}
 		}
@@ -252,12 +252,12 @@ func testRecent(t *testing.T, b Backend) {
 	_ = quiet
 	p.want(t, "[1 2 3]", send(ada, r.ID, "1", "a"), send(ada, r.ID, "2", "b"), send(ada, r.ID, "3", "c"))
 	p.want(t, "[4]", send(ada, r.ID, "4", "d"))
-	heads, err := store.Recent(t.Context(), time.Minute)
+	heads, err := store.Log.Recent(t.Context(), time.Minute)
 	if err != nil || len(heads) != 1 || heads[0].Room != r.ID || heads[0].Head != 4 || heads[0].AgeMS < 0 || heads[0].AgeMS > 30_000 {
 		t.Error(heads, err)
 	}
 	time.Sleep(20 * time.Millisecond)
-	if heads, err = store.Recent(t.Context(), time.Millisecond); err != nil || len(heads) != 0 {
+	if heads, err = store.Log.Recent(t.Context(), time.Millisecond); err != nil || len(heads) != 0 {
 		t.Error(heads, err)
 	}
 	// The pod that appended knows at once; the other one by asking.

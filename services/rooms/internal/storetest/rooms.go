@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
@@ -18,7 +19,7 @@ func testRooms(t *testing.T, b Backend) {
 	p, ctx := newPod(t, b.Open(t)), t.Context()
 	made, err := p.Create(ctx, as(ada), room.Draft{Slug: "one", Name: "One", Description: "the\nfirst", AllowGuests: true})
 	code(t, err, "")
-	found, err := p.Find(ctx, room.Caller{Tenant: tenant}, "one")
+	found, err := p.Find(ctx, access.Subject{Tenant: tenant}, "one")
 	if err != nil || found != made || found.Name != "One" || found.Floor != 1 || found.Head != 0 || found.Log == "" || found.Owner != ada.ID {
 		t.Errorf("%+v\n%+v\n%v", made, found, err)
 	}
@@ -91,7 +92,7 @@ func testRooms(t *testing.T, b Backend) {
 	}
 }
 
-// testList holds the listing against chat.Room.VisibleTo.
+// testList holds the listing against decisions.
 func testList(t *testing.T, b Backend) {
 	p, ctx := newPod(t, b.Open(t)), t.Context()
 	drafts := []room.Draft{
@@ -110,13 +111,13 @@ func testList(t *testing.T, b Backend) {
 	}
 	code(t, p.Delete(ctx, as(staff), "d"), "")
 	p.want(t, "[1]", send(ada, rooms[0].ID, "n", "hi"))
-	other, err := p.Create(ctx, room.Caller{Tenant: "other", User: &staff}, room.Draft{Slug: "a", Name: "Other"})
+	other, err := p.Create(ctx, access.Subject{Tenant: "other", User: &staff}, room.Draft{Slug: "a", Name: "Other"})
 	code(t, err, "")
 
 	list := func(u *chat.User, search string, limit int) string {
 		var all []string
 		for cursor := ""; ; {
-			page, next, err := p.List(ctx, room.Caller{Tenant: tenant, User: u}, search, cursor, limit)
+			page, next, err := p.List(ctx, access.Subject{Tenant: tenant, User: u}, search, cursor, limit)
 			code(t, err, "")
 			if len(page) > limit {
 				t.Fatalf("%d rooms on a page of %d", len(page), limit)
@@ -135,7 +136,7 @@ func testList(t *testing.T, b Backend) {
 	for _, u := range []*chat.User{nil, &gil, &ada, &staff} {
 		var want []string
 		for _, room := range rooms {
-			if room.VisibleTo(u) && room.Slug != "d" {
+			if (access.Rules{}).Decide(access.Subject{Tenant: tenant, User: u}, access.Know, room.Access(), access.Membership{}).Err == nil && room.Slug != "d" {
 				want = append(want, string(room.Slug))
 			}
 		}

@@ -51,7 +51,7 @@ func testSearch(t *testing.T, b Backend) {
 	b.Exec(t, `UPDATE rooms SET name = '100% plain', description = 'about 100% plain', search = 'x', updated_at = updated_at + 1 WHERE slug = 'plain'`)
 	code(t, p.FillSearch(ctx), "")
 	check("filled in")
-	if n, err := b.Open(t).FillSearch(ctx); n != 0 || err != nil {
+	if n, err := b.Open(t).Rest.FillSearch(ctx); n != 0 || err != nil {
 		t.Errorf("%d are filled in again: %v", n, err)
 	}
 }

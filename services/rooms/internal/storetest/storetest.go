@@ -16,15 +16,17 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
+	"github.com/parley-chat/parley/services/rooms/internal/store"
 )
 
 // Store is all that a database must do.
-type Store interface {
-	message.Store
-	room.Store
+type Store struct {
+	Log    message.Store
+	Finder room.Finder
+	Rest   *store.Store
 }
 
 // Backend is an empty database. Open opens it, for one more pod each time.
@@ -42,6 +44,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"Append": testAppend, "Nonces": testNonces, "NoncesOfChanges": testNoncesOfChanges, "NonceOutlivesAccess": testNonceOutlivesAccess,
 		"Changes": testChanges, "Refusals": testRefusals, "Poison": testPoison, "Pods": testPods, "Spans": testSpans, "Floor": testFloor, "Equivalence": testEquivalence, "Model": testModel,
+		"ListedByAccess": testListedByAccess, "Members": testMembers, "AccessEvents": testAccessEvents, "PrivateRooms": testPrivateRooms, "DecidedAgain": testDecidedAgain,
 		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Search": testSearch, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "SeedOfOthers": testSeedOfOthers, "RenewLogs": testRenewLogs,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,22 +64,23 @@ var (
 
 const tenant = chat.DefaultTenant
 
-func as(u chat.User) room.Caller { return room.Caller{Tenant: tenant, User: &u} }
+func as(u chat.User) access.Subject { return access.Subject{Tenant: tenant, User: &u} }
 
 // pod is one rooms pod.
 type pod struct {
 	*room.Directory
 
 	messages *message.Log
+	rest     *store.Store
 	bus      *bus
 }
 
-func newPod(t *testing.T, store Store) pod {
+func newPod(t *testing.T, s Store) pod {
 	t.Helper()
-	rules := policy.Rules{UsersCreate: true, StaffDelete: true}
+	rules := access.Rules{UsersCreate: true, StaffDelete: true}
 	log, reg, b := slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &bus{streams: map[chat.LogID][]roomsapi.Entry{}, drops: map[chat.LogID]int{}}
-	l := message.New(message.Deps{Store: store, Bus: b, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	return pod{room.New(room.Deps{Store: store, Messages: l, Rules: rules, Log: log, Registry: reg}), l, b}
+	l := message.New(message.Deps{Store: s.Log, Members: s.Rest, Bus: b, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	return pod{room.New(room.Deps{Finder: s.Finder, Store: s.Rest, Members: s.Rest, Messages: l, Rules: rules, Log: log, Registry: reg}), l, s.Rest, b}
 }
 
 // bus remembers what was published.
