@@ -69,6 +69,14 @@ func private(path string) error {
 	return nil
 }
 
+// Migrate brings the schema up to date, whose migrations are in the SQL of the database.
+func (d *Database) Migrate(ctx context.Context, schema Schema) error {
+	if d.SQLite != nil {
+		return MigrateSQLite(ctx, d.SQLite, schema)
+	}
+	return MigratePostgres(ctx, d.Postgres, schema)
+}
+
 // MigratePostgres brings the schema up to date. Pods that start together take turns by an advisory lock.
 func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
 	if err := mayMigrate(ctx, pool, schema); err != nil {

@@ -122,7 +122,7 @@ func TestNoSecretsInTheLog(t *testing.T) {
 	s.refresh(in.Body.RefreshToken).want(t, "reuse", 401)
 	s.call("GET", "/api/auth/me?access_token="+next.Body.AccessToken, nil)
 	log := s.log.String()
-	if !strings.Contains(log, "user changed by staff") || !strings.Contains(log, "/api/auth/login") {
+	if !strings.Contains(log, "action=password_reset") || !strings.Contains(log, "/api/auth/login") {
 		t.Fatal("the log is not looked at")
 	}
 	secrets := []string{"canary", credential}

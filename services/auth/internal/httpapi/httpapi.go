@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/lobby"
@@ -170,6 +171,15 @@ func (a *API) postLobby(c *fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(page)
+}
+
+// origin is where a request comes from, for the audit entries of what it does.
+func origin(c *fiber.Ctx) audit.Origin {
+	from := audit.Origin{Request: c.GetRespHeader(fiber.HeaderXRequestID)}
+	if ip := webapi.ClientIP(c); ip.IsValid() {
+		from.Address = ip.String()
+	}
+	return from
 }
 
 // network is the part of an address that one attacker has many of: an IPv4 /24, an IPv6 /56.
