@@ -48,7 +48,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and, at the very first start, makes the first
 // rooms. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	stores, db, err := openStores(ctx, c.Database, d.Tracer, d.Log)
+	kept, db, err := openStores(ctx, c.Database, d.Tracer, d.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +67,9 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
 	rooms.Tracer = d.Tracer
 	messages := message.New(message.Deps{
-		Store: stores.logs, Members: stores.rest, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
+		Store: kept.logs, Members: kept.rest, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
 	})
-	directory := room.New(room.Deps{Finder: stores.finder, Store: stores.rest, Members: stores.rest, Messages: messages, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
+	directory := room.New(room.Deps{Finder: kept.finder, Store: kept.rest, Members: kept.rest, Messages: messages, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
 	if err = directory.FillSearch(ctx); err != nil {
 		return nil, fmt.Errorf("bring the rooms' search up to date: %w", err)
 	}
@@ -97,6 +97,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			{Name: "rooms signing keys", Component: keys},
 			{Name: "rooms follows auth", Component: follower},
 			{Name: "rooms heads", Component: messages.Heads()},
+			{Name: "rooms sweeper", Component: &sweeper{store: kept.rest, log: d.Log, now: d.Now}},
 		},
 	}, nil
 }

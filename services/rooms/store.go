@@ -11,14 +11,14 @@ import (
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // stores are what the service keeps its rooms in.
 type stores struct {
 	logs   message.Store
 	finder room.Finder
-	rest   *store.Store
+	rest   *sqlstore.Store
 }
 
 // openStores opens the database of that name and brings its schema up to date. The caller closes it.
@@ -26,7 +26,7 @@ func openStores(ctx context.Context, name string, tracer *trace.Tracer, log *slo
 	if db, err = database.Open(ctx, name, tracer, log); err != nil {
 		return stores{}, nil, err
 	}
-	all := stores{rest: store.New(db.DB(message.DatabaseAway))}
+	all := stores{rest: sqlstore.New(db.DB(message.DatabaseAway))}
 	if db.SQLite != nil {
 		var s *sqlite.Store
 		s, err = sqlite.Open(ctx, db.SQLite, room.NewLog())

@@ -4,6 +4,7 @@
 package access
 
 import (
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
@@ -32,6 +33,24 @@ const (
 type Subject struct {
 	Tenant chat.TenantID
 	User   *chat.User
+	From   Origin // of no matter to decisions
+}
+
+// Origin is where a request of a subject came from, for the audit entries of what it does.
+type Origin struct {
+	Address string // empty if it is not known
+	Request string // id of the request, as in the log; empty for what is none
+}
+
+// Act is the audit entry of what the subject did.
+func (s Subject) Act(at chat.Time, action audit.Action, room chat.Slug, target string, details map[string]any) audit.Entry {
+	origin := audit.Origin{Address: s.From.Address, Request: s.From.Request}
+	if s.User != nil {
+		origin.Actor = s.User.ID
+	}
+	entry := origin.Entry(s.Tenant, at.Time, action, target, details)
+	entry.Room = room
+	return entry
 }
 
 func (s Subject) staff() bool { return s.User != nil && s.User.Staff }

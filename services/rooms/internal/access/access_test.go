@@ -11,11 +11,11 @@ import (
 
 var (
 	nobody = Subject{Tenant: "t"}
-	guest  = Subject{"t", &chat.User{ID: "gil", Kind: chat.KindGuest}}
-	user   = Subject{"t", &chat.User{ID: "bob", Kind: chat.KindUser}}
-	owner  = Subject{"t", &chat.User{ID: "ada", Kind: chat.KindUser}}
-	staff  = Subject{"t", &chat.User{ID: "sue", Kind: chat.KindUser, Staff: true}}
-	alien  = Subject{"other", &chat.User{ID: "sue", Kind: chat.KindUser, Staff: true}}
+	guest  = Subject{Tenant: "t", User: &chat.User{ID: "gil", Kind: chat.KindGuest}}
+	user   = Subject{Tenant: "t", User: &chat.User{ID: "bob", Kind: chat.KindUser}}
+	owner  = Subject{Tenant: "t", User: &chat.User{ID: "ada", Kind: chat.KindUser}}
+	staff  = Subject{Tenant: "t", User: &chat.User{ID: "sue", Kind: chat.KindUser, Staff: true}}
+	alien  = Subject{Tenant: "other", User: &chat.User{ID: "sue", Kind: chat.KindUser, Staff: true}}
 
 	none, member = Membership{}, Membership{Role: "member"}
 )
@@ -159,8 +159,12 @@ func TestAudiencesAreTheDecisions(t *testing.T) {
 			room.Deleted = deleted
 			audience := room.Audience([]chat.UserID{"ada", "gil"})
 			for _, who := range people {
-				for action, told := range map[Action]func(chat.User) (bool, bool){Know: audience.Knows, Read: audience.Reads} {
-					yes, sure := told(*who.User)
+				for _, c := range []struct {
+					action Action
+					told   func(chat.User) (bool, bool)
+				}{{Know, audience.Knows}, {Read, audience.Reads}} {
+					action := c.action
+					yes, sure := c.told(*who.User)
 					if want := (Rules{}).Decide(who, action, room, memberships[who.User.ID]).Err == nil; sure && yes != want {
 						t.Errorf("%+v in %+v, action %d: the audience %+v says %v", who.User, settings, action, audience, yes)
 					} else if !sure && audience.Reach != lobby.ReachAsk {

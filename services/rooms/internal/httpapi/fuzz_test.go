@@ -11,10 +11,8 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -30,7 +28,7 @@ func fuzzed(f *testing.F) server {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := newServerOn(f, storetest.Store{Log: logs, Finder: logs, Rest: store.New((&database.Database{Postgres: pool}).DB(message.DatabaseAway))}, Limits{})
+	s := newServerOn(f, storetest.NewStore(logs, &database.Database{Postgres: pool}), Limits{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	s.want(201, "ada", "POST", "/api/rooms/one/messages", `{"body":"one","nonce":"one"}`)
 	return s

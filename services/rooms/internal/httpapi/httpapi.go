@@ -89,7 +89,7 @@ func (a *API) caller(c *fiber.Ctx) (access.Subject, error) {
 	if err != nil || who == nil {
 		return access.Subject{Tenant: chat.DefaultTenant}, err
 	}
-	return access.Subject{Tenant: who.Tenant, User: &who.User}, nil
+	return access.Subject{Tenant: who.Tenant, User: &who.User, From: origin(c)}, nil
 }
 
 // reader is caller, who asks for something and not too often.
@@ -107,7 +107,16 @@ func (a *API) signedIn(c *fiber.Ctx) (access.Subject, error) {
 	if err != nil {
 		return access.Subject{}, err
 	}
-	return access.Subject{Tenant: who.Tenant, User: &who.User}, nil
+	return access.Subject{Tenant: who.Tenant, User: &who.User, From: origin(c)}, nil
+}
+
+// origin is where a request comes from, for the audit entries of what it does.
+func origin(c *fiber.Ctx) access.Origin {
+	from := access.Origin{Request: c.GetRespHeader(fiber.HeaderXRequestID)}
+	if ip := webapi.ClientIP(c); ip.IsValid() {
+		from.Address = ip.String()
+	}
+	return from
 }
 
 // bounded is the request's context with the time limit of a call. A client that hangs up does not end

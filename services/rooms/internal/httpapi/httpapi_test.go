@@ -27,7 +27,6 @@ import (
 	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -87,7 +86,7 @@ func openStore(t testing.TB) storetest.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return storetest.Store{Log: logs, Finder: logs, Rest: store.New((&database.Database{SQLite: db}).DB(message.DatabaseAway))}
+	return storetest.NewStore(logs, &database.Database{SQLite: db})
 }
 
 func newServerOn(t testing.TB, s storetest.Store, limits Limits) server {

@@ -125,7 +125,7 @@ func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route
 	if err != nil {
 		return message.Append{}, 0, err
 	}
-	entry := message.Append{Request: request, Tenant: caller.Tenant, Author: *caller.User, Kind: o.Name}
+	entry := message.Append{Request: request, Tenant: caller.Tenant, Author: *caller.User, Kind: o.Name, From: caller.From}
 	if err = entry.Check(); err != nil {
 		return entry, 0, err
 	}

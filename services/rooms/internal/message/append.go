@@ -21,6 +21,7 @@ type Append struct {
 	Author chat.User
 	Room   chat.RoomID
 	Kind   operation.Name
+	From   access.Origin
 	Trace  string // the span that it is a part of, "" for none
 }
 
@@ -40,7 +41,9 @@ func (a Append) Check() error {
 	return o.Check(a.Request)
 }
 
-func (a Append) subject() access.Subject { return access.Subject{Tenant: a.Tenant, User: &a.Author} }
+func (a Append) subject() access.Subject {
+	return access.Subject{Tenant: a.Tenant, User: &a.Author, From: a.From}
+}
 
 // nonceKey is where the nonce is unique.
 func (a Append) nonceKey() NonceKey {
@@ -139,7 +142,7 @@ func (l *Log) commit(ctx context.Context, appends []Append, chosen []int, decide
 // needOf collects what the chosen entries are decided on.
 func needOf(appends []Append, chosen []int) Need {
 	var need Need
-	rooms, messages := make(map[chat.RoomID]bool), make(map[MessageKey]bool)
+	rooms, messages := make(map[chat.RoomID]bool), make(map[Key]bool)
 	for _, i := range chosen {
 		a := &appends[i]
 		rooms[a.Room] = true
@@ -147,7 +150,7 @@ func needOf(appends []Append, chosen []int) Need {
 			need.Nonces = append(need.Nonces, a.nonceKey())
 		}
 		if about := max(a.ReplyTo, a.Message); about != 0 {
-			messages[MessageKey{a.Room, about}] = true
+			messages[Key{a.Room, about}] = true
 		}
 	}
 	need.Rooms = slices.Sorted(maps.Keys(rooms))

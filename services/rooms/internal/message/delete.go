@@ -1,6 +1,7 @@
 package message
 
 import (
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
@@ -23,6 +24,7 @@ var remove = effect{
 		deleted := c.add(Entry{Kind: operation.Delete.Entry, Message: target.Seq})
 		target.Body, target.DeletedBy = "", deleted.Seq
 		c.tx.change(target)
+		c.audit(audit.MessageDeleted, target)
 		c.tx.dropStream(c.room)
 		return deleted.Seq, nil
 	},

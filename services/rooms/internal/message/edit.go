@@ -1,6 +1,7 @@
 package message
 
 import (
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
@@ -19,6 +20,7 @@ var edit = effect{
 		}
 		target.Body, target.EditedAt = c.asked.Body, c.tx.now
 		c.tx.change(target)
+		c.audit(audit.MessageEdited, target)
 		return c.add(Entry{Kind: operation.Edit.Entry, Message: target.Seq}).Seq, nil
 	},
 	show: func(h header, e ReadEntry) any { return wholeMessage{h, messageOf(e.Subject)} },

@@ -1,6 +1,9 @@
 package message
 
 import (
+	"strconv"
+
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
@@ -49,4 +52,11 @@ func (c change) add(e Entry) *Entry {
 // mayChange refuses the operation on a message whose author it is not for.
 func (c change) mayChange(target *Entry) error {
 	return c.decision.OnMessageOf(target.Author.ID, c.asked.Author, c.action)
+}
+
+// audit remembers what was done to a message of somebody else.
+func (c change) audit(action audit.Action, target *Entry) {
+	if target.Author.ID != c.asked.Author.ID {
+		c.tx.Audit(c.asked.subject().Act(c.tx.now, action, c.room.Slug, strconv.FormatInt(int64(target.Seq), 10), map[string]any{"author": string(target.Author.ID)}))
+	}
 }

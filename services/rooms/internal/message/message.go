@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
@@ -102,6 +103,7 @@ func (l *Log) Transact(ctx context.Context, need Need, decide func(*Transaction)
 		return l.failed(ctx, err)
 	}
 	l.publish(tx)
+	audit.Log(ctx, l.log, tx.changes.Audit...)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
@@ -130,8 +131,8 @@ type UsedNonce struct {
 	Fingerprint Hash
 }
 
-// MessageKey names a message, or at least an entry of a log.
-type MessageKey struct {
+// Key names a message, or at least an entry of a log.
+type Key struct {
 	Room chat.RoomID
 	Seq  chat.Seq
 }
@@ -147,7 +148,7 @@ type SlugKey struct {
 type Need struct {
 	Rooms    []chat.RoomID // ascending, each once
 	Nonces   []NonceKey
-	Messages []MessageKey
+	Messages []Key
 	Lobby    bool      // lock the lobby, for whoever announces; always after the rooms
 	Slugs    []SlugKey // are they taken? Needs Lobby, which all that makes rooms holds
 	NewRooms int       // how many ids for new rooms
@@ -158,7 +159,7 @@ type Have struct {
 	Rooms     map[chat.RoomID]Room
 	Members   map[chat.RoomID][]chat.UserID // of Rooms, where Lobby is locked: those of a private one, one more than access.MaxListed at most
 	Nonces    map[NonceKey]UsedNonce
-	Messages  map[MessageKey]Entry // entries of any kind
+	Messages  map[Key]Entry // entries of any kind
 	LobbyLog  chat.LogID
 	LobbyHead chat.Seq
 	Taken     map[SlugKey]bool
@@ -173,11 +174,12 @@ type Changes struct {
 	Created  []Room
 	Updated  []Room
 	Lobby    []lobby.Event
+	Audit    []audit.Entry
 }
 
 // Empty says whether there is nothing to write.
 func (c Changes) Empty() bool {
-	return len(c.Entries)+len(c.Messages)+len(c.Nonces)+len(c.Created)+len(c.Updated)+len(c.Lobby) == 0
+	return len(c.Entries)+len(c.Messages)+len(c.Nonces)+len(c.Created)+len(c.Updated)+len(c.Lobby)+len(c.Audit) == 0
 }
 
 // Newest returns the last entry of each room: the one that tells Recent of the change.

@@ -3,6 +3,7 @@ package message
 import (
 	"slices"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/operation"
@@ -15,14 +16,14 @@ type Transaction struct {
 	have    Have
 	now     chat.Time
 	changes Changes
-	touched map[MessageKey]*Entry // rows that this transaction adds or changes
+	touched map[Key]*Entry // rows that this transaction adds or changes
 	heads   map[chat.RoomID]chat.Seq
 	traces  map[*Entry]string    // of the few that are traced
 	drops   map[chat.RoomID]bool // rooms whose streams hold what was deleted
 }
 
 func open(have Have, now chat.Time) *Transaction {
-	tx := &Transaction{have: have, now: now, touched: make(map[MessageKey]*Entry), heads: make(map[chat.RoomID]chat.Seq)}
+	tx := &Transaction{have: have, now: now, touched: make(map[Key]*Entry), heads: make(map[chat.RoomID]chat.Seq)}
 	for id, room := range have.Rooms {
 		tx.heads[id] = room.Head
 	}
@@ -79,6 +80,12 @@ func (tx *Transaction) announce(kind lobby.Kind, room Room, before *Room) {
 	tx.changes.Lobby = append(tx.changes.Lobby, Event(kind, tx.have.LobbyHead, tx.now, room, before, tx.have.Members[room.ID], tx.have.Members[room.ID]))
 }
 
+// Now is the time of all that the transaction writes.
+func (tx *Transaction) Now() chat.Time { return tx.now }
+
+// Audit writes the entry of an act that is done in the transaction.
+func (tx *Transaction) Audit(entry audit.Entry) { tx.changes.Audit = append(tx.changes.Audit, entry) }
+
 // Event tells of a room in the lobby, and of what was before, nil where there was nothing. Members and former are those of
 // a private room, now and before; of more than access.MaxListed it is enough to have some.
 func Event(kind lobby.Kind, seq chat.Seq, at chat.Time, room Room, before *Room, members, former []chat.UserID) lobby.Event {
@@ -104,7 +111,7 @@ func (tx *Transaction) append(room Room, row Entry, traced string) *Entry {
 		row.Message = row.Seq
 	}
 	tx.changes.Entries = append(tx.changes.Entries, &row)
-	tx.touched[MessageKey{room.ID, row.Seq}] = &row
+	tx.touched[Key{room.ID, row.Seq}] = &row
 	if traced != "" {
 		if tx.traces == nil {
 			tx.traces = make(map[*Entry]string)
@@ -117,9 +124,9 @@ func (tx *Transaction) append(room Room, row Entry, traced string) *Entry {
 // message returns the current row of a message to read, nil where there is none or the id names an
 // entry of another kind.
 func (tx *Transaction) message(room chat.RoomID, id chat.Seq) *Entry {
-	row, ok := tx.touched[MessageKey{room, id}]
+	row, ok := tx.touched[Key{room, id}]
 	if !ok {
-		loaded, found := tx.have.Messages[MessageKey{room, id}]
+		loaded, found := tx.have.Messages[Key{room, id}]
 		if !found {
 			return nil
 		}
@@ -133,7 +140,7 @@ func (tx *Transaction) message(room chat.RoomID, id chat.Seq) *Entry {
 
 // change has the row of a message written, if it is not new anyway.
 func (tx *Transaction) change(row *Entry) {
-	key := MessageKey{row.Room, row.Seq}
+	key := Key{row.Room, row.Seq}
 	if _, ok := tx.touched[key]; !ok {
 		tx.touched[key] = row
 		tx.changes.Messages = append(tx.changes.Messages, row)

@@ -14,7 +14,7 @@ import (
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // Commit implements message.Store.
@@ -104,8 +104,8 @@ func queueNeed(batch *pgx.Batch, need message.Need) *loading {
 	}
 	if need.Lobby {
 		have.queueMembers(batch, need.Rooms)
-		batch.Queue(store.Feed.LockQuery(database.OnPostgres(nil).Dialect())).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyLog) })
-		batch.Queue(store.Feed.HeadQuery()).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyHead) })
+		batch.Queue(sqlstore.Feed.LockQuery(database.OnPostgres(nil).Dialect())).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyLog) })
+		batch.Queue(sqlstore.Feed.HeadQuery()).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyHead) })
 	}
 	if len(need.Slugs) > 0 {
 		have.queueSlugs(batch, need.Slugs)
@@ -121,9 +121,9 @@ func queueNeed(batch *pgx.Batch, need message.Need) *loading {
 
 func (h *loading) queueRooms(batch *pgx.Batch, ids []chat.RoomID) {
 	h.Rooms = make(map[chat.RoomID]message.Room, len(ids))
-	batch.Queue(`SELECT `+store.RoomColumns+` FROM rooms r WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(`SELECT `+sqlstore.RoomColumns+` FROM rooms r WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
-			room, err := store.ScanRoom(rows)
+			room, err := sqlstore.ScanRoom(rows)
 			h.Rooms[room.ID] = room
 			return err
 		})
@@ -175,8 +175,8 @@ func (h *loading) queueNonces(batch *pgx.Batch, keys []message.NonceKey) {
 	})
 }
 
-func (h *loading) queueMessages(batch *pgx.Batch, keys []message.MessageKey) {
-	h.Messages = make(map[message.MessageKey]message.Entry)
+func (h *loading) queueMessages(batch *pgx.Batch, keys []message.Key) {
+	h.Messages = make(map[message.Key]message.Entry)
 	rooms, seqs := make([]chat.RoomID, len(keys)), make([]chat.Seq, len(keys))
 	for i, key := range keys {
 		rooms[i], seqs[i] = key.Room, key.Seq
@@ -187,7 +187,7 @@ func (h *loading) queueMessages(batch *pgx.Batch, keys []message.MessageKey) {
 			var scan logScan
 			err := rows.Scan(scan.dest()...)
 			row := scan.row()
-			h.Messages[message.MessageKey{Room: row.Room, Seq: row.Seq}] = row
+			h.Messages[message.Key{Room: row.Room, Seq: row.Seq}] = row
 			return err
 		})
 	})
@@ -196,7 +196,7 @@ func (h *loading) queueMessages(batch *pgx.Batch, keys []message.MessageKey) {
 func (h *loading) queueMembers(batch *pgx.Batch, ids []chat.RoomID) {
 	h.Members = make(map[chat.RoomID][]chat.UserID)
 	for _, id := range ids {
-		batch.Queue(store.MembersQuery, id, access.MaxListed+1).Query(func(rows pgx.Rows) (err error) {
+		batch.Queue(sqlstore.MembersQuery, id, access.MaxListed+1).Query(func(rows pgx.Rows) (err error) {
 			h.Members[id], err = pgx.CollectRows(rows, pgx.RowTo[chat.UserID])
 			return err
 		})

@@ -7,7 +7,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // Rooms implements room.Finder: two statements, each with a snapshot of its own, the lobby first.
@@ -20,10 +20,10 @@ func (s *Store) Rooms(ctx context.Context, keys []message.SlugKey) (map[message.
 	var seq chat.Seq
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT coalesce(max(seq), 0) FROM rooms_lobby`).QueryRow(func(row pgx.Row) error { return row.Scan(&seq) })
-	batch.Queue(`SELECT `+store.RoomColumns+`, `+headOf+` FROM rooms r WHERE deleted_at IS NULL AND (tenant, slug) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+	batch.Queue(`SELECT `+sqlstore.RoomColumns+`, `+headOf+` FROM rooms r WHERE deleted_at IS NULL AND (tenant, slug) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
 		tenants, slugs).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
-			room, err := store.ScanRoomHead(rows)
+			room, err := sqlstore.ScanRoomHead(rows)
 			found[message.SlugKey{Tenant: room.Tenant, Slug: room.Slug}] = room
 			return err
 		})

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 //go:embed migrations/*.sql
@@ -40,7 +40,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store,
 	if err := database.MigratePostgres(ctx, pool, Schema()); err != nil {
 		return nil, err
 	}
-	if err := store.Feed.Open(ctx, (&database.Database{Postgres: pool}).DB(message.DatabaseAway), lobbyLog); err != nil {
+	if err := sqlstore.Feed.Open(ctx, (&database.Database{Postgres: pool}).DB(message.DatabaseAway), lobbyLog); err != nil {
 		return nil, err
 	}
 	return &Store{pool: pool}, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 const logColumns = `l.room_id, l.seq, l.tenant, l.kind, l.message, l.author_id, l.author_name, l.author_kind, l.body, l.reply_to, l.nonce, l.at, coalesce(l.edited_at, 0), l.deleted_by`
@@ -71,8 +71,8 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (me
 	var room message.Room
 	var items []message.ReadEntry
 	err := s.snapshot(ctx, func(batch *pgx.Batch) {
-		batch.Queue(`SELECT `+store.RoomColumns+`, `+headOf+` FROM rooms r WHERE id = $1 AND deleted_at IS NULL`, id).QueryRow(func(row pgx.Row) (err error) {
-			room, err = store.ScanRoomHead(row)
+		batch.Queue(`SELECT `+sqlstore.RoomColumns+`, `+headOf+` FROM rooms r WHERE id = $1 AND deleted_at IS NULL`, id).QueryRow(func(row pgx.Row) (err error) {
+			room, err = sqlstore.ScanRoomHead(row)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return nil
 			}

@@ -6,7 +6,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // queueChanges queues all that a transaction writes.
@@ -24,11 +24,15 @@ func queueChanges(batch *pgx.Batch, c message.Changes) error {
 			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
 			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded(), room.Private, room.AccessVersion)
 	}
-	events, err := store.Feed.Append(c.Lobby...)
+	events, err := sqlstore.Feed.Append(c.Lobby...)
 	if err != nil {
 		return err
 	}
-	database.Queue(batch, events...)
+	acts, err := sqlstore.Audit.Insert(c.Audit...)
+	if err != nil {
+		return err
+	}
+	database.Queue(batch, append(events, acts...)...)
 	for _, row := range c.Messages {
 		batch.Queue(`UPDATE room_log SET body = $3, edited_at = $4, deleted_by = $5 WHERE room_id = $1 AND seq = $2`,
 			row.Room, row.Seq, row.Body, message.Millis(row.EditedAt), row.DeletedBy)

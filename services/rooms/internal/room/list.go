@@ -73,7 +73,7 @@ func (d *Directory) Seed(ctx context.Context) error {
 	if had, err := d.store.HasRooms(ctx); had || err != nil {
 		return err
 	}
-	_, err := d.create(ctx, chat.DefaultTenant, "",
+	_, err := d.create(ctx, access.Subject{Tenant: chat.DefaultTenant},
 		Draft{Slug: "general", Name: "General", Description: "For everyone, guests too.", AllowGuests: true},
 		Draft{Slug: "staff", Name: "Staff", Description: "For staff only.", StaffOnly: true})
 	if chat.CodeOf(err) == chat.CodeConflict {

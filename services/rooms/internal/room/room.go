@@ -1,4 +1,4 @@
-// Package directory keeps the rooms themselves: made, found, listed, changed and deleted, each change
+// Package room keeps the directory of rooms: the rooms themselves: made, found, listed, changed and deleted, each change
 // announced in the lobby by the transaction that makes it. A room that the caller may not know of is
 // answered exactly as none.
 package room
@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
@@ -139,19 +140,22 @@ func (d *Directory) Create(ctx context.Context, caller access.Subject, draft Dra
 	if err := draft.check(); err != nil {
 		return message.Room{}, err
 	}
-	created, err := d.create(ctx, caller.Tenant, caller.User.ID, draft)
+	created, err := d.create(ctx, caller, draft)
 	if err != nil {
 		return message.Room{}, err
 	}
-	d.log.InfoContext(ctx, "room created", slog.Int64("room_id", int64(created[0].ID)), slog.String("user_id", string(caller.User.ID)))
 	return created[0], nil
 }
 
 // create makes rooms, all or none of them.
-func (d *Directory) create(ctx context.Context, tenant chat.TenantID, owner chat.UserID, drafts ...Draft) ([]message.Room, error) {
+func (d *Directory) create(ctx context.Context, caller access.Subject, drafts ...Draft) ([]message.Room, error) {
 	need := message.Need{Lobby: true, NewRooms: len(drafts)}
 	for _, draft := range drafts {
-		need.Slugs = append(need.Slugs, message.SlugKey{Tenant: tenant, Slug: draft.Slug})
+		need.Slugs = append(need.Slugs, message.SlugKey{Tenant: caller.Tenant, Slug: draft.Slug})
+	}
+	var owner chat.UserID
+	if caller.User != nil {
+		owner = caller.User.ID
 	}
 	var created []message.Room
 	err := d.messages.Transact(ctx, need, func(tx *message.Transaction) error {
@@ -159,10 +163,11 @@ func (d *Directory) create(ctx context.Context, tenant chat.TenantID, owner chat
 			if tx.Taken(need.Slugs[i]) {
 				return chat.Errorf(chat.CodeConflict, "the slug %q was given out before", draft.Slug)
 			}
-			created = append(created, tx.Create(message.Room{Tenant: tenant, Owner: owner, Room: chat.Room{
+			created = append(created, tx.Create(message.Room{Tenant: caller.Tenant, Owner: owner, Room: chat.Room{
 				Slug: draft.Slug, Name: draft.Name, Description: draft.Description,
 				StaffOnly: draft.StaffOnly, AllowGuests: draft.AllowGuests, Log: NewLog(), Floor: 1,
 			}}))
+			tx.Audit(caller.Act(tx.Now(), audit.RoomCreated, draft.Slug, "", nil))
 		}
 		return nil
 	})
@@ -223,6 +228,7 @@ func (d *Directory) Update(ctx context.Context, caller access.Subject, slug chat
 			tx.Notice(room, "The room is now called “"+updated.Name+"”.")
 			updated.Head++
 		}
+		tx.Audit(caller.Act(tx.Now(), audit.RoomChanged, slug, "", changed(room, updated)))
 		updated = tx.Update(updated)
 		return nil
 	})
@@ -232,16 +238,31 @@ func (d *Directory) Update(ctx context.Context, caller access.Subject, slug chat
 	return updated, nil
 }
 
+// changed says which settings of a room are others now: the ones of access with what they are.
+func changed(before, after message.Room) map[string]any {
+	details := map[string]any{}
+	if after.Name != before.Name {
+		details["name"] = true
+	}
+	if after.Description != before.Description {
+		details["description"] = true
+	}
+	if after.StaffOnly != before.StaffOnly {
+		details["staff_only"] = after.StaffOnly
+	}
+	if after.AllowGuests != before.AllowGuests {
+		details["allow_guests"] = after.AllowGuests
+	}
+	return details
+}
+
 // Delete ends a room for good.
 func (d *Directory) Delete(ctx context.Context, caller access.Subject, slug chat.Slug) error {
-	err := d.manage(ctx, caller, slug, func(tx *message.Transaction, room message.Room) error {
+	return d.manage(ctx, caller, slug, func(tx *message.Transaction, room message.Room) error {
+		tx.Audit(caller.Act(tx.Now(), audit.RoomDeleted, slug, "", nil))
 		tx.Delete(room)
 		return nil
 	})
-	if err == nil {
-		d.log.InfoContext(ctx, "room deleted", slog.String("user_id", string(caller.User.ID)))
-	}
-	return err
 }
 
 // maxDecisions bounds how often a change is decided on while others change who may manage the room.

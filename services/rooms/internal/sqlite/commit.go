@@ -11,9 +11,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // Commit implements message.Store. It holds the only write lock from before it loads.
@@ -46,11 +45,11 @@ func load(ctx context.Context, tx *sql.Tx, need message.Need) (message.Have, err
 	have := message.Have{
 		Rooms:    make(map[chat.RoomID]message.Room, len(need.Rooms)),
 		Nonces:   make(map[message.NonceKey]message.UsedNonce),
-		Messages: make(map[message.MessageKey]message.Entry),
+		Messages: make(map[message.Key]message.Entry),
 		Taken:    make(map[message.SlugKey]bool),
 	}
 	for _, id := range need.Rooms {
-		room, err := store.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
+		room, err := sqlstore.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
 		if err == nil {
 			have.Rooms[id] = room
 		} else if !errors.Is(err, sql.ErrNoRows) {
@@ -86,11 +85,11 @@ func loadLobby(ctx context.Context, tx *sql.Tx, need message.Need, have *message
 		var err error
 		have.Members = make(map[chat.RoomID][]chat.UserID)
 		for _, id := range need.Rooms {
-			if have.Members[id], err = store.MembersOf(ctx, database.OnSQLite(tx), id); err != nil {
+			if have.Members[id], err = sqlstore.MembersOf(ctx, database.OnSQLite(tx), id); err != nil {
 				return err
 			}
 		}
-		if have.LobbyLog, have.LobbyHead, err = store.Feed.Lock(ctx, database.OnSQLite(tx)); err != nil {
+		if have.LobbyLog, have.LobbyHead, err = sqlstore.Feed.Lock(ctx, database.OnSQLite(tx)); err != nil {
 			return err
 		}
 	}
@@ -134,7 +133,7 @@ func write(ctx context.Context, tx *sql.Tx, c message.Changes) error {
 			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded(), room.Private, room.AccessVersion)
 	}
 	if err == nil {
-		err = announce(ctx, tx, c.Lobby)
+		err = announce(ctx, tx, c)
 	}
 	for _, row := range c.Messages {
 		exec(`UPDATE room_log SET body = ?, edited_at = ?, deleted_by = ? WHERE room_id = ? AND seq = ?`,
@@ -154,10 +153,15 @@ func write(ctx context.Context, tx *sql.Tx, c message.Changes) error {
 	return err
 }
 
-func announce(ctx context.Context, tx *sql.Tx, events []lobby.Event) error {
-	statements, err := store.Feed.Append(events...)
+// announce writes the events of the lobby and the audit entries.
+func announce(ctx context.Context, tx *sql.Tx, c message.Changes) error {
+	events, err := sqlstore.Feed.Append(c.Lobby...)
 	if err != nil {
 		return err
 	}
-	return database.OnSQLite(tx).Batch(ctx, statements...)
+	acts, err := sqlstore.Audit.Insert(c.Audit...)
+	if err != nil {
+		return err
+	}
+	return database.OnSQLite(tx).Batch(ctx, append(events, acts...)...)
 }

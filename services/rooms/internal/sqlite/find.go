@@ -7,7 +7,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // Rooms implements room.Finder, all as of one instant.
@@ -18,7 +18,7 @@ func (s *Store) Rooms(ctx context.Context, keys []message.SlugKey) (found map[me
 			return failed
 		}
 		for _, key := range keys {
-			room, failed := store.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE tenant = ? AND slug = ? AND deleted_at IS NULL`, key.Tenant, key.Slug))
+			room, failed := sqlstore.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE tenant = ? AND slug = ? AND deleted_at IS NULL`, key.Tenant, key.Slug))
 			if failed == nil {
 				found[key] = room
 			} else if !errors.Is(failed, sql.ErrNoRows) {

@@ -12,7 +12,7 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // clock is now in milliseconds, as everywhere in the schema.
@@ -66,7 +66,7 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (ro
 	}
 	err = s.read(ctx, "read a log", func(tx *sql.Tx) error {
 		var failed error
-		room, failed = store.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
+		room, failed = sqlstore.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
 		if errors.Is(failed, sql.ErrNoRows) {
 			return access.NoRoom()
 		}

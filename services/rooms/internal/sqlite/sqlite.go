@@ -12,7 +12,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 //go:embed migrations/*.sql
@@ -40,7 +40,7 @@ func Open(ctx context.Context, db *sql.DB, lobbyLog chat.LogID) (*Store, error) 
 	if err := database.MigrateSQLite(ctx, db, Schema()); err != nil {
 		return nil, err
 	}
-	if err := store.Feed.Open(ctx, database.OnSQLite(db), lobbyLog); err != nil {
+	if err := sqlstore.Feed.Open(ctx, database.OnSQLite(db), lobbyLog); err != nil {
 		return nil, err
 	}
 	return &Store{db: db, writer: make(chan struct{}, 1)}, nil
@@ -97,4 +97,4 @@ func query(ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) error, text str
 	return rows.Err()
 }
 
-const roomColumns = store.RoomColumns + `, max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
+const roomColumns = sqlstore.RoomColumns + `, max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`

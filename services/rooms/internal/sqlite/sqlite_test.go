@@ -5,21 +5,19 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Backend {
+	fresh := func(t *testing.T) storetest.Backend {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "rooms.db")
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store {
 				t.Helper()
 				s := open(t, path)
-				return storetest.Store{Log: s, Finder: s, Rest: store.New((&database.Database{SQLite: s.db}).DB(message.DatabaseAway))}
+				return storetest.NewStore(s, &database.Database{SQLite: s.db})
 			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, path, statement) },
 			Poison: func(t *testing.T, body string) {
@@ -27,7 +25,9 @@ func TestContract(t *testing.T) {
 				execute(t, path, `CREATE TRIGGER poison BEFORE INSERT ON room_log WHEN NEW.body = '`+body+`' BEGIN SELECT RAISE(ABORT, 'poisoned'); END`)
 			},
 		}
-	})
+	}
+	storetest.Run(t, fresh)
+	storetest.RunTables(t, fresh)
 }
 
 func open(t *testing.T, path string) *Store {

@@ -13,20 +13,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/room"
-	"github.com/parley-chat/parley/services/rooms/internal/store"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // Store is all that a database must do.
 type Store struct {
 	Log    message.Store
 	Finder room.Finder
-	Rest   *store.Store
+	Rest   *sqlstore.Store
+	DB     database.DB // what Rest runs on
+}
+
+// NewStore is a Store on one database.
+func NewStore[Logs interface {
+	message.Store
+	room.Finder
+}](logs Logs, d *database.Database) Store {
+	db := d.DB(message.DatabaseAway)
+	return Store{Log: logs, Finder: logs, Rest: sqlstore.New(db), DB: db}
 }
 
 // Backend is an empty database. Open opens it, for one more pod each time.
@@ -44,7 +55,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"Append": testAppend, "Nonces": testNonces, "NoncesOfChanges": testNoncesOfChanges, "NonceOutlivesAccess": testNonceOutlivesAccess,
 		"Changes": testChanges, "Refusals": testRefusals, "Poison": testPoison, "Pods": testPods, "Spans": testSpans, "Floor": testFloor, "Equivalence": testEquivalence, "Model": testModel,
-		"ListedByAccess": testListedByAccess, "Members": testMembers, "AccessEvents": testAccessEvents, "PrivateRooms": testPrivateRooms, "DecidedAgain": testDecidedAgain,
+		"ListedByAccess": testListedByAccess, "Members": testMembers, "AccessEvents": testAccessEvents, "PrivateRooms": testPrivateRooms, "DecidedAgain": testDecidedAgain, "Audit": testAudit,
 		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Search": testSearch, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "SeedOfOthers": testSeedOfOthers, "RenewLogs": testRenewLogs,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +82,7 @@ type pod struct {
 	*room.Directory
 
 	messages *message.Log
-	rest     *store.Store
+	rest     *sqlstore.Store
 	bus      *bus
 }
 

@@ -1,6 +1,6 @@
-// Package store keeps what is not the logs themselves, once for PostgreSQL and SQLite: lists of rooms and their
+// Package sqlstore keeps what is not the logs themselves, once for PostgreSQL and SQLite: lists of rooms and their
 // search, members, the lobby. What a message goes through is in the packages postgres and sqlite.
-package store
+package sqlstore
 
 import (
 	"context"
@@ -61,17 +61,17 @@ func (s *Store) HasRooms(ctx context.Context) (had bool, err error) {
 // RenewLogs implements room.Store.
 func (s *Store) RenewLogs(ctx context.Context, fresh func() chat.LogID) (rooms int, err error) {
 	err = s.db.InTx(ctx, func(tx database.Querier) error {
-		renew, err := database.Collect(ctx, tx, func(row database.Row) (database.Statement, error) {
+		renew, failed := database.Collect(ctx, tx, func(row database.Row) (s database.Statement, err error) {
 			var id chat.RoomID
-			err := row.Scan(&id)
+			err = row.Scan(&id)
 			return database.Statement{Text: `UPDATE rooms SET log = $2 WHERE id = $1`, Args: []any{id, fresh()}}, err
 		}, `SELECT id FROM rooms ORDER BY id`+tx.Dialect().Locking("FOR NO KEY UPDATE"))
-		if err != nil {
-			return err
+		if failed != nil {
+			return failed
 		}
 		rooms = len(renew)
-		if err = tx.Batch(ctx, renew...); err != nil {
-			return err
+		if failed = tx.Batch(ctx, renew...); failed != nil {
+			return failed
 		}
 		return Feed.Renew(ctx, tx, fresh())
 	})

@@ -1,4 +1,4 @@
-package store
+package sqlstore
 
 import (
 	"context"
@@ -18,8 +18,8 @@ func (s *Store) Lobby(ctx context.Context, after chat.Seq, since time.Time, limi
 	return Feed.Page(ctx, s.db, after, since, limit)
 }
 
-// Prune deletes events of before that time, some at once, and says how many: 0 when there are none left.
-func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
+// PruneLobby deletes events from before a moment, a bounded number, and returns how many.
+func (s *Store) PruneLobby(ctx context.Context, before time.Time) (int, error) {
 	return Feed.Prune(ctx, s.db, before)
 }
 
