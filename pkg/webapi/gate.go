@@ -155,10 +155,10 @@ func (s standard) headers(c *fiber.Ctx) error {
 
 // refuse answers a request that is not routed, in the error form.
 func (s standard) refuse(c *fasthttp.RequestCtx, status int, code chat.Code, message string) {
-	s.fill(&c.Response, status, FailureError{Code: code, Message: message})
+	s.fill(&c.Response, status, chat.ErrorBody{Code: code, Message: message})
 }
 
-func (s standard) fill(r *fasthttp.Response, status int, e FailureError) {
+func (s standard) fill(r *fasthttp.Response, status int, e chat.ErrorBody) {
 	s.set(&r.Header)
 	r.SetStatusCode(status)
 	r.Header.SetContentType(fiber.MIMEApplicationJSON)

@@ -124,7 +124,7 @@ func (s standard) full(reason listen.Reason) []byte {
 		message = "too many connections of your address are open, come again"
 	}
 	var r fasthttp.Response
-	s.fill(&r, fiber.StatusServiceUnavailable, FailureError{Code: chat.CodeUnavailable, Message: message, RetryAfterMS: comeAgain.Milliseconds()})
+	s.fill(&r, fiber.StatusServiceUnavailable, chat.ErrorBody{Code: chat.CodeUnavailable, Message: message, RetryAfterMS: comeAgain.Milliseconds()})
 	r.Header.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(comeAgain.Seconds())))
 	r.SetConnectionClose()
 	var out bytes.Buffer

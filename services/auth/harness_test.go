@@ -163,7 +163,7 @@ type answer struct {
 			Disabled bool `json:"disabled"`
 		} `json:"user"`
 		Users []chat.User         `json:"users"`
-		Error webapi.FailureError `json:"error"`
+		Error chat.ErrorBody `json:"error"`
 	}
 }
 
