@@ -23,7 +23,7 @@ type stores struct {
 
 // openStores opens the database of that name and brings its schema up to date. The caller closes it.
 func openStores(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logger) (_ stores, db *database.Database, err error) {
-	if db, err = database.Open(ctx, name, tracer, log); err != nil {
+	if db, err = database.OpenSplit(ctx, name, tracer, log); err != nil {
 		return stores{}, nil, err
 	}
 	all := stores{rest: sqlstore.New(db.DB(message.DatabaseAway))}

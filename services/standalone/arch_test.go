@@ -47,6 +47,8 @@ var rank = map[string]int{
 	"services/edge/internal/gateway":     9,
 	"services/*/internal/httpapi":        9,
 	"services/auth/internal/sqlstore":    9,
+	"services/rooms/internal/sqlstore":   8,
+	"services/rooms/internal/storetest":  9,
 	"services/*/internal/sqlite":         9,
 	"services/*/internal/postgres":       9,
 
