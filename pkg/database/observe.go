@@ -78,16 +78,16 @@ func (m *poolMetrics) Collect(to chan<- prometheus.Metric) {
 type statements struct{ tracer *trace.Tracer }
 
 func (s *statements) begin(ctx context.Context, name, text string) context.Context {
-	ctx, span := s.tracer.Follow(ctx, trace.Client, name)
-	span.Text("db.system.name", "postgresql")
-	span.Text("db.query.text", text)
+	ctx, span := s.tracer.StartChild(ctx, trace.Client, name)
+	span.SetString("db.system.name", "postgresql")
+	span.SetString("db.query.text", text)
 	return ctx
 }
 
 func end(ctx context.Context, err error) {
-	span := trace.Of(ctx)
+	span := trace.FromContext(ctx)
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		span.Text("db.response.status_code", refused.Code)
+		span.SetString("db.response.status_code", refused.Code)
 	}
 	span.End(err)
 }
@@ -111,15 +111,15 @@ func (s *statements) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 // TraceBatchStart implements pgx.BatchTracer.
 func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	ctx = s.begin(ctx, "postgres batch", "")
-	trace.Of(ctx).Int("db.operation.batch.size", int64(data.Batch.Len()))
+	trace.FromContext(ctx).SetInt("db.operation.batch.size", int64(data.Batch.Len()))
 	return ctx
 }
 
 // TraceBatchQuery implements pgx.BatchTracer: the statement's answer is there.
 func (s *statements) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
-	within, span := s.tracer.FollowSince(ctx, trace.Client, verb(data.SQL), data.ReadStartTime)
-	if span.Recorded() {
-		span.Text("db.query.text", data.SQL)
+	within, span := s.tracer.StartChildSince(ctx, trace.Client, verb(data.SQL), data.ReadStartTime)
+	if span.IsRecording() {
+		span.SetString("db.query.text", data.SQL)
 		end(within, data.Err)
 	}
 }
@@ -131,7 +131,7 @@ func (s *statements) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 
 // TraceAcquireStart implements pgxpool.AcquireTracer.
 func (s *statements) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
-	ctx, _ = s.tracer.Follow(ctx, trace.Internal, "postgres connection")
+	ctx, _ = s.tracer.StartChild(ctx, trace.Internal, "postgres connection")
 	return ctx
 }
 

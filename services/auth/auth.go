@@ -68,7 +68,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	if err = db.Register(d.Registry, "auth"); err != nil {
 		return nil, err
 	}
-	watch, err := database.NewWatch(db, sqlstore.Schema(db), func(reason string) { d.Readiness.Because("auth database", reason) }, d.Log)
+	watch, err := database.NewWatch(db, sqlstore.Schema(db), func(reason string) { d.Readiness.NotReady("auth database", reason) }, d.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ type answer struct {
 
 			Disabled bool `json:"disabled"`
 		} `json:"user"`
-		Users []chat.User         `json:"users"`
+		Users []chat.User    `json:"users"`
 		Error chat.ErrorBody `json:"error"`
 	}
 }

@@ -30,8 +30,8 @@ func newMetrics(registry Registerer) *metrics {
 		filled:  m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_filled_entries_total", Help: "Entries that Redis did not bring and that were read from the log."}),
 		resumes: metric.Counters(registry, "parley_edge_resumes_total", "Joins with a cursor, by where the missed entries came from; refused: they could not be had.", "source", "memory", "log", "refused"),
 		opens:   metric.Counters(registry, "parley_edge_room_opens_total", "Rooms opened, by how that ended.", "result", "ok", "not_found", "unavailable"),
-		opening: metric.Histogram(registry, "parley_edge_room_open_seconds", "Time to open a room, waiting for a turn included.", metric.Times()),
-		filling: metric.Histograms(registry, "parley_edge_fill_seconds", "Time to read from the log what a room lacked, by whether it could be had.", metric.Times(), "result"),
+		opening: metric.Histogram(registry, "parley_edge_room_open_seconds", "Time to open a room, waiting for a turn included.", metric.DurationBuckets()),
+		filling: metric.Histograms(registry, "parley_edge_fill_seconds", "Time to read from the log what a room lacked, by whether it could be had.", metric.DurationBuckets(), "result"),
 	}
 	for _, result := range []string{"ok", "failed"} {
 		all.filling.WithLabelValues(result)

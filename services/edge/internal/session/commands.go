@@ -31,12 +31,12 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 		return
 	}
 	b := begun{at: time.Now()}
-	ctx, b.span = s.Tracer.Begin(ctx, trace.Server, "command")
+	ctx, b.span = s.Tracer.Start(ctx, trace.Server, "command")
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	c, err := wire.DecodeCommand(frame)
-	if b.span.Recorded() {
-		b.span.Name("command " + label(c.Type))
+	if b.span.IsRecording() {
+		b.span.SetName("command " + label(c.Type))
 	}
 	if err == nil {
 		err = s.carryOut(ctx, c, frame, b)
@@ -155,10 +155,10 @@ func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b
 	s.mu.Lock()
 	a.Token = s.token
 	s.mu.Unlock()
-	if b.span.Recorded() {
-		b.span.Int("parley.room", int64(room.ID))
-		b.span.Text("parley.user", string(s.User().ID))
-		a.Traceparent = b.span.Parent()
+	if b.span.IsRecording() {
+		b.span.SetInt("parley.room", int64(room.ID))
+		b.span.SetString("parley.user", string(s.User().ID))
+		a.Traceparent = b.span.Traceparent()
 	}
 	start := time.Now()
 	s.Rooms.Append(a, func(seq chat.Seq, err error) {

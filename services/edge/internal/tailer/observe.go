@@ -40,8 +40,8 @@ func newMetrics(reg prometheus.Registerer, t *Tailer) metrics {
 		failed:  m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_stream_failures_total", Help: "Rounds in which Redis could not be read."}),
 		missing: m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_holes_total", Help: "Times that a room's stream lacked entries, which were then filled from the log."}),
 		renewed: m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_bells_renewed_total", Help: "Times that the bells' connection was renewed, since it had not told of news."}),
-		read:    metric.Histogram(reg, "parley_edge_stream_read_seconds", "Time of one read of the streams of all rooms with news.", metric.Times()),
-		fanOut:  metric.Histogram(reg, "parley_edge_fanout_seconds", "From an entry's append to where it is handed to the members' outboxes, of the oldest of each room and round.", metric.Times()),
+		read:    metric.Histogram(reg, "parley_edge_stream_read_seconds", "Time of one read of the streams of all rooms with news.", metric.DurationBuckets()),
+		fanOut:  metric.Histogram(reg, "parley_edge_fanout_seconds", "From an entry's append to where it is handed to the members' outboxes, of the oldest of each room and round.", metric.DurationBuckets()),
 	}
 }
 
@@ -52,13 +52,13 @@ func (t *Tailer) follow(ctx context.Context, room *hub.Room, entries []roomsapi.
 		if entries[i].Traceparent == "" {
 			continue
 		}
-		_, span := t.Tracer.FollowSince(trace.From(ctx, entries[i].Traceparent), trace.Consumer, "fan out", start)
-		if !span.Recorded() {
+		_, span := t.Tracer.StartChildSince(trace.Extract(ctx, entries[i].Traceparent), trace.Consumer, "fan out", start)
+		if !span.IsRecording() {
 			continue
 		}
-		span.Event("read")
-		span.Int("parley.room", int64(room.ID))
-		span.Int("parley.seq", int64(entries[i].Seq))
+		span.AddEvent("read")
+		span.SetInt("parley.room", int64(room.ID))
+		span.SetInt("parley.seq", int64(entries[i].Seq))
 		spans = append(spans, span)
 	}
 	return spans

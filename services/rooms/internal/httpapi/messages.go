@@ -138,7 +138,7 @@ func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route
 	if err != nil {
 		return entry, 0, err
 	}
-	entry.Room, entry.Trace = room.ID, trace.Of(ctx).Parent()
+	entry.Room, entry.Trace = room.ID, trace.FromContext(ctx).Traceparent()
 	outcome := a.messages.Append(ctx, []message.Append{entry})[0]
 	return entry, outcome.Seq, outcome.Err
 }

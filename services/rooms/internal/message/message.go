@@ -82,7 +82,7 @@ func (l *Log) Heads() *Heads { return l.heads }
 // one that waits, and the bus gets a room's entries in order.
 func (l *Log) Transact(ctx context.Context, need Need, decide func(*Transaction) error) error {
 	l.metrics.lockWaits.Inc()
-	_, waits := l.tracer.Follow(ctx, trace.Internal, "room lock")
+	_, waits := l.tracer.StartChild(ctx, trace.Internal, "room lock")
 	done, err := l.locks.lock(ctx, need.Rooms)
 	waits.End(err)
 	l.metrics.lockWaits.Dec()
