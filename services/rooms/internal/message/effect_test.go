@@ -20,8 +20,8 @@ func TestEveryOperationHasAnEffect(t *testing.T) {
 // A log may hold what a newer release wrote.
 func TestAnEntryOfAKindThatIsNotKnown(t *testing.T) {
 	subject := Entry{Seq: 3, Message: 3, Kind: operation.EntryMessage, Body: "hi"}
-	entry := render("room", ReadEntry{Entry: Entry{Seq: 7, Kind: "reacted", Message: 3, Body: `{"emoji":"x"}`}, Subject: &subject})
-	if got := string(entry.Event); got != `{"type":"reacted","room":"room","seq":7}` || entry.Message != 3 || len(entry.State) == 0 {
+	entry := render("room", ReadEntry{Entry: Entry{Seq: 7, Kind: "of_tomorrow", Message: 3, Body: `{"emoji":"x"}`}, Subject: &subject})
+	if got := string(entry.Event); got != `{"type":"of_tomorrow","room":"room","seq":7}` || entry.Message != 3 || len(entry.State) == 0 {
 		t.Errorf("%s %+v", got, entry)
 	}
 	if got := string(render("room", ReadEntry{Entry: Entry{Seq: 8, Kind: KindNotice, Body: "Hello."}}).Event); got != `{"type":"notice","room":"room","seq":8,"text":"Hello."}` {

@@ -1,4 +1,4 @@
-// Package room keeps the directory of rooms: the rooms themselves: made, found, listed, changed and deleted, each change
+// Package room keeps the directory of rooms: it makes, finds, lists, changes and deletes them, and each change is
 // announced in the lobby by the transaction that makes it. A room that the caller may not know of is
 // answered exactly as none.
 package room
