@@ -120,8 +120,8 @@ func newWorld(t *testing.T) world {
 	t.Helper()
 	where := storetest.Postgres(t)
 	breaker, through := newBreaker(t, where)
-	good, directories := newLedger(t, where)
-	broken, _ := newLedger(t, through)
+	good, directories := newLog(t, where)
+	broken, _ := newLog(t, through)
 	room, err := directories.Create(t.Context(), access.Subject{Tenant: chat.DefaultTenant, User: &author}, room.Draft{Slug: "one", Name: "One"})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func newWorld(t *testing.T) world {
 
 var author = chat.User{ID: "u-ada", Name: "Ada", Kind: chat.KindUser}
 
-func newLedger(t *testing.T, where string) (*message.Log, *room.Directory) {
+func newLog(t *testing.T, where string) (*message.Log, *room.Directory) {
 	t.Helper()
 	pool, log, reg := openPool(t, where), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	store, err := Open(t.Context(), pool, room.NewLog())
