@@ -31,11 +31,21 @@ const (
 	SessionEnded    Action = "session_ended" // by its user, or as a stolen one; not by age
 )
 
+// The actions of rooms.
+const (
+	RoomCreated    Action = "room_created"
+	RoomChanged    Action = "room_changed"
+	RoomDeleted    Action = "room_deleted"
+	MessageEdited  Action = "message_edited"  // of somebody else
+	MessageDeleted Action = "message_deleted" // of somebody else
+)
+
 // Actions returns all actions, in the order of the documents.
 func Actions() []Action {
 	return []Action{
 		AccountCreated, AccountErased, AccountDisabled, AccountEnabled, StaffGranted, StaffRevoked, PasswordChanged, PasswordReset,
 		SignedIn, SessionEnded,
+		RoomCreated, RoomChanged, RoomDeleted, MessageEdited, MessageDeleted,
 	}
 }
 

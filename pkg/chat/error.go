@@ -35,6 +35,31 @@ type Error struct {
 // Error returns the message with its code.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
+// ErrorBody is an Error as JSON: in frames, in answers by HTTP and between services.
+type ErrorBody struct {
+	Code         Code           `json:"code"`
+	Message      string         `json:"message"`
+	RetryAfterMS int64          `json:"retry_after_ms,omitempty"`
+	Details      map[string]any `json:"details,omitempty"`
+}
+
+// BodyOf is what may be told of err, which is not nil.
+func BodyOf(err error) ErrorBody {
+	e := Public(err)
+	return ErrorBody{Code: e.Code, Message: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds(), Details: e.Details}
+}
+
+// Err returns the error that b tells of, nil for nil.
+func (b *ErrorBody) Err() error {
+	if b == nil {
+		return nil
+	}
+	if b.Code == "" {
+		return Errorf(CodeInternal, "an error without a code")
+	}
+	return &Error{Code: b.Code, Message: b.Message, RetryAfter: RetryAfter(b.RetryAfterMS), Details: b.Details}
+}
+
 // maxRetryAfter bounds the delay that another process can ask for.
 const maxRetryAfter = time.Hour
 

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/wire"
 )
 
 // maxAnswer bounds how many bytes of a response are read.
@@ -79,14 +78,10 @@ func (c *HTTP) call(ctx context.Context, method, path, token string, body, into 
 // refusal converts an error response to an error.
 func refusal(status string, content []byte) error {
 	var body struct {
-		Error wire.Error `json:"error"`
+		Error chat.ErrorBody `json:"error"`
 	}
 	if err := json.Unmarshal(content, &body); err != nil || body.Error.Code == "" {
 		return chat.Errorf(chat.CodeUnavailable, "the server answers %s, without an error of Parley's; check the base URL and the proxy", status)
 	}
-	return asError(body.Error)
-}
-
-func asError(e wire.Error) *chat.Error {
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.RetryAfter(e.RetryAfterMS), Details: e.Details}
+	return body.Error.Err()
 }

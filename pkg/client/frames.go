@@ -67,7 +67,7 @@ func (s *Socket) handleAnswer(l *link, id int64, kind string, frame []byte) erro
 		if err := json.Unmarshal(frame, &e); err != nil {
 			return fmt.Errorf("error frame: %w", err)
 		}
-		refused = asError(e)
+		refused = e.Err()
 	}
 	if w.room != nil {
 		return s.handleJoinAnswer(l, w.room, frame, refused)

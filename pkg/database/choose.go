@@ -13,14 +13,16 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// poolSize is how many connections to PostgreSQL a pod may open, where the URL does not say
+// poolSize is how many connections to PostgreSQL a pod may open in all its pools, where the URL does not say
 // (pool_max_conns).
 const poolSize = "16"
 
 // Database is the one that an operator has named: Postgres or SQLite, the other is nil.
 type Database struct {
 	Postgres *pgxpool.Pool
-	SQLite   *sql.DB
+	// general is a second pool on the same PostgreSQL, nil for none: see OpenSplit.
+	general *pgxpool.Pool
+	SQLite  *sql.DB
 }
 
 // From reads the variable that names a database; what says what is kept there.
@@ -52,8 +54,8 @@ func Open(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logg
 
 // Close gives the database back.
 func (d *Database) Close() {
-	if d.Postgres != nil {
-		d.Postgres.Close()
+	for _, pool := range d.pools() {
+		pool.Close()
 	}
 	if d.SQLite != nil {
 		_ = d.SQLite.Close()

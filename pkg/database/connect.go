@@ -19,14 +19,19 @@ import (
 
 // prepareSession sets a session up and asks what it is. A process that freezes in a transaction, or whose node
 // is lost, must not keep what it has locked.
-//
-// All our statements find their rows by an index, whatever the values. So one plan does for all, made as if
-// tables were large, and is not made anew each time, which took PostgreSQL as long as the rest of a
-// message. A plan made while a table was small would otherwise read all of it ever after.
 const prepareSession = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, pg_backend_pid(),
 	set_config('idle_in_transaction_session_timeout', '5s', false),
-	set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
-	CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`
+	CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END, `
+
+// The settings of the planner. Statements of a message's way, and of a login's, find their rows by an index, whatever
+// the values. So one plan does for all, made as if tables were large, and is not made anew each time, which took
+// PostgreSQL as long as the rest of a message. A plan made while a table was small would otherwise read all of it ever after.
+// What lists and searches is planned by its values, with the server's own settings; they are set as well, since a
+// connection pooler may give us a session that was another pool's.
+const (
+	onePlan = `set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)`
+	ownPlan = `(SELECT count(set_config(name, reset_val, false)) FROM pg_settings WHERE name IN ('plan_cache_mode', 'enable_seqscan', 'jit'))`
+)
 
 var (
 	errReadOnly    = errors.New("the server takes no writes: it is a standby, or default_transaction_read_only is on")
@@ -54,7 +59,7 @@ func parse(rawURL string) (*pgxpool.Config, error) {
 		return nil, errMalformed
 	}
 	// Of several hosts, the primary alone is of use. A connection is given up by the pool that closes it.
-	config.ConnConfig.ValidateConnect = prepare
+	config.ConnConfig.ValidateConnect = prepare(onePlan)
 	return config, nil
 }
 
@@ -69,9 +74,20 @@ func open(ctx context.Context, rawURL string, tracer *trace.Tracer, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	if err = waitReachable(ctx, config.ConnConfig, log); err != nil {
-		return nil, fmt.Errorf("reach PostgreSQL: %w", err)
+	if err = checkReachable(ctx, config, log); err != nil {
+		return nil, err
 	}
+	return newPool(ctx, config, tracer)
+}
+
+func checkReachable(ctx context.Context, config *pgxpool.Config, log *slog.Logger) error {
+	if err := waitReachable(ctx, config.ConnConfig, log); err != nil {
+		return fmt.Errorf("reach PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+func newPool(ctx context.Context, config *pgxpool.Config, tracer *trace.Tracer) (*pgxpool.Pool, error) {
 	if tracer != nil {
 		config.ConnConfig.Tracer = &statements{tracer}
 	}
@@ -94,9 +110,13 @@ func open(ctx context.Context, rawURL string, tracer *trace.Tracer, log *slog.Lo
 	return p, nil
 }
 
-// prepare sets a new connection up, and refuses one to a server that takes no writes.
-func prepare(ctx context.Context, conn *pgconn.PgConn) error {
-	results, err := conn.Exec(ctx, prepareSession).ReadAll()
+// prepare sets new connections up, and refuses those to a server that takes no writes.
+func prepare(planner string) func(context.Context, *pgconn.PgConn) error {
+	return func(ctx context.Context, conn *pgconn.PgConn) error { return prepareAs(ctx, conn, planner) }
+}
+
+func prepareAs(ctx context.Context, conn *pgconn.PgConn, planner string) error {
+	results, err := conn.Exec(ctx, prepareSession+planner).ReadAll()
 	if err != nil {
 		return fmt.Errorf("set a connection up: %w", err)
 	}

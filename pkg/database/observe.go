@@ -13,7 +13,7 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// pool is what both pools tell of themselves.
+// pool is what pools tell of themselves, those of one database together.
 type pool struct {
 	inUse, idle, opening, maxOpen int
 	waits, aborts                 int64
@@ -23,11 +23,18 @@ type pool struct {
 // stats reads the pool's state, which is its own to keep.
 func (d *Database) stats() pool {
 	if d.Postgres != nil {
-		s := d.Postgres.Stat()
-		return pool{
-			inUse: int(s.AcquiredConns()), idle: int(s.IdleConns()), opening: int(s.ConstructingConns()), maxOpen: int(s.MaxConns()),
-			waits: s.EmptyAcquireCount(), waited: s.EmptyAcquireWaitTime().Seconds(), aborts: s.CanceledAcquireCount(),
+		var all pool
+		for _, p := range d.pools() {
+			s := p.Stat()
+			all.inUse += int(s.AcquiredConns())
+			all.idle += int(s.IdleConns())
+			all.opening += int(s.ConstructingConns())
+			all.maxOpen += int(s.MaxConns())
+			all.waits += s.EmptyAcquireCount()
+			all.waited += s.EmptyAcquireWaitTime().Seconds()
+			all.aborts += s.CanceledAcquireCount()
 		}
+		return all
 	}
 	s := d.SQLite.Stats()
 	return pool{inUse: s.InUse, idle: s.Idle, maxOpen: s.MaxOpenConnections, waits: s.WaitCount, waited: s.WaitDuration.Seconds()}

@@ -52,6 +52,9 @@ func (d *Database) DB(unavailable string) DB {
 	if d.SQLite != nil {
 		return sqliteDB{OnSQLite(d.SQLite), d.SQLite}
 	}
+	if d.general != nil {
+		return postgresDB{d.general, unavailable}
+	}
 	return postgresDB{d.Postgres, unavailable}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 )
 
 // The paths of the internal listener. All are POST with a JSON body.
@@ -21,25 +22,22 @@ const (
 )
 
 // Kind is what an append asks for.
-type Kind string
+type Kind = operation.Name
 
 // The kinds of appends.
 const (
-	KindSend   Kind = "send"
-	KindEdit   Kind = "edit"
-	KindDelete Kind = "delete"
+	KindSend   Kind = operation.NameSend
+	KindEdit   Kind = operation.NameEdit
+	KindDelete Kind = operation.NameDelete
 )
 
 // Append asks for one entry. Token is the author's access token, verified again by rooms.
 // The room is named by Room (its id): whoever appends has joined it.
 type Append struct {
-	Token   string      `json:"token"`
-	Room    chat.RoomID `json:"room"`
-	Kind    Kind        `json:"kind"`
-	Nonce   string      `json:"nonce,omitempty"`    // required for KindSend
-	Body    string      `json:"body,omitempty"`     // KindSend, KindEdit
-	ReplyTo chat.Seq    `json:"reply_to,omitempty"` // KindSend
-	Message chat.Seq    `json:"message,omitempty"`  // KindEdit, KindDelete
+	Token string         `json:"token"`
+	Room  chat.RoomID    `json:"room"`
+	Kind  operation.Name `json:"kind"`
+	operation.Request
 	// Traceparent is the span that the append is a part of, in the form of W3C Trace Context; of most there is none.
 	Traceparent string `json:"traceparent,omitempty"`
 }
@@ -49,7 +47,7 @@ type AppendRequest struct {
 	Entries []Append `json:"entries"`
 }
 
-// Outcome answers one Append: Seq is the message's id for KindSend, the entry's seq otherwise.
+// Outcome answers one Append: Seq is that of the entry, which is the id of a message that was sent.
 type Outcome struct {
 	Seq   chat.Seq `json:"seq,omitempty"`
 	Error *Error   `json:"error,omitempty"`
@@ -60,13 +58,8 @@ type AppendResponse struct {
 	Outcomes []Outcome `json:"outcomes"`
 }
 
-// Error is a chat.Error between services.
-type Error struct {
-	Code         chat.Code      `json:"code"`
-	Message      string         `json:"message"`
-	RetryAfterMS int64          `json:"retry_after_ms,omitempty"`
-	Details      map[string]any `json:"details,omitempty"`
-}
+// Error is an error between services.
+type Error = chat.ErrorBody
 
 // Question asks what the bearer of Token may do in the room Slug; without a token, what nobody in
 // particular may, of the default tenant.
@@ -122,8 +115,9 @@ type Entry struct {
 	// Event is the frame that clients get, a JSON object with type, room and seq. Replayed entries
 	// show their message as it is now.
 	Event json.RawMessage `json:"event"`
-	// State is the message as it is now, where Kind is "edited" or "deleted": the edge folds it into
-	// what it keeps of the message, without understanding either.
+	// State is the whole message as it is now, where the entry is about the message of another entry, as "edited" and
+	// "deleted" are: every field that a message has in history, those of a later release too. An edge puts it in the
+	// place of what it keeps of the message, and never patches a field, so that it need not understand either.
 	State json.RawMessage `json:"state,omitempty"`
 	// AtMS is when the entry was written, in Unix milliseconds: what delivery times are measured from.
 	AtMS int64 `json:"at_ms,omitempty"`
@@ -186,17 +180,5 @@ func FromError(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	e := chat.Public(err)
-	return &Error{Code: e.Code, Message: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds(), Details: e.Details}
-}
-
-// Err returns e as a chat.Error, nil for nil.
-func (e *Error) Err() error {
-	if e == nil {
-		return nil
-	}
-	if e.Code == "" {
-		return chat.Errorf(chat.CodeInternal, "an error without a code")
-	}
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.RetryAfter(e.RetryAfterMS), Details: e.Details}
+	return new(chat.BodyOf(err))
 }

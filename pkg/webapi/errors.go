@@ -39,15 +39,7 @@ func status(code chat.Code) int {
 
 // Failure is the body of every error response.
 type Failure struct {
-	Error FailureError `json:"error"`
-}
-
-// FailureError is the error of a Failure.
-type FailureError struct {
-	Code         chat.Code      `json:"code"`
-	Message      string         `json:"message"`
-	RetryAfterMS int64          `json:"retry_after_ms,omitempty"`
-	Details      map[string]any `json:"details,omitempty"`
+	Error chat.ErrorBody `json:"error"`
 }
 
 // errorHandler writes the response for err. An unclassified error is logged in full, and clients see none of it.
@@ -63,7 +55,7 @@ func errorHandler(log *slog.Logger, common commonHeaders) fiber.ErrorHandler {
 		if shown.RetryAfter > 0 {
 			c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(shown.RetryAfter.Seconds())+1))
 		}
-		return c.Status(code).JSON(Failure{FailureError{shown.Code, shown.Message, shown.RetryAfter.Milliseconds(), shown.Details}})
+		return c.Status(code).JSON(Failure{chat.BodyOf(shown)})
 	}
 }
 

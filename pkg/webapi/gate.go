@@ -154,10 +154,10 @@ func (s commonHeaders) middleware(c *fiber.Ctx) error {
 
 // refuse writes the error response of a request that is not routed.
 func (s commonHeaders) refuse(c *fasthttp.RequestCtx, status int, code chat.Code, message string) {
-	s.fill(&c.Response, status, FailureError{Code: code, Message: message})
+	s.fill(&c.Response, status, chat.ErrorBody{Code: code, Message: message})
 }
 
-func (s commonHeaders) fill(r *fasthttp.Response, status int, e FailureError) {
+func (s commonHeaders) fill(r *fasthttp.Response, status int, e chat.ErrorBody) {
 	s.set(&r.Header)
 	r.SetStatusCode(status)
 	r.Header.SetContentType(fiber.MIMEApplicationJSON)

@@ -124,7 +124,7 @@ func (s commonHeaders) tooManyConnections(reason listen.Reason) []byte {
 		message = "your address has too many open connections; close some, or try again in a few seconds"
 	}
 	var r fasthttp.Response
-	s.fill(&r, fiber.StatusServiceUnavailable, FailureError{Code: chat.CodeUnavailable, Message: message, RetryAfterMS: fullRetryAfter.Milliseconds()})
+	s.fill(&r, fiber.StatusServiceUnavailable, chat.ErrorBody{Code: chat.CodeUnavailable, Message: message, RetryAfterMS: fullRetryAfter.Milliseconds()})
 	r.Header.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(fullRetryAfter.Seconds())))
 	r.SetConnectionClose()
 	var out bytes.Buffer

@@ -90,12 +90,9 @@ type Members struct {
 
 // Error answers what could not be done.
 type Error struct {
-	Type         string         `json:"type"` // "error"
-	ID           *int64         `json:"id,omitempty"`
-	Code         chat.Code      `json:"code"`
-	Message      string         `json:"message"`
-	RetryAfterMS int64          `json:"retry_after_ms,omitempty"`
-	Details      map[string]any `json:"details,omitempty"`
+	Type string `json:"type"` // "error"
+	ID   *int64 `json:"id,omitempty"`
+	chat.ErrorBody
 }
 
 // Presence is entered and exited, by Type: they tell of a user's first and last socket in a room.
@@ -140,8 +137,7 @@ type Draining struct {
 
 // NewError makes the frame that answers the command id with err.
 func NewError(id *int64, err error) Error {
-	e := chat.Public(err)
-	return Error{Type: "error", ID: id, Code: e.Code, Message: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds(), Details: e.Details}
+	return Error{Type: "error", ID: id, ErrorBody: chat.BodyOf(err)}
 }
 
 // Event is what every frame of a room's log has. Clients read it before they know the rest.

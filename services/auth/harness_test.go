@@ -162,8 +162,8 @@ type answer struct {
 
 			Disabled bool `json:"disabled"`
 		} `json:"user"`
-		Users []chat.User         `json:"users"`
-		Error webapi.FailureError `json:"error"`
+		Users []chat.User    `json:"users"`
+		Error chat.ErrorBody `json:"error"`
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
 	"github.com/parley-chat/parley/services/rooms/internal/httpapi"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
 // Config is what an operator may choose.
@@ -18,7 +18,7 @@ type Config struct {
 	Credential string
 	Issuer     string
 	Browsers   webapi.Browsers
-	Rules      policy.Rules
+	Rules      access.Rules
 	Seed       bool
 	Grace      time.Duration
 	Limits     httpapi.Limits
@@ -32,7 +32,7 @@ func ConfigFrom(r *env.Reader) Config {
 		Credential: webapi.CredentialFrom(r),
 		Issuer:     r.String("PARLEY_ISSUER", "parley", "The issuer that access tokens must name."),
 		Browsers:   webapi.BrowsersFrom(r),
-		Rules: policy.Rules{
+		Rules: access.Rules{
 			UsersCreate: r.Bool("PARLEY_ROOMS_USERS_CREATE", true, "Whether people with an account may make rooms; otherwise staff alone."),
 			StaffEdit:   r.Bool("PARLEY_ROOMS_STAFF_EDIT", false, "Whether staff may rewrite messages of others."),
 			StaffDelete: r.Bool("PARLEY_ROOMS_STAFF_DELETE", true, "Whether staff may delete messages of others."),

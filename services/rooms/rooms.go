@@ -21,10 +21,10 @@ import (
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/httpapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // Deps are what the service shares with its process.
@@ -48,7 +48,7 @@ type Service struct {
 // New opens the store, brings its schema up to date and, at the very first start, makes the first
 // rooms. The store is closed when the parts have stopped.
 func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
-	store, db, err := openStore(ctx, c.Database, d.Tracer, d.Log)
+	kept, db, err := openStores(ctx, c.Database, d.Tracer, d.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -66,15 +66,15 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	}
 	rooms, events := stream.NewPublisher(d.Redis, d.Log, d.Registry), lobby.NewPublisher(d.Redis, lobby.OfRooms, d.Log)
 	rooms.Tracer = d.Tracer
-	books := ledger.New(ledger.Deps{
-		Store: store, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
+	messages := message.New(message.Deps{
+		Store: kept.logs, Members: kept.rest, Bus: bus{rooms, events}, Rules: c.Rules, Log: d.Log, Registry: d.Registry, Tracer: d.Tracer, Now: d.Now,
 	})
-	rows := directory.New(directory.Deps{Store: store, Ledger: books, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
-	if err = rows.FillSearch(ctx); err != nil {
+	directory := room.New(room.Deps{Finder: kept.finder, Store: kept.rest, Members: kept.rest, Messages: messages, Rules: c.Rules, Log: d.Log, Registry: d.Registry})
+	if err = directory.FillSearch(ctx); err != nil {
 		return nil, fmt.Errorf("bring the rooms' search up to date: %w", err)
 	}
 	if c.Seed {
-		if err = rows.Seed(ctx); err != nil {
+		if err = directory.Seed(ctx); err != nil {
 			return nil, fmt.Errorf("make the first rooms: %w", err)
 		}
 	}
@@ -85,7 +85,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	}
 	return &Service{
 		api: httpapi.New(httpapi.Deps{
-			Directory: rows, Ledger: books, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
+			Directory: directory, Messages: messages, Authenticator: &webapi.Authenticator{Verifier: verifier, Browsers: c.Browsers},
 			Credential: c.Credential, Limits: c.Limits, Now: d.Now, Registry: d.Registry,
 		}),
 		parts: []lifecycle.Part{
@@ -96,7 +96,8 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			{Name: "rooms finds auth", Component: authPods},
 			{Name: "rooms signing keys", Component: keys},
 			{Name: "rooms follows auth", Component: follower},
-			{Name: "rooms heads", Component: books.Heads()},
+			{Name: "rooms heads", Component: messages.Heads()},
+			{Name: "rooms sweeper", Component: &sweeper{store: kept.rest, log: d.Log, now: d.Now}},
 		},
 	}, nil
 }
@@ -129,5 +130,5 @@ type bus struct {
 	lobby *lobby.Publisher
 }
 
-// Announce implements ledger.Bus; the rest is the stream's publisher's.
+// Announce implements message.Bus; the rest is the stream's publisher's.
 func (b bus) Announce(log chat.LogID, events []lobby.Event) { b.lobby.Announce(log, events) }

@@ -7,42 +7,49 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/trace"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
-// store is what the service keeps its rooms in.
-type store interface {
-	ledger.Store
-	directory.Store
+// stores are what the service keeps its rooms in.
+type stores struct {
+	logs   message.Store
+	finder room.Finder
+	rest   *sqlstore.Store
 }
 
-// openStore opens the database of that name and brings its schema up to date. The caller closes it.
-func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logger) (s store, db *database.Database, err error) {
-	if db, err = database.Open(ctx, name, tracer, log); err != nil {
-		return nil, nil, err
+// openStores opens the database of that name and brings its schema up to date. The caller closes it.
+func openStores(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logger) (_ stores, db *database.Database, err error) {
+	if db, err = database.OpenSplit(ctx, name, tracer, log); err != nil {
+		return stores{}, nil, err
 	}
+	all := stores{rest: sqlstore.New(db.DB(message.DatabaseAway))}
 	if db.SQLite != nil {
-		s, err = sqlite.Open(ctx, db.SQLite, directory.NewLog())
+		var s *sqlite.Store
+		s, err = sqlite.Open(ctx, db.SQLite, room.NewLog())
+		all.logs, all.finder = s, s
 	} else {
-		s, err = postgres.Open(ctx, db.Postgres, directory.NewLog())
+		var s *postgres.Store
+		s, err = postgres.Open(ctx, db.Postgres, room.NewLog())
+		all.logs, all.finder = s, s
 	}
 	if err != nil {
 		db.Close()
-		return nil, nil, err
+		return stores{}, nil, err
 	}
-	return s, db, nil
+	return all, db, nil
 }
 
 // NewLogs gives all logs in the database fresh names and says how many rooms there are: to be run after a
 // restore from a backup, while the service is stopped.
 func NewLogs(ctx context.Context, name string) (rooms int, err error) {
-	s, db, err := openStore(ctx, name, nil, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	s, db, err := openStores(ctx, name, nil, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
-	return s.RenewLogs(ctx, directory.NewLog)
+	return s.rest.RenewLogs(ctx, room.NewLog)
 }

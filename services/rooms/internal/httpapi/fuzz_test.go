@@ -11,8 +11,8 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/postgres"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -24,11 +24,11 @@ func fuzzed(f *testing.F) server {
 		f.Fatal(err)
 	}
 	f.Cleanup(pool.Close)
-	store, err := postgres.Open(f.Context(), pool, directory.NewLog())
+	logs, err := postgres.Open(f.Context(), pool, room.NewLog())
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := newServerOn(f, store, Limits{})
+	s := newServerOn(f, storetest.NewStore(logs, &database.Database{Postgres: pool}), Limits{})
 	s.want(201, "ada", "POST", "/api/rooms", `{"slug":"one","name":"One"}`)
 	s.want(201, "ada", "POST", "/api/rooms/one/messages", `{"body":"one","nonce":"one"}`)
 	return s

@@ -12,10 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // callTimeout bounds a call. It is below what edges and proxies wait for, so that they get an answer.
@@ -27,8 +28,8 @@ const appendTimeout = 3 * time.Second
 
 // Deps are what the API works with.
 type Deps struct {
-	Directory     *directory.Directory
-	Ledger        *ledger.Ledger
+	Directory     *room.Directory
+	Messages      *message.Log
 	Authenticator *webapi.Authenticator
 	Credential    string
 	Limits        Limits
@@ -38,8 +39,8 @@ type Deps struct {
 
 // API answers calls.
 type API struct {
-	directory  *directory.Directory
-	ledger     *ledger.Ledger
+	directory  *room.Directory
+	messages   *message.Log
 	auth       *webapi.Authenticator
 	credential string
 	limits     limiters
@@ -49,7 +50,7 @@ type API struct {
 // New makes an API.
 func New(d Deps) *API {
 	return &API{
-		directory: d.Directory, ledger: d.Ledger, auth: d.Authenticator, credential: d.Credential,
+		directory: d.Directory, messages: d.Messages, auth: d.Authenticator, credential: d.Credential,
 		limits: newLimiters(d.Limits, d.Registry), now: d.Now,
 	}
 }
@@ -62,16 +63,18 @@ func (a *API) Routes(r fiber.Router) {
 	r.Patch("/api/rooms/:slug", a.updateRoom)
 	r.Delete("/api/rooms/:slug", a.deleteRoom)
 	r.Get("/api/rooms/:slug/messages", a.listMessages)
-	r.Post("/api/rooms/:slug/messages", a.sendMessage)
-	r.Patch("/api/rooms/:slug/messages/:id", a.editMessage)
-	r.Delete("/api/rooms/:slug/messages/:id", a.deleteMessage)
+	for _, o := range operation.All {
+		for _, route := range o.Routes {
+			r.Add(route.Method, route.Path, a.operate(o, route))
+		}
+	}
 	r.Get("/api/rooms/:slug/events", redirectPoll)
 }
 
 // redirectPoll answers the long poll, which is the edge's: a proxy that routes by prefixes brings it here.
 func redirectPoll(c *fiber.Ctx) error {
 	if !slug(c).Valid() {
-		return policy.NoRoom()
+		return access.NoRoom()
 	}
 	location := "/poll/" + c.Params("slug")
 	if query := c.Context().QueryArgs().String(); query != "" {
@@ -81,16 +84,16 @@ func redirectPoll(c *fiber.Ctx) error {
 }
 
 // caller is who calls; nobody signed in is a caller too, who sees what guests see.
-func (a *API) caller(c *fiber.Ctx) (directory.Caller, error) {
+func (a *API) caller(c *fiber.Ctx) (access.Subject, error) {
 	who, err := a.auth.Caller(c)
 	if err != nil || who == nil {
-		return directory.Caller{Tenant: chat.DefaultTenant}, err
+		return access.Subject{Tenant: chat.DefaultTenant}, err
 	}
-	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+	return access.Subject{Tenant: who.Tenant, User: &who.User, From: origin(c)}, nil
 }
 
 // reader is caller, who asks for something and not too often.
-func (a *API) reader(c *fiber.Ctx) (directory.Caller, error) {
+func (a *API) reader(c *fiber.Ctx) (access.Subject, error) {
 	caller, err := a.caller(c)
 	if err == nil {
 		err = a.limits.read(c, caller)
@@ -99,12 +102,21 @@ func (a *API) reader(c *fiber.Ctx) (directory.Caller, error) {
 }
 
 // signedIn is caller without nobody.
-func (a *API) signedIn(c *fiber.Ctx) (directory.Caller, error) {
+func (a *API) signedIn(c *fiber.Ctx) (access.Subject, error) {
 	who, err := a.auth.SignedIn(c)
 	if err != nil {
-		return directory.Caller{}, err
+		return access.Subject{}, err
 	}
-	return directory.Caller{Tenant: who.Tenant, User: &who.User}, nil
+	return access.Subject{Tenant: who.Tenant, User: &who.User, From: origin(c)}, nil
+}
+
+// origin is where a request comes from, for the audit entries of what it does.
+func origin(c *fiber.Ctx) access.Origin {
+	from := access.Origin{Request: c.GetRespHeader(fiber.HeaderXRequestID)}
+	if ip := webapi.ClientIP(c); ip.IsValid() {
+		from.Address = ip.String()
+	}
+	return from
 }
 
 // bounded is the request's context with the time limit of a call. A client that hangs up does not end

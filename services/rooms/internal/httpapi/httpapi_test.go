@@ -19,12 +19,13 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlite"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
@@ -70,31 +71,31 @@ func newServer(t testing.TB, limits Limits) server {
 // newServers returns two on one store, of which only the second is limited.
 func newServers(t testing.TB, limits Limits) (free, limited server) {
 	t.Helper()
-	store := openStore(t)
-	return newServerOn(t, store, Limits{}), newServerOn(t, store, limits)
+	s := openStore(t)
+	return newServerOn(t, s, Limits{}), newServerOn(t, s, limits)
 }
 
-func openStore(t testing.TB) *sqlite.Store {
+func openStore(t testing.TB) storetest.Store {
 	t.Helper()
 	db, err := database.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "rooms.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	store, err := sqlite.Open(t.Context(), db, directory.NewLog())
+	logs, err := sqlite.Open(t.Context(), db, room.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return storetest.NewStore(logs, &database.Database{SQLite: db})
 }
 
-func newServerOn(t testing.TB, store storetest.Store, limits Limits) server {
+func newServerOn(t testing.TB, s storetest.Store, limits Limits) server {
 	t.Helper()
-	rules, log, reg := policy.Rules{UsersCreate: true, StaffDelete: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	d := directory.New(directory.Deps{Store: store, Ledger: l, Rules: rules, Log: log, Registry: reg})
+	rules, log, reg := access.Rules{UsersCreate: true, StaffDelete: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	l := message.New(message.Deps{Store: s.Log, Members: s.Rest, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	d := room.New(room.Deps{Finder: s.Finder, Store: s.Rest, Members: s.Rest, Messages: l, Rules: rules, Log: log, Registry: reg})
 	api := New(Deps{
-		Directory: d, Ledger: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Limits: limits, Now: time.Now, Registry: reg,
+		Directory: d, Messages: l, Authenticator: &webapi.Authenticator{Verifier: verifier{}}, Credential: credential, Limits: limits, Now: time.Now, Registry: reg,
 	})
 	app := webapi.New(webapi.Options{Service: "rooms", Log: log, Registry: reg, BodyLimit: 1 << 20})
 	api.Routes(app)
@@ -362,12 +363,12 @@ func TestInternal(t *testing.T) {
 	}
 	room := access[0].ID
 	outcomes := post[roomsapi.AppendResponse](s, roomsapi.PathAppend, roomsapi.AppendRequest{Entries: []roomsapi.Append{
-		{Token: "forged", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "x"},
-		{Token: "ada", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "one"},
-		{Token: "gil", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "x"},
-		{Token: "bob", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "two"},
-		{Token: "ada", Room: room, Kind: roomsapi.KindEdit, Message: 1, Body: "uno"},
-		{Token: "bob", Room: room, Kind: roomsapi.KindDelete, Message: 2},
+		{Token: "forged", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "x"}},
+		{Token: "ada", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "one"}},
+		{Token: "gil", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "x"}},
+		{Token: "bob", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "two"}},
+		{Token: "ada", Room: room, Kind: roomsapi.KindEdit, Request: operation.Request{Message: 1, Body: "uno"}},
+		{Token: "bob", Room: room, Kind: roomsapi.KindDelete, Request: operation.Request{Message: 2}},
 	}}).Outcomes
 	var got []string
 	for _, o := range outcomes {

@@ -9,8 +9,9 @@ import (
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // InternalRoutes mounts what edges call, each path behind the service credential.
@@ -47,7 +48,7 @@ func (a *API) appendBatch(ctx context.Context, request roomsapi.AppendRequest) (
 	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
 	outcomes := make([]roomsapi.Outcome, len(request.Entries))
-	entries, at := make([]ledger.Entry, 0, len(outcomes)), make([]int, 0, len(outcomes))
+	entries, at := make([]message.Append, 0, len(outcomes)), make([]int, 0, len(outcomes))
 	for i := range request.Entries {
 		asked := &request.Entries[i]
 		claims, err := a.auth.Verifier.Verify(ctx, asked.Token)
@@ -56,53 +57,52 @@ func (a *API) appendBatch(ctx context.Context, request roomsapi.AppendRequest) (
 			continue
 		}
 		at = append(at, i)
-		entries = append(entries, ledger.Entry{
-			Tenant: claims.Tenant, Author: claims.User, Room: asked.Room, Kind: asked.Kind,
-			Nonce: asked.Nonce, Body: asked.Body, ReplyTo: asked.ReplyTo, Message: asked.Message, Trace: asked.Traceparent,
+		entries = append(entries, message.Append{
+			Request: asked.Request, Tenant: claims.Tenant, Author: claims.User, Room: asked.Room, Kind: asked.Kind, Trace: asked.Traceparent,
 		})
 	}
-	for n, outcome := range a.ledger.Append(ctx, entries) {
+	for n, outcome := range a.messages.Append(ctx, entries) {
 		outcomes[at[n]] = roomsapi.Outcome{Seq: outcome.Seq, Error: roomsapi.FromError(outcome.Err)}
 	}
 	return roomsapi.AppendResponse{Outcomes: outcomes}, nil
 }
 
 func (a *API) access(ctx context.Context, request roomsapi.AccessRequest) (roomsapi.AccessResponse, error) {
-	questions := make([]directory.Question, len(request.Questions))
+	questions := make([]room.Question, len(request.Questions))
 	for i, asked := range request.Questions {
 		if asked.Token == "" {
-			questions[i] = directory.Question{Slug: asked.Slug, Caller: directory.Caller{Tenant: chat.DefaultTenant}}
+			questions[i] = room.Question{Slug: asked.Slug, Caller: access.Subject{Tenant: chat.DefaultTenant}}
 			continue
 		}
 		claims, err := a.auth.Verifier.Verify(ctx, asked.Token)
-		questions[i] = directory.Question{Slug: asked.Slug, Err: err}
-		questions[i].Caller = directory.Caller{Tenant: claims.Tenant, User: &claims.User}
+		questions[i] = room.Question{Slug: asked.Slug, Err: err}
+		questions[i].Caller = access.Subject{Tenant: claims.Tenant, User: &claims.User}
 	}
 	answers, err := a.directory.Access(ctx, questions)
 	return roomsapi.AccessResponse{Answers: answers}, err
 }
 
 func (a *API) tail(ctx context.Context, request roomsapi.TailRequest) (roomsapi.Range, error) {
-	return a.ledger.Tail(ctx, request.Room, request.Limit, request.Bytes)
+	return a.messages.Tail(ctx, request.Room, request.Limit, request.Bytes)
 }
 
 func (a *API) entries(ctx context.Context, request roomsapi.EntriesRequest) (roomsapi.Range, error) {
 	if request.After < 0 || request.After > chat.MaxSeq {
 		return roomsapi.Range{}, chat.Errorf(chat.CodeBadRequest, "after is no seq")
 	}
-	return a.ledger.Entries(ctx, request.Room, request.After, request.Limit, request.Bytes)
+	return a.messages.Entries(ctx, request.Room, request.After, request.Limit, request.Bytes)
 }
 
 func (a *API) history(ctx context.Context, request roomsapi.HistoryRequest) (roomsapi.History, error) {
 	if request.Before < 0 || request.Before > chat.MaxSeq {
 		return roomsapi.History{}, chat.Errorf(chat.CodeBadRequest, "before is no seq")
 	}
-	page, err := a.ledger.History(ctx, request.Room, nil, request.Before, request.Limit)
+	page, err := a.messages.History(ctx, request.Room, nil, request.Before, request.Limit)
 	return roomsapi.History{Messages: page.Messages, HasMore: page.HasMore}, err
 }
 
 func (a *API) heads(context.Context, struct{}) (roomsapi.Heads, error) {
-	return roomsapi.Heads{Heads: a.ledger.Heads().Recent()}, nil
+	return roomsapi.Heads{Heads: a.messages.Heads().Recent()}, nil
 }
 
 func (a *API) lobby(ctx context.Context, request lobby.EventsRequest) (lobby.Page, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 // Limits are how often things may be done: what others are told of, and what costs the database a look.
@@ -41,7 +41,7 @@ func newLimiters(l Limits, registry prometheus.Registerer) limiters {
 }
 
 // read lets the caller look something up.
-func (l limiters) read(c *fiber.Ctx, caller directory.Caller) error {
+func (l limiters) read(c *fiber.Ctx, caller access.Subject) error {
 	if caller.User == nil {
 		return l.readsAddress.Allow(webapi.IPKey(webapi.ClientIP(c)))
 	}
@@ -49,17 +49,15 @@ func (l limiters) read(c *fiber.Ctx, caller directory.Caller) error {
 }
 
 // send lets the caller write a message.
-func (l limiters) send(c *fiber.Ctx, caller directory.Caller) error {
+func (l limiters) send(c *fiber.Ctx, caller access.Subject) error {
 	if err := l.sends.Allow(string(caller.User.ID)); err != nil {
 		return err
 	}
 	return l.sendsAddress.Allow(webapi.IPKey(webapi.ClientIP(c)))
 }
 
-// sendTo lets the caller write to a room. Whoever may not know of it is told nothing, and counted nowhere.
-func (l limiters) sendTo(room ledger.Room, caller directory.Caller) error {
-	if !room.VisibleTo(caller.User) {
-		return nil
-	}
+// sendTo lets a caller write to a room. It is not asked for whoever may not know of the room: they are told nothing, and
+// counted nowhere.
+func (l limiters) sendTo(room message.Room) error {
 	return l.sendsRoom.Allow(strconv.FormatInt(int64(room.ID), 10))
 }

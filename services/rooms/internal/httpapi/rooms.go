@@ -7,7 +7,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // roomPage answers GET /api/rooms.
@@ -77,7 +77,7 @@ func (a *API) createRoom(c *fiber.Ctx) error {
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	room, err := a.directory.Create(ctx, caller, directory.Draft{
+	room, err := a.directory.Create(ctx, caller, room.Draft{
 		Slug: body.Slug, Name: body.Name, Description: body.Description, StaffOnly: body.StaffOnly, AllowGuests: body.AllowGuests,
 	})
 	if err != nil {
@@ -124,7 +124,7 @@ func (a *API) updateRoom(c *fiber.Ctx) error {
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	room, err := a.directory.Update(ctx, caller, slug(c), directory.Patch{
+	room, err := a.directory.Update(ctx, caller, slug(c), room.Patch{
 		Name: body.Name, Description: body.Description, StaffOnly: body.StaffOnly, AllowGuests: body.AllowGuests,
 	})
 	if err != nil {

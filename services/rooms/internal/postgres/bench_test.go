@@ -12,9 +12,11 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -35,15 +37,20 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func benchmarkAppend(b *testing.B, lanes, rooms, batch int) {
-	store := open(b, storetest.Postgres(b)+"&pool_max_conns=16")
+	pool := openPool(b, storetest.Postgres(b)+"&pool_max_conns=16")
+	store, err := Open(b.Context(), pool, room.NewLog())
+	if err != nil {
+		b.Fatal(err)
+	}
+	rest := restOf(pool)
 	log := slog.New(slog.DiscardHandler)
-	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Log: log, Registry: prometheus.NewRegistry(), Now: time.Now})
-	d := directory.New(directory.Deps{Store: store, Ledger: l, Log: log, Registry: prometheus.NewRegistry()})
+	l := message.New(message.Deps{Store: store, Members: rest, Bus: silent{}, Log: log, Registry: prometheus.NewRegistry(), Now: time.Now})
+	d := room.New(room.Deps{Finder: store, Store: rest, Members: rest, Messages: l, Log: log, Registry: prometheus.NewRegistry()})
 	author := chat.User{ID: "u-1234567890123456789012", Name: "Somebody", Kind: chat.KindUser, Staff: true}
 	ids := make([][]chat.RoomID, lanes)
 	for lane := range lanes {
 		for n := range rooms {
-			room, err := d.Create(b.Context(), directory.Caller{Tenant: chat.DefaultTenant, User: &author}, directory.Draft{Slug: chat.Slug(fmt.Sprint("r-", lane, "-", n)), Name: "x"})
+			room, err := d.Create(b.Context(), access.Subject{Tenant: chat.DefaultTenant, User: &author}, room.Draft{Slug: chat.Slug(fmt.Sprint("r-", lane, "-", n)), Name: "x"})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -56,12 +63,12 @@ func benchmarkAppend(b *testing.B, lanes, rooms, batch int) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		mine := ids[int(next.Add(1)-1)%lanes]
-		entries := make([]ledger.Entry, batch)
+		entries := make([]message.Append, batch)
 		for pb.Next() {
 			for i := range entries {
-				entries[i] = ledger.Entry{
-					Tenant: chat.DefaultTenant, Author: author, Room: mine[i%len(mine)], Kind: roomsapi.KindSend,
-					Nonce: fmt.Sprintf("%032x", nonce.Add(1)), Body: body,
+				entries[i] = message.Append{
+					Tenant: chat.DefaultTenant, Author: author, Room: mine[i%len(mine)], Kind: operation.NameSend,
+					Request: operation.Request{Nonce: fmt.Sprintf("%032x", nonce.Add(1)), Body: body},
 				}
 			}
 			for _, o := range l.Append(b.Context(), entries) {

@@ -12,10 +12,12 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
-// Commit implements ledger.Store.
+// Commit implements message.Store.
 //
 // READ COMMITTED gives each statement a snapshot of its own, taken when it starts; so what follows
 // the lock in the first round trip sees all that was committed under the locks before ours.
@@ -23,7 +25,7 @@ import (
 // COMMIT rides in the last round trip. That is safe, since after an error the server passes over
 // everything up to the end of the batch, COMMIT included: an error from the server means nothing
 // was stored. Only if no answer comes is the outcome unknown.
-func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger.Have) (ledger.Changes, error)) error {
+func (s *Store) Commit(ctx context.Context, need message.Need, decide func(message.Have) (message.Changes, error)) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("a database connection: %w", err)
@@ -48,7 +50,7 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 	}
 	write.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		if tag.String() != "COMMIT" { // it says ROLLBACK if the transaction had failed
-			return fmt.Errorf("%w: COMMIT answered %s", ledger.ErrRefused, tag)
+			return fmt.Errorf("%w: COMMIT answered %s", message.ErrRefused, tag)
 		}
 		return nil
 	})
@@ -57,16 +59,16 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 
 // classify tells what an error of the writing batch means.
 func classify(err error) error {
-	if err == nil || errors.Is(err, ledger.ErrRefused) || pgconn.SafeToRetry(err) {
+	if err == nil || errors.Is(err, message.ErrRefused) || pgconn.SafeToRetry(err) {
 		return err
 	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || pgErr.SeverityUnlocalized != "ERROR" { // FATAL ends the connection, at whatever moment
-		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
+		return fmt.Errorf("%w: %w", message.ErrUnknown, err)
 	}
 	switch pgErr.Code[:2] {
 	case "22", "23", "54": // data exception, integrity violation, program limit exceeded
-		return fmt.Errorf("%w: %w", ledger.ErrRefused, err)
+		return fmt.Errorf("%w: %w", message.ErrRefused, err)
 	}
 	return fmt.Errorf("write: %w", err)
 }
@@ -84,12 +86,12 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 
 // loading is a Have that is being filled in.
 type loading struct {
-	ledger.Have
+	message.Have
 
 	heads map[chat.RoomID]chat.Seq
 }
 
-func queueNeed(batch *pgx.Batch, need ledger.Need) *loading {
+func queueNeed(batch *pgx.Batch, need message.Need) *loading {
 	have := &loading{heads: make(map[chat.RoomID]chat.Seq)}
 	if len(need.Rooms) > 0 {
 		have.queueRooms(batch, need.Rooms)
@@ -101,8 +103,9 @@ func queueNeed(batch *pgx.Batch, need ledger.Need) *loading {
 		have.queueMessages(batch, need.Messages)
 	}
 	if need.Lobby {
-		batch.Queue(`SELECT log FROM rooms_lobby_log FOR UPDATE`).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyLog) })
-		batch.Queue(`SELECT coalesce(max(seq), 0) FROM rooms_lobby`).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyHead) })
+		have.queueMembers(batch, need.Rooms)
+		batch.Queue(sqlstore.Feed.LockQuery(database.OnPostgres(nil).Dialect())).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyLog) })
+		batch.Queue(sqlstore.Feed.HeadQuery()).QueryRow(func(row pgx.Row) error { return row.Scan(&have.LobbyHead) })
 	}
 	if len(need.Slugs) > 0 {
 		have.queueSlugs(batch, need.Slugs)
@@ -117,10 +120,10 @@ func queueNeed(batch *pgx.Batch, need ledger.Need) *loading {
 }
 
 func (h *loading) queueRooms(batch *pgx.Batch, ids []chat.RoomID) {
-	h.Rooms = make(map[chat.RoomID]ledger.Room, len(ids))
-	batch.Queue(`SELECT `+roomColumns+` FROM rooms r WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) error {
+	h.Rooms = make(map[chat.RoomID]message.Room, len(ids))
+	batch.Queue(`SELECT `+sqlstore.RoomColumns+` FROM rooms r WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
-			room, err := scanRoom(rows)
+			room, err := sqlstore.ScanRoom(rows)
 			h.Rooms[room.ID] = room
 			return err
 		})
@@ -149,8 +152,8 @@ func (h *loading) finish() {
 
 // queueNonces looks nonces up one by one inside the server. The LIMIT keeps the planner from ever
 // turning that into a join over the whole table.
-func (h *loading) queueNonces(batch *pgx.Batch, keys []ledger.NonceKey) {
-	h.Nonces = make(map[ledger.NonceKey]ledger.Spent)
+func (h *loading) queueNonces(batch *pgx.Batch, keys []message.NonceKey) {
+	h.Nonces = make(map[message.NonceKey]message.UsedNonce)
 	rooms, authors, nonces := make([]chat.RoomID, len(keys)), make([]string, len(keys)), make([][]byte, len(keys))
 	for i := range keys {
 		rooms[i], authors[i], nonces[i] = keys[i].Room, string(keys[i].Author), keys[i].Nonce[:]
@@ -160,20 +163,20 @@ func (h *loading) queueNonces(batch *pgx.Batch, keys []ledger.NonceKey) {
 		LATERAL (SELECT seq, fingerprint FROM room_nonces WHERE room_id = k.room_id AND author_id = k.author_id AND nonce = k.nonce LIMIT 1) n`,
 		rooms, authors, nonces).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
-			var key ledger.NonceKey
-			var spent ledger.Spent
+			var key message.NonceKey
+			var used message.UsedNonce
 			var nonce, fingerprint []byte
-			err := rows.Scan(&key.Room, &key.Author, &nonce, &spent.Seq, &fingerprint)
+			err := rows.Scan(&key.Room, &key.Author, &nonce, &used.Seq, &fingerprint)
 			copy(key.Nonce[:], nonce)
-			copy(spent.Fingerprint[:], fingerprint)
-			h.Nonces[key] = spent
+			copy(used.Fingerprint[:], fingerprint)
+			h.Nonces[key] = used
 			return err
 		})
 	})
 }
 
-func (h *loading) queueMessages(batch *pgx.Batch, keys []ledger.MessageKey) {
-	h.Messages = make(map[ledger.MessageKey]ledger.Row)
+func (h *loading) queueMessages(batch *pgx.Batch, keys []message.Key) {
+	h.Messages = make(map[message.Key]message.Entry)
 	rooms, seqs := make([]chat.RoomID, len(keys)), make([]chat.Seq, len(keys))
 	for i, key := range keys {
 		rooms[i], seqs[i] = key.Room, key.Seq
@@ -184,21 +187,31 @@ func (h *loading) queueMessages(batch *pgx.Batch, keys []ledger.MessageKey) {
 			var scan logScan
 			err := rows.Scan(scan.dest()...)
 			row := scan.row()
-			h.Messages[ledger.MessageKey{Room: row.Room, Seq: row.Seq}] = row
+			h.Messages[message.Key{Room: row.Room, Seq: row.Seq}] = row
 			return err
 		})
 	})
 }
 
-func (h *loading) queueSlugs(batch *pgx.Batch, keys []ledger.SlugKey) {
-	h.Taken = make(map[ledger.SlugKey]bool)
+func (h *loading) queueMembers(batch *pgx.Batch, ids []chat.RoomID) {
+	h.Members = make(map[chat.RoomID][]chat.UserID)
+	for _, id := range ids {
+		batch.Queue(sqlstore.MembersQuery, id, access.MaxListed+1).Query(func(rows pgx.Rows) (err error) {
+			h.Members[id], err = pgx.CollectRows(rows, pgx.RowTo[chat.UserID])
+			return err
+		})
+	}
+}
+
+func (h *loading) queueSlugs(batch *pgx.Batch, keys []message.SlugKey) {
+	h.Taken = make(map[message.SlugKey]bool)
 	tenants, slugs := make([]string, len(keys)), make([]string, len(keys))
 	for i, key := range keys {
 		tenants[i], slugs[i] = string(key.Tenant), string(key.Slug)
 	}
 	batch.Queue(`SELECT tenant, slug FROM rooms WHERE (tenant, slug) IN (SELECT * FROM unnest($1::text[], $2::text[]))`, tenants, slugs).Query(func(rows pgx.Rows) error {
 		return each(rows, func() error {
-			var key ledger.SlugKey
+			var key message.SlugKey
 			err := rows.Scan(&key.Tenant, &key.Slug)
 			h.Taken[key] = true
 			return err

@@ -15,10 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/pkg/operation"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
@@ -108,10 +108,10 @@ func back(client, server net.Conn, mute *atomic.Bool) {
 	}
 }
 
-// world is a ledger behind a breaker, and one beside it.
+// world is a log behind a breaker, and one beside it.
 type world struct {
 	breaker      *breaker
-	broken, good *ledger.Ledger
+	broken, good *message.Log
 	room         chat.RoomID
 	where        string
 }
@@ -120,9 +120,9 @@ func newWorld(t *testing.T) world {
 	t.Helper()
 	where := storetest.Postgres(t)
 	breaker, through := newBreaker(t, where)
-	good, directories := newLedger(t, where)
-	broken, _ := newLedger(t, through)
-	room, err := directories.Create(t.Context(), directory.Caller{Tenant: chat.DefaultTenant, User: &author}, directory.Draft{Slug: "one", Name: "One"})
+	good, directories := newLog(t, where)
+	broken, _ := newLog(t, through)
+	room, err := directories.Create(t.Context(), access.Subject{Tenant: chat.DefaultTenant, User: &author}, room.Draft{Slug: "one", Name: "One"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,17 +131,22 @@ func newWorld(t *testing.T) world {
 
 var author = chat.User{ID: "u-ada", Name: "Ada", Kind: chat.KindUser}
 
-func newLedger(t *testing.T, where string) (*ledger.Ledger, *directory.Directory) {
+func newLog(t *testing.T, where string) (*message.Log, *room.Directory) {
 	t.Helper()
-	store, log, reg := open(t, where), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	rules := policy.Rules{UsersCreate: true}
-	l := ledger.New(ledger.Deps{Store: store, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	return l, directory.New(directory.Deps{Store: store, Ledger: l, Rules: rules, Log: log, Registry: reg})
+	pool, log, reg := openPool(t, where), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	store, err := Open(t.Context(), pool, room.NewLog())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := restOf(pool)
+	rules := access.Rules{UsersCreate: true}
+	l := message.New(message.Deps{Store: store, Members: rest, Bus: silent{}, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	return l, room.New(room.Deps{Finder: store, Store: rest, Members: rest, Messages: l, Rules: rules, Log: log, Registry: reg})
 }
 
-func (w world) send(t *testing.T, l *ledger.Ledger, nonce string) ledger.Outcome {
+func (w world) send(t *testing.T, l *message.Log, nonce string) message.Outcome {
 	t.Helper()
-	return l.Append(t.Context(), []ledger.Entry{{Tenant: chat.DefaultTenant, Author: author, Room: w.room, Kind: roomsapi.KindSend, Nonce: nonce, Body: "hi"}})[0]
+	return l.Append(t.Context(), []message.Append{{Tenant: chat.DefaultTenant, Author: author, Room: w.room, Kind: operation.NameSend, Request: operation.Request{Nonce: nonce, Body: "hi"}}})[0]
 }
 
 func (w world) head(t *testing.T) chat.Seq {
@@ -173,7 +178,7 @@ func TestABrokenConnectionIsUnknownAndARetryStoresOnce(t *testing.T) {
 			}
 			w.breaker.next.Store(&c.fault)
 			o := w.send(t, w.broken, "n")
-			if chat.CodeOf(o.Err) != chat.CodeUnavailable || errors.Is(o.Err, ledger.ErrUnknown) != c.unknown {
+			if chat.CodeOf(o.Err) != chat.CodeUnavailable || errors.Is(o.Err, message.ErrUnknown) != c.unknown {
 				t.Errorf("%+v", o)
 			}
 			if w.breaker.next.Load() != nil {
@@ -182,7 +187,7 @@ func TestABrokenConnectionIsUnknownAndARetryStoresOnce(t *testing.T) {
 			if got := w.head(t); got != c.stored {
 				t.Errorf("%d stored, want %d", got, c.stored)
 			}
-			for _, l := range []*ledger.Ledger{w.broken, w.good} {
+			for _, l := range []*message.Log{w.broken, w.good} {
 				if o := w.send(t, l, "n"); o.Err != nil || o.Seq != 2 {
 					t.Errorf("sent again: %+v", o)
 				}
@@ -200,11 +205,11 @@ func TestAFrozenPodLetsGoOfItsRooms(t *testing.T) {
 	w := newWorld(t)
 	locked, thaw, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
-		done <- w.broken.Transact(t.Context(), ledger.Need{Rooms: []chat.RoomID{w.room}}, func(b *ledger.Book) error {
+		done <- w.broken.Transact(t.Context(), message.Need{Rooms: []chat.RoomID{w.room}}, func(tx *message.Transaction) error {
 			close(locked)
 			<-thaw
-			room, _ := b.Room(w.room)
-			b.Notice(room, "late")
+			room, _ := tx.Room(w.room)
+			tx.Notice(room, "late")
 			return nil
 		})
 	}()

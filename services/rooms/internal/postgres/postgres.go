@@ -1,4 +1,4 @@
-// Package postgres keeps rooms, their logs and the lobby in PostgreSQL. Any number of pods may share
+// Package postgres keeps the rooms' logs in PostgreSQL, and writes rooms and the lobby with them. Any number of pods may share
 // a database. A commit takes two round trips: one that locks and loads, one that writes and commits.
 package postgres
 
@@ -15,7 +15,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 //go:embed migrations/*.sql
@@ -30,7 +31,7 @@ func Schema() database.Schema {
 	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
 }
 
-// Store implements ledger.Store and directory.Store.
+// Store implements message.Store and room.Finder.
 type Store struct{ pool *pgxpool.Pool }
 
 // Open brings the schema up to date. LobbyLog names the lobby's log if it has no name yet. The pool
@@ -39,8 +40,8 @@ func Open(ctx context.Context, pool *pgxpool.Pool, lobbyLog chat.LogID) (*Store,
 	if err := database.MigratePostgres(ctx, pool, Schema()); err != nil {
 		return nil, err
 	}
-	if _, err := database.Exec(ctx, pool, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', $1) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
-		return nil, fmt.Errorf("name the lobby: %w", err)
+	if err := sqlstore.Feed.Open(ctx, (&database.Database{Postgres: pool}).DB(message.DatabaseAway), lobbyLog); err != nil {
+		return nil, err
 	}
 	return &Store{pool: pool}, nil
 }
@@ -59,19 +60,8 @@ func (s *Store) snapshot(ctx context.Context, queue func(*pgx.Batch)) error {
 	return conn.SendBatch(ctx, batch).Close()
 }
 
-const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only, r.allow_guests, r.owner, r.log, r.floor, r.created_at, r.updated_at, coalesce(r.deleted_at, 0)`
-
 // headOf is the head of the log of r. A log that retention emptied ends below its floor.
 const headOf = `greatest(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
-
-func scanRoom(row pgx.Row, more ...any) (ledger.Room, error) {
-	var r ledger.Room
-	var created, updated, deleted int64
-	dest := []any{&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor, &created, &updated, &deleted}
-	err := row.Scan(append(dest, more...)...)
-	r.CreatedAt, r.UpdatedAt, r.DeletedAt = ledger.FromMillis(created), ledger.FromMillis(updated), ledger.FromMillis(deleted)
-	return r, err
-}
 
 // failed wraps the error of a query. Where it is not the server's judgement of the query itself, the
 // database is away.
@@ -79,5 +69,5 @@ func failed(what string, err error) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.SeverityUnlocalized == "ERROR" {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return ledger.Away(what, err)
+	return message.Away(what, err)
 }

@@ -9,24 +9,27 @@ import (
 
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/databasetest"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
 // Every write is on disk when it is acked, whatever the sessions say.
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Backend {
+	fresh := func(t *testing.T) storetest.Backend {
 		t.Helper()
 		where := storetest.Postgres(t)
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store {
 				t.Helper()
-				s, err := Open(t.Context(), databasetest.WithAsyncCommits(t, openPool(t, where)), directory.NewLog())
+				pool := databasetest.WithAsyncCommits(t, openPool(t, where))
+				s, err := Open(t.Context(), pool, room.NewLog())
 				if err != nil {
 					t.Fatal(err)
 				}
 				databasetest.RefuseAsyncCommits(t, where)
-				return s
+				return storetest.NewStore(s, &database.Database{Postgres: pool})
 			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },
 			Poison: func(t *testing.T, body string) {
@@ -35,7 +38,13 @@ func TestContract(t *testing.T) {
 				execute(t, where, `CREATE TRIGGER poison BEFORE INSERT ON room_log FOR EACH ROW WHEN (NEW.body = '`+body+`') EXECUTE FUNCTION poisoned()`)
 			},
 		}
-	})
+	}
+	storetest.Run(t, fresh)
+	storetest.RunTables(t, fresh)
+}
+
+func restOf(pool *pgxpool.Pool) *sqlstore.Store {
+	return sqlstore.New((&database.Database{Postgres: pool}).DB(message.DatabaseAway))
 }
 
 func execute(t testing.TB, where, text string) {
@@ -52,15 +61,6 @@ func execute(t testing.TB, where, text string) {
 	if _, err := conn.Exec(ctx, text); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func open(t testing.TB, where string) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), openPool(t, where), directory.NewLog())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 func openPool(t testing.TB, where string) *pgxpool.Pool {

@@ -9,16 +9,18 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 const logColumns = `l.room_id, l.seq, l.tenant, l.kind, l.message, l.author_id, l.author_name, l.author_kind, l.body, l.reply_to, l.nonce, l.at, coalesce(l.edited_at, 0), l.deleted_by`
 
 // logScan takes the columns of one row in.
 type logScan struct {
-	ledger.Row
+	message.Entry
 
 	at, edited int64
 }
@@ -30,15 +32,15 @@ func (s *logScan) dest() []any {
 	}
 }
 
-func (s *logScan) row() ledger.Row {
-	s.At, s.EditedAt = ledger.FromMillis(s.at), ledger.FromMillis(s.edited)
-	return s.Row
+func (s *logScan) row() message.Entry {
+	s.At, s.EditedAt = message.FromMillis(s.at), message.FromMillis(s.edited)
+	return s.Entry
 }
 
 // readSpan reads entries in one direction, each with the row of its message. The subject of an edit
 // or delete is looked up row by row (LIMIT keeps the planner to it), and the bodies are summed up as they
 // come: an entry is read as long as those before it stay under the bytes.
-func readSpan(span ledger.Span) string {
+func readSpan(span message.Span) string {
 	order, only := "ASC", ""
 	if span.Newest {
 		order = "DESC"
@@ -55,22 +57,22 @@ func readSpan(span ledger.Span) string {
 				sum(octet_length(l.body) + coalesce(octet_length(m.body), 0)) OVER (ORDER BY l.seq %[1]s) - octet_length(l.body) - coalesce(octet_length(m.body), 0) AS bytes_before
 			FROM (SELECT * FROM room_log WHERE room_id = $1 AND seq > $2 AND seq < $3 %[2]s ORDER BY seq %[1]s LIMIT $4) l
 			LEFT JOIN LATERAL (
-				SELECT * FROM room_log s WHERE l.kind IN ('edited', 'deleted') AND s.room_id = l.room_id AND s.seq = l.message LIMIT 1
+				SELECT * FROM room_log s WHERE l.message NOT IN (0, l.seq) AND s.room_id = l.room_id AND s.seq = l.message LIMIT 1
 			) m ON true
 		) l WHERE bytes_before < $5 ORDER BY seq %[1]s`, order, only)
 }
 
-// Read implements ledger.Store.
-func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (ledger.Room, []ledger.Item, error) {
+// Read implements message.Store.
+func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (message.Room, []message.ReadEntry, error) {
 	before := span.Before
 	if before == 0 {
 		before = chat.MaxSeq + 1
 	}
-	var room ledger.Room
-	var items []ledger.Item
+	var room message.Room
+	var items []message.ReadEntry
 	err := s.snapshot(ctx, func(batch *pgx.Batch) {
-		batch.Queue(`SELECT `+roomColumns+`, `+headOf+` FROM rooms r WHERE id = $1 AND deleted_at IS NULL`, id).QueryRow(func(row pgx.Row) (err error) {
-			room, err = scanRoomHead(row)
+		batch.Queue(`SELECT `+sqlstore.RoomColumns+`, `+headOf+` FROM rooms r WHERE id = $1 AND deleted_at IS NULL`, id).QueryRow(func(row pgx.Row) (err error) {
+			room, err = sqlstore.ScanRoomHead(row)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return nil
 			}
@@ -86,27 +88,27 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (led
 	})
 	switch {
 	case err != nil:
-		return ledger.Room{}, nil, failed("read a log", err)
+		return message.Room{}, nil, failed("read a log", err)
 	case room.ID == 0:
-		return ledger.Room{}, nil, policy.NoRoom()
+		return message.Room{}, nil, access.NoRoom()
 	}
 	return room, items, nil
 }
 
-func scanItem(rows pgx.Rows) (ledger.Item, error) {
+func scanItem(rows pgx.Rows) (message.ReadEntry, error) {
 	var entry, subject logScan
 	err := rows.Scan(append(entry.dest(), &subject.Author.ID, &subject.Author.Name, &subject.Author.Kind, &subject.Body, &subject.ReplyTo, &subject.Nonce,
 		&subject.at, &subject.edited, &subject.DeletedBy)...)
-	item := ledger.Item{Row: entry.row()}
-	if item.Kind == ledger.KindEdited || item.Kind == ledger.KindDeleted {
+	item := message.ReadEntry{Entry: entry.row()}
+	if item.AboutAnother() {
 		row := subject.row()
-		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, ledger.KindMessage, item.Message
+		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, operation.EntryMessage, item.Message
 		item.Subject = &row
 	}
 	return item, err
 }
 
-// Recent implements ledger.Store: a range of the small index on written.
+// Recent implements message.Store: a range of the small index on written.
 func (s *Store) Recent(ctx context.Context, within time.Duration) (heads []roomsapi.Head, err error) {
 	err = s.snapshot(ctx, func(batch *pgx.Batch) {
 		batch.Queue(`SELECT room_id, max(seq), greatest(0, (extract(epoch FROM now()) * 1000)::bigint - max(written))

@@ -1,40 +1,44 @@
 package postgres
 
 import (
-	"fmt"
-
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // queueChanges queues all that a transaction writes.
-func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
+func queueChanges(batch *pgx.Batch, c message.Changes) error {
 	for _, room := range c.Created {
-		batch.Queue(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $13)`,
+		batch.Queue(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at, private, access_version)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $13, $15, $16)`,
 			room.ID, room.Tenant, room.Slug, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded())
+			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded(),
+			room.Private, room.AccessVersion)
 	}
 	for _, room := range c.Updated {
 		batch.Queue(`UPDATE rooms SET name = $2, description = $3, search = $4, staff_only = $5, allow_guests = $6, updated_at = $7, deleted_at = $8,
-			search_folded = $9, search_folded_at = $7 WHERE id = $1`,
+			search_folded = $9, search_folded_at = $7, private = $10, access_version = $11 WHERE id = $1`,
 			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.SearchFolded())
+			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded(), room.Private, room.AccessVersion)
 	}
-	for _, event := range c.Lobby {
-		if err := queueEvent(batch, event); err != nil {
-			return err
-		}
+	events, err := sqlstore.Feed.Append(c.Lobby...)
+	if err != nil {
+		return err
 	}
+	acts, err := sqlstore.Audit.Insert(c.Audit...)
+	if err != nil {
+		return err
+	}
+	database.Queue(batch, append(events, acts...)...)
 	for _, row := range c.Messages {
 		batch.Queue(`UPDATE room_log SET body = $3, edited_at = $4, deleted_by = $5 WHERE room_id = $1 AND seq = $2`,
-			row.Room, row.Seq, row.Body, ledger.Millis(row.EditedAt), row.DeletedBy)
+			row.Room, row.Seq, row.Body, message.Millis(row.EditedAt), row.DeletedBy)
 	}
 	if len(c.Nonces) > 0 {
-		queueSpent(batch, c)
+		queueNonces(batch, c)
 	}
 	if len(c.Entries) > 0 {
 		queueEntries(batch, c)
@@ -42,18 +46,8 @@ func queueChanges(batch *pgx.Batch, c ledger.Changes) error {
 	return nil
 }
 
-func queueEvent(batch *pgx.Batch, event lobby.Event) error {
-	room, before, err := ledger.EventText(event)
-	if err != nil {
-		return fmt.Errorf("write a lobby event: %w", err)
-	}
-	batch.Queue(`INSERT INTO rooms_lobby (seq, tenant, kind, at, room_id, room, before) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		event.Seq, event.Tenant, event.Kind, event.At.UnixMilli(), event.RoomID, room, before)
-	return nil
-}
-
 // queueEntries inserts all entries in one statement, however many there are.
-func queueEntries(batch *pgx.Batch, c ledger.Changes) {
+func queueEntries(batch *pgx.Batch, c message.Changes) {
 	n := len(c.Entries)
 	newest := c.Newest()
 	rooms, seqs, messages, replies := make([]chat.RoomID, n), make([]chat.Seq, n), make([]chat.Seq, n), make([]chat.Seq, n)
@@ -64,7 +58,7 @@ func queueEntries(batch *pgx.Batch, c ledger.Changes) {
 		rooms[i], seqs[i], messages[i], replies[i] = row.Room, row.Seq, row.Message, row.ReplyTo
 		tenants[i], kinds[i], bodies[i], nonces[i] = string(row.Tenant), row.Kind, row.Body, row.Nonce
 		authors[i], names[i], authorKinds[i] = string(row.Author.ID), row.Author.Name, string(row.Author.Kind)
-		ats[i], edits[i], deletes[i], last[i] = row.At.UnixMilli(), ledger.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq
+		ats[i], edits[i], deletes[i], last[i] = row.At.UnixMilli(), message.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq
 	}
 	batch.Queue(`INSERT INTO room_log (room_id, seq, tenant, kind, message, author_id, author_name, author_kind, body, reply_to, nonce, at, edited_at, deleted_by, written)
 		SELECT room_id, seq, tenant, kind, message, author_id, author_name, author_kind, body, reply_to, nonce, at, edited_at, deleted_by,
@@ -75,15 +69,15 @@ func queueEntries(batch *pgx.Batch, c ledger.Changes) {
 		rooms, seqs, tenants, kinds, messages, authors, names, authorKinds, bodies, replies, nonces, ats, edits, deletes, last)
 }
 
-func queueSpent(batch *pgx.Batch, c ledger.Changes) {
+func queueNonces(batch *pgx.Batch, c message.Changes) {
 	n := len(c.Nonces)
 	rooms, seqs := make([]chat.RoomID, 0, n), make([]chat.Seq, 0, n)
 	authors, tenants := make([]string, 0, n), make([]string, 0, n)
 	nonces, fingerprints := make([][]byte, 0, n), make([][]byte, 0, n)
-	for key, spent := range c.Nonces {
-		rooms, seqs = append(rooms, key.Room), append(seqs, spent.Seq)
-		authors, tenants = append(authors, string(key.Author)), append(tenants, string(spent.Tenant))
-		nonces, fingerprints = append(nonces, key.Nonce[:]), append(fingerprints, spent.Fingerprint[:])
+	for key, used := range c.Nonces {
+		rooms, seqs = append(rooms, key.Room), append(seqs, used.Seq)
+		authors, tenants = append(authors, string(key.Author)), append(tenants, string(used.Tenant))
+		nonces, fingerprints = append(nonces, key.Nonce[:]), append(fingerprints, used.Fingerprint[:])
 	}
 	batch.Queue(`INSERT INTO room_nonces (room_id, author_id, nonce, tenant, seq, fingerprint)
 		SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::bigint[], $6::bytea[])`,

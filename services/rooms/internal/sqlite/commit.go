@@ -10,12 +10,13 @@ import (
 	codes "modernc.org/sqlite/lib"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/pkg/database"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
-// Commit implements ledger.Store. It holds the only write lock from before it loads.
-func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger.Have) (ledger.Changes, error)) error {
+// Commit implements message.Store. It holds the only write lock from before it loads.
+func (s *Store) Commit(ctx context.Context, need message.Need, decide func(message.Have) (message.Changes, error)) error {
 	return s.write(ctx, func(tx *sql.Tx) (bool, error) {
 		have, err := load(ctx, tx, need)
 		if err != nil {
@@ -25,7 +26,7 @@ func (s *Store) Commit(ctx context.Context, need ledger.Need, decide func(ledger
 		if err != nil || changes.Empty() {
 			return false, err
 		}
-		return true, classify(store(ctx, tx, changes))
+		return true, classify(write(ctx, tx, changes))
 	})
 }
 
@@ -34,21 +35,21 @@ func classify(err error) error {
 	if failure, ok := errors.AsType[*driver.Error](err); ok {
 		switch failure.Code() & 0xff {
 		case codes.SQLITE_CONSTRAINT, codes.SQLITE_MISMATCH, codes.SQLITE_TOOBIG:
-			return fmt.Errorf("%w: %w", ledger.ErrRefused, err)
+			return fmt.Errorf("%w: %w", message.ErrRefused, err)
 		}
 	}
 	return err
 }
 
-func load(ctx context.Context, tx *sql.Tx, need ledger.Need) (ledger.Have, error) {
-	have := ledger.Have{
-		Rooms:    make(map[chat.RoomID]ledger.Room, len(need.Rooms)),
-		Nonces:   make(map[ledger.NonceKey]ledger.Spent),
-		Messages: make(map[ledger.MessageKey]ledger.Row),
-		Taken:    make(map[ledger.SlugKey]bool),
+func load(ctx context.Context, tx *sql.Tx, need message.Need) (message.Have, error) {
+	have := message.Have{
+		Rooms:    make(map[chat.RoomID]message.Room, len(need.Rooms)),
+		Nonces:   make(map[message.NonceKey]message.UsedNonce),
+		Messages: make(map[message.Key]message.Entry),
+		Taken:    make(map[message.SlugKey]bool),
 	}
 	for _, id := range need.Rooms {
-		room, err := scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
+		room, err := sqlstore.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ?`, id))
 		if err == nil {
 			have.Rooms[id] = room
 		} else if !errors.Is(err, sql.ErrNoRows) {
@@ -56,13 +57,13 @@ func load(ctx context.Context, tx *sql.Tx, need ledger.Need) (ledger.Have, error
 		}
 	}
 	for _, key := range need.Nonces {
-		var spent ledger.Spent
+		var used message.UsedNonce
 		var fingerprint []byte
 		err := tx.QueryRowContext(ctx, `SELECT seq, fingerprint FROM room_nonces WHERE room_id = ? AND author_id = ? AND nonce = ?`,
-			key.Room, key.Author, key.Nonce[:]).Scan(&spent.Seq, &fingerprint)
+			key.Room, key.Author, key.Nonce[:]).Scan(&used.Seq, &fingerprint)
 		if err == nil {
-			copy(spent.Fingerprint[:], fingerprint)
-			have.Nonces[key] = spent
+			copy(used.Fingerprint[:], fingerprint)
+			have.Nonces[key] = used
 		} else if !errors.Is(err, sql.ErrNoRows) {
 			return have, err
 		}
@@ -79,9 +80,16 @@ func load(ctx context.Context, tx *sql.Tx, need ledger.Need) (ledger.Have, error
 	return have, loadLobby(ctx, tx, need, &have)
 }
 
-func loadLobby(ctx context.Context, tx *sql.Tx, need ledger.Need, have *ledger.Have) error {
+func loadLobby(ctx context.Context, tx *sql.Tx, need message.Need, have *message.Have) error {
 	if need.Lobby {
-		if err := tx.QueryRowContext(ctx, `SELECT log, (SELECT coalesce(max(seq), 0) FROM rooms_lobby) FROM rooms_lobby_log`).Scan(&have.LobbyLog, &have.LobbyHead); err != nil {
+		var err error
+		have.Members = make(map[chat.RoomID][]chat.UserID)
+		for _, id := range need.Rooms {
+			if have.Members[id], err = sqlstore.MembersOf(ctx, database.OnSQLite(tx), id); err != nil {
+				return err
+			}
+		}
+		if have.LobbyLog, have.LobbyHead, err = sqlstore.Feed.Lock(ctx, database.OnSQLite(tx)); err != nil {
 			return err
 		}
 	}
@@ -104,7 +112,7 @@ func loadLobby(ctx context.Context, tx *sql.Tx, need ledger.Need, have *ledger.H
 	return nil
 }
 
-func store(ctx context.Context, tx *sql.Tx, c ledger.Changes) error {
+func write(ctx context.Context, tx *sql.Tx, c message.Changes) error {
 	var err error
 	exec := func(text string, args ...any) {
 		if err == nil {
@@ -112,46 +120,48 @@ func store(ctx context.Context, tx *sql.Tx, c ledger.Changes) error {
 		}
 	}
 	for _, room := range c.Created {
-		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13)`,
+		exec(`INSERT INTO rooms (id, tenant, slug, name, description, search, staff_only, allow_guests, owner, log, floor, created_at, updated_at, search_folded, search_folded_at, private, access_version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?15, ?16)`,
 			room.ID, room.Tenant, room.Slug, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded())
+			room.Owner, room.Log, room.Floor, room.CreatedAt.UnixMilli(), room.UpdatedAt.UnixMilli(), room.SearchFolded(),
+			room.Private, room.AccessVersion)
 	}
 	for _, room := range c.Updated {
 		exec(`UPDATE rooms SET name = ?2, description = ?3, search = ?4, staff_only = ?5, allow_guests = ?6, updated_at = ?7, deleted_at = ?8,
-			search_folded = ?9, search_folded_at = ?7 WHERE id = ?1`,
+			search_folded = ?9, search_folded_at = ?7, private = ?10, access_version = ?11 WHERE id = ?1`,
 			room.ID, room.Name, room.Description, room.SearchText(), room.StaffOnly, room.AllowGuests,
-			room.UpdatedAt.UnixMilli(), ledger.Millis(room.DeletedAt), room.SearchFolded())
+			room.UpdatedAt.UnixMilli(), message.Millis(room.DeletedAt), room.SearchFolded(), room.Private, room.AccessVersion)
 	}
-	for _, event := range c.Lobby {
-		if err == nil {
-			err = storeEvent(exec, event)
-		}
+	if err == nil {
+		err = announce(ctx, tx, c)
 	}
 	for _, row := range c.Messages {
 		exec(`UPDATE room_log SET body = ?, edited_at = ?, deleted_by = ? WHERE room_id = ? AND seq = ?`,
-			row.Body, ledger.Millis(row.EditedAt), row.DeletedBy, row.Room, row.Seq)
+			row.Body, message.Millis(row.EditedAt), row.DeletedBy, row.Room, row.Seq)
 	}
-	for key, spent := range c.Nonces {
+	for key, used := range c.Nonces {
 		exec(`INSERT INTO room_nonces (room_id, author_id, nonce, tenant, seq, fingerprint) VALUES (?, ?, ?, ?, ?, ?)`,
-			key.Room, key.Author, key.Nonce[:], spent.Tenant, spent.Seq, spent.Fingerprint[:])
+			key.Room, key.Author, key.Nonce[:], used.Tenant, used.Seq, used.Fingerprint[:])
 	}
 	newest := c.Newest()
 	for _, row := range c.Entries {
 		exec(`INSERT INTO room_log (room_id, seq, tenant, kind, message, author_id, author_name, author_kind, body, reply_to, nonce, at, edited_at, deleted_by, written)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE WHEN ? THEN `+clock+` END)`,
 			row.Room, row.Seq, row.Tenant, row.Kind, row.Message, row.Author.ID, row.Author.Name, row.Author.Kind, row.Body, row.ReplyTo, row.Nonce,
-			row.At.UnixMilli(), ledger.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq)
+			row.At.UnixMilli(), message.Millis(row.EditedAt), row.DeletedBy, newest[row.Room] == row.Seq)
 	}
 	return err
 }
 
-func storeEvent(exec func(string, ...any), event lobby.Event) error {
-	room, before, err := ledger.EventText(event)
+// announce writes the events of the lobby and the audit entries.
+func announce(ctx context.Context, tx *sql.Tx, c message.Changes) error {
+	events, err := sqlstore.Feed.Append(c.Lobby...)
 	if err != nil {
-		return fmt.Errorf("write a lobby event: %w", err)
+		return err
 	}
-	exec(`INSERT INTO rooms_lobby (seq, tenant, kind, at, room_id, room, before) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		event.Seq, event.Tenant, event.Kind, event.At.UnixMilli(), event.RoomID, room, before)
-	return nil
+	acts, err := sqlstore.Audit.Insert(c.Audit...)
+	if err != nil {
+		return err
+	}
+	return database.OnSQLite(tx).Batch(ctx, append(events, acts...)...)
 }

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // clock is now in milliseconds, as everywhere in the schema.
@@ -20,7 +22,7 @@ const logColumns = `l.room_id, l.seq, l.tenant, l.kind, l.message, l.author_id, 
 
 // logScan takes the columns of one row in.
 type logScan struct {
-	ledger.Row
+	message.Entry
 
 	at, edited int64
 }
@@ -32,13 +34,13 @@ func (s *logScan) dest() []any {
 	}
 }
 
-func (s *logScan) row() ledger.Row {
-	s.At, s.EditedAt = ledger.FromMillis(s.at), ledger.FromMillis(s.edited)
-	return s.Row
+func (s *logScan) row() message.Entry {
+	s.At, s.EditedAt = message.FromMillis(s.at), message.FromMillis(s.edited)
+	return s.Entry
 }
 
 // readSpan reads entries in one direction, each with the row of its message.
-func readSpan(span ledger.Span) string {
+func readSpan(span message.Span) string {
 	order, only := "ASC", ""
 	if span.Newest {
 		order = "DESC"
@@ -49,24 +51,24 @@ func readSpan(span ledger.Span) string {
 	return fmt.Sprintf(`SELECT %[1]s,
 			coalesce(m.author_id, ''), coalesce(m.author_name, ''), coalesce(m.author_kind, ''), coalesce(m.body, ''), coalesce(m.reply_to, 0),
 			coalesce(m.nonce, ''), coalesce(m.at, 0), coalesce(m.edited_at, 0), coalesce(m.deleted_by, 0)
-		FROM room_log l LEFT JOIN room_log m ON l.kind IN ('edited', 'deleted') AND m.room_id = l.room_id AND m.seq = l.message
+		FROM room_log l LEFT JOIN room_log m ON l.message NOT IN (0, l.seq) AND m.room_id = l.room_id AND m.seq = l.message
 		WHERE l.room_id = ? AND l.seq > ? AND l.seq < ? %[2]s ORDER BY l.seq %[3]s LIMIT ?`, logColumns, only, order)
 }
 
 // errEnough ends a scan that has what it needs.
 var errEnough = errors.New("enough")
 
-// Read implements ledger.Store.
-func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (room ledger.Room, items []ledger.Item, err error) {
+// Read implements message.Store.
+func (s *Store) Read(ctx context.Context, id chat.RoomID, span message.Span) (room message.Room, items []message.ReadEntry, err error) {
 	before := span.Before
 	if before == 0 {
 		before = chat.MaxSeq + 1
 	}
 	err = s.read(ctx, "read a log", func(tx *sql.Tx) error {
 		var failed error
-		room, failed = scanRoom(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
+		room, failed = sqlstore.ScanRoomHead(tx.QueryRowContext(ctx, `SELECT `+roomColumns+` FROM rooms r WHERE id = ? AND deleted_at IS NULL`, id))
 		if errors.Is(failed, sql.ErrNoRows) {
-			return policy.NoRoom()
+			return access.NoRoom()
 		}
 		if failed != nil {
 			return failed
@@ -95,20 +97,20 @@ func (s *Store) Read(ctx context.Context, id chat.RoomID, span ledger.Span) (roo
 	return room, items, err
 }
 
-func scanItem(rows *sql.Rows) (ledger.Item, error) {
+func scanItem(rows *sql.Rows) (message.ReadEntry, error) {
 	var entry, subject logScan
 	err := rows.Scan(append(entry.dest(), &subject.Author.ID, &subject.Author.Name, &subject.Author.Kind, &subject.Body, &subject.ReplyTo, &subject.Nonce,
 		&subject.at, &subject.edited, &subject.DeletedBy)...)
-	item := ledger.Item{Row: entry.row()}
-	if item.Kind == ledger.KindEdited || item.Kind == ledger.KindDeleted {
+	item := message.ReadEntry{Entry: entry.row()}
+	if item.AboutAnother() {
 		row := subject.row()
-		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, ledger.KindMessage, item.Message
+		row.Room, row.Seq, row.Tenant, row.Kind, row.Message = item.Room, item.Message, item.Tenant, operation.EntryMessage, item.Message
 		item.Subject = &row
 	}
 	return item, err
 }
 
-// Recent implements ledger.Store: a range of the small index on written.
+// Recent implements message.Store: a range of the small index on written.
 func (s *Store) Recent(ctx context.Context, within time.Duration) (heads []roomsapi.Head, err error) {
 	err = s.read(ctx, "read recent heads", func(tx *sql.Tx) error {
 		return query(ctx, tx, func(rows *sql.Rows) error {

@@ -1,4 +1,4 @@
-// Package sqlite keeps rooms, their logs and the lobby in a SQLite file, for one process. One
+// Package sqlite keeps the rooms' logs in a SQLite file, for one process, and writes rooms and the lobby with them. One
 // transaction writes at a time, which is all the locking there is; readers see a snapshot meanwhile.
 package sqlite
 
@@ -11,7 +11,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 //go:embed migrations/*.sql
@@ -26,7 +27,7 @@ func Schema() database.Schema {
 	return database.Schema{Table: "rooms_schema_versions", Migrations: files}
 }
 
-// Store implements ledger.Store and directory.Store.
+// Store implements message.Store and room.Finder.
 type Store struct {
 	db *sql.DB
 	// writer is held by the one transaction that writes. SQLite's own waiting is a poll, and unfair.
@@ -39,8 +40,8 @@ func Open(ctx context.Context, db *sql.DB, lobbyLog chat.LogID) (*Store, error) 
 	if err := database.MigrateSQLite(ctx, db, Schema()); err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, `INSERT INTO rooms_lobby_log (tenant, log) VALUES ('*', ?) ON CONFLICT DO NOTHING`, lobbyLog); err != nil {
-		return nil, fmt.Errorf("name the lobby: %w", err)
+	if err := sqlstore.Feed.Open(ctx, database.OnSQLite(db), lobbyLog); err != nil {
+		return nil, err
 	}
 	return &Store{db: db, writer: make(chan struct{}, 1)}, nil
 }
@@ -56,14 +57,14 @@ func (s *Store) write(ctx context.Context, do func(*sql.Tx) (commit bool, err er
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return ledger.Away("begin", err)
+		return message.Away("begin", err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	if commit, err := do(tx); err != nil || !commit {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
+		return fmt.Errorf("%w: %w", message.ErrUnknown, err)
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func (s *Store) write(ctx context.Context, do func(*sql.Tx) (commit bool, err er
 func (s *Store) read(ctx context.Context, what string, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return ledger.Away(what, err)
+		return message.Away(what, err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	if err := do(tx); err != nil {
@@ -96,16 +97,4 @@ func query(ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) error, text str
 	return rows.Err()
 }
 
-const roomColumns = `r.id, r.tenant, r.slug, r.name, r.description, r.staff_only, r.allow_guests, r.owner, r.log, r.floor, r.created_at, r.updated_at, coalesce(r.deleted_at, 0),
-	max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`
-
-type scanner interface{ Scan(dest ...any) error }
-
-func scanRoom(row scanner) (ledger.Room, error) {
-	var r ledger.Room
-	var created, updated, deleted int64
-	err := row.Scan(&r.ID, &r.Tenant, &r.Slug, &r.Name, &r.Description, &r.StaffOnly, &r.AllowGuests, &r.Owner, &r.Log, &r.Floor,
-		&created, &updated, &deleted, &r.Head)
-	r.CreatedAt, r.UpdatedAt, r.DeletedAt = ledger.FromMillis(created), ledger.FromMillis(updated), ledger.FromMillis(deleted)
-	return r, err
-}
+const roomColumns = sqlstore.RoomColumns + `, max(r.floor - 1, coalesce((SELECT max(seq) FROM room_log WHERE room_id = r.id), 0))`

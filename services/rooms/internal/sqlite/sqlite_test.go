@@ -5,23 +5,29 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/database"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 	"github.com/parley-chat/parley/services/rooms/internal/storetest"
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Backend {
+	fresh := func(t *testing.T) storetest.Backend {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "rooms.db")
 		return storetest.Backend{
-			Open: func(t *testing.T) storetest.Store { t.Helper(); return open(t, path) },
+			Open: func(t *testing.T) storetest.Store {
+				t.Helper()
+				s := open(t, path)
+				return storetest.NewStore(s, &database.Database{SQLite: s.db})
+			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, path, statement) },
 			Poison: func(t *testing.T, body string) {
 				t.Helper()
 				execute(t, path, `CREATE TRIGGER poison BEFORE INSERT ON room_log WHEN NEW.body = '`+body+`' BEGIN SELECT RAISE(ABORT, 'poisoned'); END`)
 			},
 		}
-	})
+	}
+	storetest.Run(t, fresh)
+	storetest.RunTables(t, fresh)
 }
 
 func open(t *testing.T, path string) *Store {
@@ -31,7 +37,7 @@ func open(t *testing.T, path string) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s, err := Open(t.Context(), db, directory.NewLog())
+	s, err := Open(t.Context(), db, room.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}

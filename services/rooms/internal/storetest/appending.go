@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/pkg/operation"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 func testAppend(t *testing.T, b Backend) {
@@ -75,7 +76,7 @@ func testNonceOutlivesAccess(t *testing.T, b Backend) {
 	r := p.room(t, "one")
 	p.want(t, "[1]", send(gil, r.ID, "n", "hi"))
 	no := false
-	if _, err := p.Update(t.Context(), as(ada), "one", directory.Patch{AllowGuests: &no}); err != nil {
+	if _, err := p.Update(t.Context(), as(ada), "one", room.Patch{AllowGuests: &no}); err != nil {
 		t.Fatal(err)
 	}
 	p.want(t, "[1 not_found]", send(gil, r.ID, "n", "hi"), send(gil, r.ID, "m", "hi"))
@@ -114,10 +115,10 @@ func testChanges(t *testing.T, b Backend) {
 		t.Errorf("%s\n%s", entries[3].Event, entries[3].State)
 	}
 	// The body is gone from the database too, not only from what is shown.
-	_, items, err := store.Read(t.Context(), r.ID, ledger.Span{Limit: 100, Bytes: 1 << 20})
+	_, items, err := store.Log.Read(t.Context(), r.ID, message.Span{Limit: 100, Bytes: 1 << 20})
 	code(t, err, "")
 	for _, item := range items {
-		if item.DeletedBy != 0 && item.Body != "" || item.Kind == ledger.KindDeleted && item.Subject.Body != "" {
+		if item.DeletedBy != 0 && item.Body != "" || item.Kind == operation.EntryDeleted && item.Subject.Body != "" {
 			t.Errorf("a deleted body is kept: %+v", item)
 		}
 	}
@@ -133,9 +134,9 @@ func testChanges(t *testing.T, b Backend) {
 func testRefusals(t *testing.T, b Backend) {
 	p := newPod(t, b.Open(t))
 	open := p.room(t, "open")
-	users, err := p.Create(t.Context(), as(ada), directory.Draft{Slug: "users", Name: "users"})
+	users, err := p.Create(t.Context(), as(ada), room.Draft{Slug: "users", Name: "users"})
 	code(t, err, "")
-	ours, err := p.Create(t.Context(), as(staff), directory.Draft{Slug: "ours", Name: "ours", StaffOnly: true})
+	ours, err := p.Create(t.Context(), as(staff), room.Draft{Slug: "ours", Name: "ours", StaffOnly: true})
 	code(t, err, "")
 	gone := p.room(t, "gone")
 	code(t, p.Delete(t.Context(), as(ada), "gone"), "")
@@ -146,11 +147,11 @@ func testRefusals(t *testing.T, b Backend) {
 		send(staff, gone.ID, "n", "hi"), send(gil, open.ID, "n", "hi"), send(staff, 1<<40, "n", "hi"), stranger)
 	p.want(t, "[bad_request bad_request bad_request bad_request too_large not_found bad_request bad_request]",
 		send(ada, open.ID, "n", " \n"), send(ada, open.ID, "n", "a\x00b"), send(ada, open.ID, "n", "\xff"), send(ada, open.ID, strings.Repeat("n", 65), "hi"),
-		send(ada, open.ID, "n", strings.Repeat("x", chat.MaxBodyBytes+1)), reply(ada, open.ID, "n", "hi", -1), ledger.Entry{Tenant: tenant, Author: ada, Room: open.ID, Kind: "shout", Nonce: "n", Body: "hi"},
+		send(ada, open.ID, "n", strings.Repeat("x", chat.MaxBodyBytes+1)), reply(ada, open.ID, "n", "hi", -1), message.Append{Tenant: tenant, Author: ada, Room: open.ID, Kind: "shout", Request: operation.Request{Nonce: "n", Body: "hi"}},
 		withNonce(edit(ada, open.ID, 1, "x"), "a\x00"))
 	// All the same, to the letter, for a hidden room, a deleted one and none.
 	texts := map[string]bool{}
-	for _, o := range p.ledger.Append(t.Context(), []ledger.Entry{send(gil, ours.ID, "q", "x"), send(gil, gone.ID, "q", "x"), send(gil, 1<<41, "q", "x")}) {
+	for _, o := range p.messages.Append(t.Context(), []message.Append{send(gil, ours.ID, "q", "x"), send(gil, gone.ID, "q", "x"), send(gil, 1<<41, "q", "x")}) {
 		texts[o.Err.Error()] = true
 	}
 	if len(texts) != 1 {
@@ -173,7 +174,7 @@ func testPoison(t *testing.T, b Backend) {
 func testPods(t *testing.T, b Backend) {
 	const nonces, authors = 25, 3
 	pods := []pod{newPod(t, b.Open(t)), newPod(t, b.Open(t))}
-	rooms := []ledger.Room{pods[0].room(t, "one"), pods[0].room(t, "two"), pods[0].room(t, "three")}
+	rooms := []message.Room{pods[0].room(t, "one"), pods[0].room(t, "two"), pods[0].room(t, "three")}
 	var mu sync.Mutex
 	got := map[string]map[string]bool{} // the answers that each nonce got
 	var wg sync.WaitGroup
@@ -182,7 +183,7 @@ func testPods(t *testing.T, b Backend) {
 			wg.Go(func() {
 				author := chat.User{ID: chat.UserID(fmt.Sprint("u", worker%authors)), Name: "U", Kind: chat.KindUser}
 				for n := range nonces {
-					var batch []ledger.Entry
+					var batch []message.Append
 					for i := range rooms {
 						room := rooms[(i+worker)%len(rooms)].ID // not ascending: the store must see to that
 						batch = append(batch, send(author, room, fmt.Sprint("n", n), fmt.Sprint("body ", n)))

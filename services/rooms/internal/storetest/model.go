@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/pkg/operation"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
-// model is what a ledger does, written down as plainly as it can be: one room, one entry at a time.
+// model is what the log does, written down as plainly as it can be: one room, one entry at a time.
 type model struct {
 	room     chat.Room
 	kinds    []string // of the entries, from seq 1 on
@@ -30,7 +30,7 @@ type modelNonce struct {
 }
 
 // append returns the outcome as pod.append shows it.
-func (m *model) append(e ledger.Entry) string {
+func (m *model) append(e message.Append) string {
 	key, asked := fmt.Sprint(e.Author.ID, "/", e.Nonce), fmt.Sprint(e.Kind, e.ReplyTo, e.Message, e.Body)
 	if known, ok := m.nonces[key]; ok && e.Nonce != "" {
 		if known.asked != asked {
@@ -46,22 +46,22 @@ func (m *model) append(e ledger.Entry) string {
 	return fmt.Sprint(seq)
 }
 
-func (m *model) apply(e ledger.Entry) (chat.Seq, string) {
+func (m *model) apply(e message.Append) (chat.Seq, string) {
 	next := chat.Seq(len(m.kinds)) + 1
 	target := m.messages[max(e.Message, e.ReplyTo)]
 	switch {
-	case !m.room.VisibleTo(&e.Author):
+	case e.Author.Kind == chat.KindGuest && !m.room.AllowGuests:
 		return 0, "not_found"
 	case target == nil && (e.Message != 0 || e.ReplyTo != 0):
 		return 0, "not_found"
-	case e.Kind == roomsapi.KindSend:
+	case e.Kind == operation.NameSend:
 		m.messages[next] = &modelMessage{author: e.Author.ID, body: e.Body}
 		m.kinds = append(m.kinds, "message")
-	case e.Kind == roomsapi.KindEdit && target.deleted != 0:
+	case e.Kind == operation.NameEdit && target.deleted != 0:
 		return 0, "not_found"
-	case target.author != e.Author.ID && (e.Kind == roomsapi.KindEdit || !e.Author.Staff):
+	case target.author != e.Author.ID && (e.Kind == operation.NameEdit || !e.Author.Staff):
 		return 0, "forbidden"
-	case e.Kind == roomsapi.KindEdit:
+	case e.Kind == operation.NameEdit:
 		target.body = e.Body
 		m.kinds = append(m.kinds, "edited")
 	case target.deleted != 0:
@@ -73,7 +73,7 @@ func (m *model) apply(e ledger.Entry) (chat.Seq, string) {
 	return next, ""
 }
 
-// testModel asks for anything at random, nonces used before among it, and holds the ledger's answers
+// testModel asks for anything at random, nonces used before among it, and holds the log's answers
 // and what it keeps against the model's.
 func testModel(t *testing.T, b Backend) {
 	p := newPod(t, b.Open(t))
@@ -88,16 +88,16 @@ func testModel(t *testing.T, b Backend) {
 		models[room.ID] = &model{room: room.Room, messages: make(map[chat.Seq]*modelMessage), nonces: make(map[string]modelNonce)}
 	}
 	people := []chat.User{ada, bob, gil, staff}
-	kinds := []roomsapi.Kind{roomsapi.KindSend, roomsapi.KindSend, roomsapi.KindEdit, roomsapi.KindDelete}
+	kinds := []operation.Name{operation.NameSend, operation.NameSend, operation.NameEdit, operation.NameDelete}
 	for range 60 {
-		batch := make([]ledger.Entry, 1+random.IntN(8))
+		batch := make([]message.Append, 1+random.IntN(8))
 		for i := range batch {
-			e := ledger.Entry{Tenant: tenant, Author: people[random.IntN(len(people))], Room: rooms[random.IntN(len(rooms))], Kind: kinds[random.IntN(len(kinds))]}
+			e := message.Append{Tenant: tenant, Author: people[random.IntN(len(people))], Room: rooms[random.IntN(len(rooms))], Kind: kinds[random.IntN(len(kinds))]}
 			e.Nonce = fmt.Sprint(random.IntN(60))
-			if e.Kind != roomsapi.KindDelete {
+			if e.Kind != operation.NameDelete {
 				e.Body = fmt.Sprint("body ", random.IntN(3))
 			}
-			if about := chat.Seq(1 + random.IntN(20)); e.Kind != roomsapi.KindSend {
+			if about := chat.Seq(1 + random.IntN(20)); e.Kind != operation.NameSend {
 				e.Message = about
 			} else if random.IntN(4) == 0 {
 				e.ReplyTo = about

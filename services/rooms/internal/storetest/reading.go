@@ -12,7 +12,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
 )
 
 type entry = roomsapi.Entry
@@ -41,7 +41,7 @@ func testSpans(t *testing.T, b Backend) {
 		{"at least one", 0, 0, 1, "1"},
 		{"a long edit counts", 9, 0, 2500, "10"},
 	} {
-		page, err := p.ledger.Entries(ctx, r.ID, c.after, c.limit, c.bytes)
+		page, err := p.messages.Entries(ctx, r.ID, c.after, c.limit, c.bytes)
 		if got := seqs(page.Entries); err != nil || got != c.want || page.Head != 14 || page.Floor != 1 || page.Log != r.Log {
 			t.Errorf("%s: %s, want %s (%v %+v)", c.what, got, c.want, err, page)
 		}
@@ -50,7 +50,7 @@ func testSpans(t *testing.T, b Backend) {
 		limit, bytes int
 		want         string
 	}{{3, 0, "12 13 14"}, {0, 1600, "12 13 14"}, {0, 1, "14"}, {1000, 1 << 20, "1 2 3 4 5 6 7 8 9 10 11 12 13 14"}} {
-		page, err := p.ledger.Tail(ctx, r.ID, c.limit, c.bytes)
+		page, err := p.messages.Tail(ctx, r.ID, c.limit, c.bytes)
 		if got := seqs(page.Entries); err != nil || got != c.want || page.Head != 14 {
 			t.Errorf("tail %d %d: %s, want %s (%v)", c.limit, c.bytes, got, c.want, err)
 		}
@@ -75,7 +75,7 @@ func testSpans(t *testing.T, b Backend) {
 		if c.after >= 0 {
 			after = new(chat.Seq(c.after))
 		}
-		page, err := p.ledger.History(ctx, r.ID, after, c.before, c.limit)
+		page, err := p.messages.History(ctx, r.ID, after, c.before, c.limit)
 		var ids []string
 		for _, m := range page.Messages {
 			ids = append(ids, fmt.Sprint(parse[state](t, m).ID))
@@ -87,11 +87,11 @@ func testSpans(t *testing.T, b Backend) {
 	// The store itself stops at the bytes of bodies, those of edited messages included.
 	for bytes, want := range map[int]int{1: 1, 1000: 1, 1001: 2, 4000: 5, 1 << 20: 14} {
 		for _, newest := range []bool{false, true} {
-			span := ledger.Span{Limit: 100, Bytes: bytes, Newest: newest}
+			span := message.Span{Limit: 100, Bytes: bytes, Newest: newest}
 			if newest { // after two short messages and a delete comes the long edit
 				want = map[int]int{1: 1, 1000: 4, 1001: 4, 4000: 7, 1 << 20: 14}[bytes]
 			}
-			if _, items, err := store.Read(ctx, r.ID, span); err != nil || len(items) != want {
+			if _, items, err := store.Log.Read(ctx, r.ID, span); err != nil || len(items) != want {
 				t.Errorf("%+v: %d items, want %d (%v)", span, len(items), want, err)
 			}
 		}
@@ -100,14 +100,14 @@ func testSpans(t *testing.T, b Backend) {
 	for i := range 100 {
 		p.append(t, send(ada, big.ID, fmt.Sprint(i), strings.Repeat("z", chat.MaxBodyBytes)))
 	}
-	page, err := p.ledger.History(ctx, big.ID, nil, 0, 100)
+	page, err := p.messages.History(ctx, big.ID, nil, 0, 100)
 	if err != nil || !page.HasMore || len(page.Messages) < 12 || len(page.Messages) > 16 {
 		t.Error(err, page.HasMore, len(page.Messages))
 	}
-	_, err = p.ledger.Entries(ctx, 1<<40, 0, 0, 0)
+	_, err = p.messages.Entries(ctx, 1<<40, 0, 0, 0)
 	code(t, err, chat.CodeNotFound)
 	code(t, p.Delete(ctx, as(ada), "big"), "")
-	_, err = p.ledger.Tail(ctx, big.ID, 0, 0)
+	_, err = p.messages.Tail(ctx, big.ID, 0, 0)
 	code(t, err, chat.CodeNotFound)
 }
 
@@ -120,20 +120,20 @@ func testFloor(t *testing.T, b Backend) {
 	}
 	b.Exec(t, "DELETE FROM room_log WHERE seq < 4")
 	b.Exec(t, "UPDATE rooms SET floor = 4")
-	_, err := p.ledger.History(ctx, r.ID, new(chat.Seq(2)), 0, 10)
+	_, err := p.messages.History(ctx, r.ID, new(chat.Seq(2)), 0, 10)
 	code(t, err, chat.CodeConflict)
 	if got := fmt.Sprint(chat.Public(err).Details); got != "map[floor:4]" {
 		t.Error(got)
 	}
-	if page, err := p.ledger.History(ctx, r.ID, new(chat.Seq(3)), 0, 10); err != nil || len(page.Messages) != 2 || page.Room.Floor != 4 {
+	if page, err := p.messages.History(ctx, r.ID, new(chat.Seq(3)), 0, 10); err != nil || len(page.Messages) != 2 || page.Room.Floor != 4 {
 		t.Error(page, err)
 	}
-	if page, err := p.ledger.Entries(ctx, r.ID, 0, 0, 0); err != nil || page.Floor != 4 || seqs(page.Entries) != "4 5" {
+	if page, err := p.messages.Entries(ctx, r.ID, 0, 0, 0); err != nil || page.Floor != 4 || seqs(page.Entries) != "4 5" {
 		t.Error(page, err)
 	}
 	b.Exec(t, "DELETE FROM room_log")
 	b.Exec(t, "UPDATE rooms SET floor = 6")
-	if page, err := p.ledger.Tail(ctx, r.ID, 0, 0); err != nil || page.Head != 5 || len(page.Entries) != 0 {
+	if page, err := p.messages.Tail(ctx, r.ID, 0, 0); err != nil || page.Head != 5 || len(page.Entries) != 0 {
 		t.Error(page, err)
 	}
 	p.want(t, "[6 2]", send(ada, r.ID, "new", "y"), send(ada, r.ID, "1", "x")) // numbers go on, nonces stay spent
@@ -168,7 +168,7 @@ func testEquivalence(t *testing.T, b Backend) {
 	heads := []chat.Seq{0}
 	var published []entry // all of them: a drop takes from Redis what followers had before
 	for step := range 40 {
-		var batch []ledger.Entry
+		var batch []message.Append
 		for n := range 1 + random.IntN(6) {
 			u, about := people[random.IntN(len(people))], chat.Seq(1+random.IntN(40))
 			switch nonce := fmt.Sprint(step, n); random.IntN(4) {
@@ -211,7 +211,7 @@ func (p pod) snapshot(t *testing.T, room chat.RoomID) map[chat.Seq]string {
 	t.Helper()
 	all := make(map[chat.Seq]string)
 	for after := chat.Seq(0); ; {
-		page, err := p.ledger.History(t.Context(), room, &after, 0, 10)
+		page, err := p.messages.History(t.Context(), room, &after, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,30 +252,30 @@ func testRecent(t *testing.T, b Backend) {
 	_ = quiet
 	p.want(t, "[1 2 3]", send(ada, r.ID, "1", "a"), send(ada, r.ID, "2", "b"), send(ada, r.ID, "3", "c"))
 	p.want(t, "[4]", send(ada, r.ID, "4", "d"))
-	heads, err := store.Recent(t.Context(), time.Minute)
+	heads, err := store.Log.Recent(t.Context(), time.Minute)
 	if err != nil || len(heads) != 1 || heads[0].Room != r.ID || heads[0].Head != 4 || heads[0].AgeMS < 0 || heads[0].AgeMS > 30_000 {
 		t.Error(heads, err)
 	}
 	time.Sleep(20 * time.Millisecond)
-	if heads, err = store.Recent(t.Context(), time.Millisecond); err != nil || len(heads) != 0 {
+	if heads, err = store.Log.Recent(t.Context(), time.Millisecond); err != nil || len(heads) != 0 {
 		t.Error(heads, err)
 	}
 	// The pod that appended knows at once; the other one by asking.
-	if got := p.ledger.Heads().Recent(); len(got) != 1 || got[0].Head != 4 {
+	if got := p.messages.Heads().Recent(); len(got) != 1 || got[0].Head != 4 {
 		t.Error(got)
 	}
-	if got := other.ledger.Heads().Recent(); len(got) != 0 {
+	if got := other.messages.Heads().Recent(); len(got) != 0 {
 		t.Error(got)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done, ready := make(chan error), make(chan struct{})
-	go func() { done <- other.ledger.Heads().Run(ctx, func() { close(ready) }) }()
+	go func() { done <- other.messages.Heads().Run(ctx, func() { close(ready) }) }()
 	<-ready
-	if got := other.ledger.Heads().Recent(); len(got) != 1 || got[0].Head != 4 {
+	if got := other.messages.Heads().Recent(); len(got) != 1 || got[0].Head != 4 {
 		t.Error(got)
 	}
 	p.want(t, "[5]", send(ada, r.ID, "5", "e"))
-	for deadline := time.Now().Add(30 * time.Second); other.ledger.Heads().Recent()[0].Head != 5; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); other.messages.Heads().Recent()[0].Head != 5; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the other pod never heard of the fifth entry")
 		}

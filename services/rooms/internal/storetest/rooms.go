@@ -10,34 +10,35 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 func testRooms(t *testing.T, b Backend) {
 	p, ctx := newPod(t, b.Open(t)), t.Context()
-	made, err := p.Create(ctx, as(ada), directory.Draft{Slug: "one", Name: "One", Description: "the\nfirst", AllowGuests: true})
+	made, err := p.Create(ctx, as(ada), room.Draft{Slug: "one", Name: "One", Description: "the\nfirst", AllowGuests: true})
 	code(t, err, "")
-	found, err := p.Find(ctx, directory.Caller{Tenant: tenant}, "one")
+	found, err := p.Find(ctx, access.Subject{Tenant: tenant}, "one")
 	if err != nil || found != made || found.Name != "One" || found.Floor != 1 || found.Head != 0 || found.Log == "" || found.Owner != ada.ID {
 		t.Errorf("%+v\n%+v\n%v", made, found, err)
 	}
 	yes, no := true, false
 	for _, c := range []struct {
 		who   chat.User
-		draft directory.Draft
+		draft room.Draft
 		want  chat.Code
 	}{
-		{bob, directory.Draft{Slug: "one", Name: "Mine"}, chat.CodeConflict},
-		{gil, directory.Draft{Slug: "two", Name: "Two"}, chat.CodeForbidden},
-		{bob, directory.Draft{Slug: "two", Name: "Two", StaffOnly: true}, chat.CodeForbidden},
-		{staff, directory.Draft{Slug: "two", Name: "Two", StaffOnly: true, AllowGuests: true}, chat.CodeBadRequest},
-		{bob, directory.Draft{Slug: "Two", Name: "Two"}, chat.CodeBadRequest},
-		{bob, directory.Draft{Slug: "two", Name: " "}, chat.CodeBadRequest},
-		{bob, directory.Draft{Slug: "two", Name: strings.Repeat("x", 101)}, chat.CodeBadRequest},
-		{bob, directory.Draft{Slug: "two", Name: "Two", Description: strings.Repeat("x", 1001)}, chat.CodeBadRequest},
-		{bob, directory.Draft{Slug: "two", Name: "Two", Description: "a\x00b"}, chat.CodeBadRequest},
-		{staff, directory.Draft{Slug: "two", Name: "Two", StaffOnly: true}, ""},
+		{bob, room.Draft{Slug: "one", Name: "Mine"}, chat.CodeConflict},
+		{gil, room.Draft{Slug: "two", Name: "Two"}, chat.CodeForbidden},
+		{bob, room.Draft{Slug: "two", Name: "Two", StaffOnly: true}, chat.CodeForbidden},
+		{staff, room.Draft{Slug: "two", Name: "Two", StaffOnly: true, AllowGuests: true}, chat.CodeBadRequest},
+		{bob, room.Draft{Slug: "Two", Name: "Two"}, chat.CodeBadRequest},
+		{bob, room.Draft{Slug: "two", Name: " "}, chat.CodeBadRequest},
+		{bob, room.Draft{Slug: "two", Name: strings.Repeat("x", 101)}, chat.CodeBadRequest},
+		{bob, room.Draft{Slug: "two", Name: "Two", Description: strings.Repeat("x", 1001)}, chat.CodeBadRequest},
+		{bob, room.Draft{Slug: "two", Name: "Two", Description: "a\x00b"}, chat.CodeBadRequest},
+		{staff, room.Draft{Slug: "two", Name: "Two", StaffOnly: true}, ""},
 	} {
 		_, err = p.Create(ctx, as(c.who), c.draft)
 		if chat.CodeOf(err) != c.want {
@@ -48,18 +49,18 @@ func testRooms(t *testing.T, b Backend) {
 	for _, c := range []struct {
 		who   chat.User
 		slug  chat.Slug
-		patch directory.Patch
+		patch room.Patch
 		want  chat.Code
 	}{
-		{bob, "one", directory.Patch{Name: &name}, chat.CodeForbidden},
-		{gil, "one", directory.Patch{Name: &name}, chat.CodeForbidden},
-		{bob, "two", directory.Patch{Name: &name}, chat.CodeNotFound},
-		{ada, "none", directory.Patch{Name: &name}, chat.CodeNotFound},
-		{ada, "No Slug", directory.Patch{Name: &name}, chat.CodeNotFound},
-		{ada, "one", directory.Patch{StaffOnly: &yes}, chat.CodeBadRequest}, // it allows guests
-		{ada, "one", directory.Patch{StaffOnly: &yes, AllowGuests: &no}, chat.CodeForbidden},
-		{ada, "one", directory.Patch{}, ""},
-		{ada, "one", directory.Patch{Name: &name, AllowGuests: &no}, ""},
+		{bob, "one", room.Patch{Name: &name}, chat.CodeForbidden},
+		{gil, "one", room.Patch{Name: &name}, chat.CodeForbidden},
+		{bob, "two", room.Patch{Name: &name}, chat.CodeNotFound},
+		{ada, "none", room.Patch{Name: &name}, chat.CodeNotFound},
+		{ada, "No Slug", room.Patch{Name: &name}, chat.CodeNotFound},
+		{ada, "one", room.Patch{StaffOnly: &yes}, chat.CodeBadRequest}, // it allows guests
+		{ada, "one", room.Patch{StaffOnly: &yes, AllowGuests: &no}, chat.CodeForbidden},
+		{ada, "one", room.Patch{}, ""},
+		{ada, "one", room.Patch{Name: &name, AllowGuests: &no}, ""},
 	} {
 		_, err = p.Update(ctx, as(c.who), c.slug, c.patch)
 		if chat.CodeOf(err) != c.want {
@@ -84,17 +85,17 @@ func testRooms(t *testing.T, b Backend) {
 	code(t, p.Delete(ctx, as(ada), "one"), chat.CodeNotFound)
 	_, err = p.Find(ctx, as(staff), "one")
 	code(t, err, chat.CodeNotFound)
-	_, err = p.Create(ctx, as(staff), directory.Draft{Slug: "one", Name: "One"})
+	_, err = p.Create(ctx, as(staff), room.Draft{Slug: "one", Name: "One"})
 	code(t, err, chat.CodeConflict) // for good
 	if p.bus.drops[made.Log] != 1 {
 		t.Error("the deleted room's stream stays")
 	}
 }
 
-// testList holds the listing against chat.Room.VisibleTo.
+// testList holds the listing against decisions.
 func testList(t *testing.T, b Backend) {
 	p, ctx := newPod(t, b.Open(t)), t.Context()
-	drafts := []directory.Draft{
+	drafts := []room.Draft{
 		{Slug: "a", Name: "Ärzte 100%", AllowGuests: true},
 		{Slug: "b", Name: "B_b", Description: `back\slash`},
 		{Slug: "b-2", Name: "Bb"},
@@ -102,7 +103,7 @@ func testList(t *testing.T, b Backend) {
 		{Slug: "d", Name: "Gone", AllowGuests: true},
 		{Slug: "e", Name: "Last", AllowGuests: true},
 	}
-	var rooms []ledger.Room
+	var rooms []message.Room
 	for _, d := range drafts {
 		room, err := p.Create(ctx, as(staff), d)
 		code(t, err, "")
@@ -110,13 +111,13 @@ func testList(t *testing.T, b Backend) {
 	}
 	code(t, p.Delete(ctx, as(staff), "d"), "")
 	p.want(t, "[1]", send(ada, rooms[0].ID, "n", "hi"))
-	other, err := p.Create(ctx, directory.Caller{Tenant: "other", User: &staff}, directory.Draft{Slug: "a", Name: "Other"})
+	other, err := p.Create(ctx, access.Subject{Tenant: "other", User: &staff}, room.Draft{Slug: "a", Name: "Other"})
 	code(t, err, "")
 
 	list := func(u *chat.User, search string, limit int) string {
 		var all []string
 		for cursor := ""; ; {
-			page, next, err := p.List(ctx, directory.Caller{Tenant: tenant, User: u}, search, cursor, limit)
+			page, next, err := p.List(ctx, access.Subject{Tenant: tenant, User: u}, search, cursor, limit)
 			code(t, err, "")
 			if len(page) > limit {
 				t.Fatalf("%d rooms on a page of %d", len(page), limit)
@@ -135,7 +136,7 @@ func testList(t *testing.T, b Backend) {
 	for _, u := range []*chat.User{nil, &gil, &ada, &staff} {
 		var want []string
 		for _, room := range rooms {
-			if room.VisibleTo(u) && room.Slug != "d" {
+			if (access.Rules{}).Decide(access.Subject{Tenant: tenant, User: u}, access.Know, room.Access(), access.Membership{}).Err == nil && room.Slug != "d" {
 				want = append(want, string(room.Slug))
 			}
 		}
@@ -169,9 +170,9 @@ func testLobby(t *testing.T, b Backend) {
 		t.Errorf("%+v", page)
 	}
 	r, name, no := p.room(t, "one"), "Uno", false
-	_, err := p.Update(ctx, as(ada), "one", directory.Patch{Name: &name, AllowGuests: &no})
+	_, err := p.Update(ctx, as(ada), "one", room.Patch{Name: &name, AllowGuests: &no})
 	code(t, err, "")
-	_, err = p.Update(ctx, as(ada), "one", directory.Patch{Name: &name}) // changes nothing, tells nothing
+	_, err = p.Update(ctx, as(ada), "one", room.Patch{Name: &name}) // changes nothing, tells nothing
 	code(t, err, "")
 	code(t, p.Delete(ctx, as(ada), "one"), "")
 	page := read(lobby.EventsRequest{Limit: 10})
@@ -216,7 +217,7 @@ func testLobby(t *testing.T, b Backend) {
 		t.Errorf("%+v", page)
 	}
 	// What was decided at a seq of the lobby shows all up to it.
-	answers, err := p.Access(ctx, []directory.Question{{Caller: as(ada), Slug: "two"}, {Caller: as(ada), Slug: "one"}, {Caller: as(gil), Slug: "None!"}, {Err: chat.Errorf(chat.CodeUnauthenticated, "no")}})
+	answers, err := p.Access(ctx, []room.Question{{Caller: as(ada), Slug: "two"}, {Caller: as(ada), Slug: "one"}, {Caller: as(gil), Slug: "None!"}, {Err: chat.Errorf(chat.CodeUnauthenticated, "no")}})
 	code(t, err, "")
 	if a := answers[0]; a.Lobby != 4 || a.Error != nil || a.Room.Slug != "two" || a.ID == 0 || !a.ForAll {
 		t.Errorf("%+v", a)
@@ -239,12 +240,12 @@ func testLobbyOfPods(t *testing.T, b Backend) {
 			wg.Go(func() {
 				for n := range 8 {
 					slug := chat.Slug(fmt.Sprint("r", n))
-					_, err := p.Create(t.Context(), as(ada), directory.Draft{Slug: slug, Name: "x"})
+					_, err := p.Create(t.Context(), as(ada), room.Draft{Slug: slug, Name: "x"})
 					mu.Lock()
 					made[string(slug)+" "+string(chat.CodeOf(err))]++
 					mu.Unlock()
 					name := fmt.Sprint("name ", n)
-					if _, err := p.Update(t.Context(), as(ada), slug, directory.Patch{Name: &name}); err != nil {
+					if _, err := p.Update(t.Context(), as(ada), slug, room.Patch{Name: &name}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -315,7 +316,7 @@ func testRenewLogs(t *testing.T, b Backend) {
 	}
 	after, err := p.Lobby(ctx, lobby.EventsRequest{}, time.Now())
 	code(t, err, "")
-	tail, err := p.ledger.Tail(ctx, one.ID, 0, 0)
+	tail, err := p.messages.Tail(ctx, one.ID, 0, 0)
 	code(t, err, "")
 	again, err := p.Find(ctx, as(ada), "two")
 	code(t, err, "")

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
 )
 
 // testSearch finds names in whatever case and form they are written, also of rooms that an older release
@@ -24,7 +24,7 @@ func testSearch(t *testing.T, b Backend) {
 	}
 	names := map[string]string{"nfd": "Cafe\u0301", "nfc": "Caf\u00e9", "i": "\u0130STANBUL", "ss": "Hauptstra\u00dfe", "sigma": "Σίσυφος", "wide": "ＡＢＣ", "plain": "100% plain"}
 	for slug, name := range names {
-		_, err := p.Create(ctx, as(ada), directory.Draft{Slug: chat.Slug(slug), Name: name, Description: "about " + name})
+		_, err := p.Create(ctx, as(ada), room.Draft{Slug: chat.Slug(slug), Name: name, Description: "about " + name})
 		code(t, err, "")
 	}
 	check := func(what string) {
@@ -51,7 +51,7 @@ func testSearch(t *testing.T, b Backend) {
 	b.Exec(t, `UPDATE rooms SET name = '100% plain', description = 'about 100% plain', search = 'x', updated_at = updated_at + 1 WHERE slug = 'plain'`)
 	code(t, p.FillSearch(ctx), "")
 	check("filled in")
-	if n, err := b.Open(t).FillSearch(ctx); n != 0 || err != nil {
+	if n, err := b.Open(t).Rest.FillSearch(ctx); n != 0 || err != nil {
 		t.Errorf("%d are filled in again: %v", n, err)
 	}
 }

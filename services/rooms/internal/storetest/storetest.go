@@ -1,4 +1,4 @@
-// Package storetest is the contract of the stores: the ledger and the directory, as they are, on any
+// Package storetest is the contract of the stores: the log and the directory, as they are, on any
 // database. Every store's test runs it.
 package storetest
 
@@ -13,17 +13,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
-	"github.com/parley-chat/parley/services/rooms/internal/directory"
-	"github.com/parley-chat/parley/services/rooms/internal/ledger"
-	"github.com/parley-chat/parley/services/rooms/internal/policy"
+	"github.com/parley-chat/parley/services/rooms/internal/access"
+	"github.com/parley-chat/parley/services/rooms/internal/message"
+	"github.com/parley-chat/parley/services/rooms/internal/room"
+	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
 // Store is all that a database must do.
-type Store interface {
-	ledger.Store
-	directory.Store
+type Store struct {
+	Log    message.Store
+	Finder room.Finder
+	Rest   *sqlstore.Store
+	DB     database.DB // what Rest runs on
+}
+
+// NewStore is a Store on one database.
+func NewStore[Logs interface {
+	message.Store
+	room.Finder
+}](logs Logs, d *database.Database) Store {
+	db := d.DB(message.DatabaseAway)
+	return Store{Log: logs, Finder: logs, Rest: sqlstore.New(db), DB: db}
 }
 
 // Backend is an empty database. Open opens it, for one more pod each time.
@@ -41,6 +55,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"Append": testAppend, "Nonces": testNonces, "NoncesOfChanges": testNoncesOfChanges, "NonceOutlivesAccess": testNonceOutlivesAccess,
 		"Changes": testChanges, "Refusals": testRefusals, "Poison": testPoison, "Pods": testPods, "Spans": testSpans, "Floor": testFloor, "Equivalence": testEquivalence, "Model": testModel,
+		"ListedByAccess": testListedByAccess, "Members": testMembers, "AccessEvents": testAccessEvents, "PrivateRooms": testPrivateRooms, "DecidedAgain": testDecidedAgain, "Audit": testAudit,
 		"Recent": testRecent, "Rooms": testRooms, "List": testList, "Search": testSearch, "Lobby": testLobby, "LobbyOfPods": testLobbyOfPods, "Seed": testSeed, "SeedOfOthers": testSeedOfOthers, "RenewLogs": testRenewLogs,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,22 +75,23 @@ var (
 
 const tenant = chat.DefaultTenant
 
-func as(u chat.User) directory.Caller { return directory.Caller{Tenant: tenant, User: &u} }
+func as(u chat.User) access.Subject { return access.Subject{Tenant: tenant, User: &u} }
 
 // pod is one rooms pod.
 type pod struct {
-	*directory.Directory
+	*room.Directory
 
-	ledger *ledger.Ledger
-	bus    *bus
+	messages *message.Log
+	rest     *sqlstore.Store
+	bus      *bus
 }
 
-func newPod(t *testing.T, store Store) pod {
+func newPod(t *testing.T, s Store) pod {
 	t.Helper()
-	rules := policy.Rules{UsersCreate: true, StaffDelete: true}
+	rules := access.Rules{UsersCreate: true, StaffDelete: true}
 	log, reg, b := slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &bus{streams: map[chat.LogID][]roomsapi.Entry{}, drops: map[chat.LogID]int{}}
-	l := ledger.New(ledger.Deps{Store: store, Bus: b, Rules: rules, Log: log, Registry: reg, Now: time.Now})
-	return pod{directory.New(directory.Deps{Store: store, Ledger: l, Rules: rules, Log: log, Registry: reg}), l, b}
+	l := message.New(message.Deps{Store: s.Log, Members: s.Rest, Bus: b, Rules: rules, Log: log, Registry: reg, Now: time.Now})
+	return pod{room.New(room.Deps{Finder: s.Finder, Store: s.Rest, Members: s.Rest, Messages: l, Rules: rules, Log: log, Registry: reg}), l, s.Rest, b}
 }
 
 // bus remembers what was published.
@@ -106,9 +122,9 @@ func (b *bus) Announce(_ chat.LogID, events []lobby.Event) {
 }
 
 // room makes a room for everyone.
-func (p pod) room(t *testing.T, slug chat.Slug) ledger.Room {
+func (p pod) room(t *testing.T, slug chat.Slug) message.Room {
 	t.Helper()
-	room, err := p.Create(t.Context(), as(ada), directory.Draft{Slug: slug, Name: string(slug), AllowGuests: true})
+	room, err := p.Create(t.Context(), as(ada), room.Draft{Slug: slug, Name: string(slug), AllowGuests: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,34 +132,34 @@ func (p pod) room(t *testing.T, slug chat.Slug) ledger.Room {
 }
 
 // The entries that tests ask for.
-func send(u chat.User, room chat.RoomID, nonce, body string) ledger.Entry {
-	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: roomsapi.KindSend, Nonce: nonce, Body: body}
+func send(u chat.User, room chat.RoomID, nonce, body string) message.Append {
+	return message.Append{Tenant: tenant, Author: u, Room: room, Kind: operation.NameSend, Request: operation.Request{Nonce: nonce, Body: body}}
 }
 
-func reply(u chat.User, room chat.RoomID, nonce, body string, to chat.Seq) ledger.Entry {
+func reply(u chat.User, room chat.RoomID, nonce, body string, to chat.Seq) message.Append {
 	e := send(u, room, nonce, body)
 	e.ReplyTo = to
 	return e
 }
 
-func edit(u chat.User, room chat.RoomID, message chat.Seq, body string) ledger.Entry {
-	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: roomsapi.KindEdit, Message: message, Body: body}
+func edit(u chat.User, room chat.RoomID, target chat.Seq, body string) message.Append {
+	return message.Append{Tenant: tenant, Author: u, Room: room, Kind: operation.NameEdit, Request: operation.Request{Message: target, Body: body}}
 }
 
-func remove(u chat.User, room chat.RoomID, message chat.Seq) ledger.Entry {
-	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: roomsapi.KindDelete, Message: message}
+func remove(u chat.User, room chat.RoomID, target chat.Seq) message.Append {
+	return message.Append{Tenant: tenant, Author: u, Room: room, Kind: operation.NameDelete, Request: operation.Request{Message: target}}
 }
 
-func withNonce(e ledger.Entry, nonce string) ledger.Entry {
+func withNonce(e message.Append, nonce string) message.Append {
 	e.Nonce = nonce
 	return e
 }
 
 // append appends a batch and returns its outcomes as text: seqs and codes.
-func (p pod) append(t *testing.T, entries ...ledger.Entry) []string {
+func (p pod) append(t *testing.T, entries ...message.Append) []string {
 	t.Helper()
 	var all []string
-	for _, o := range p.ledger.Append(t.Context(), entries) {
+	for _, o := range p.messages.Append(t.Context(), entries) {
 		if o.Err != nil {
 			all = append(all, string(chat.CodeOf(o.Err)))
 		} else {
@@ -154,7 +170,7 @@ func (p pod) append(t *testing.T, entries ...ledger.Entry) []string {
 }
 
 // want appends a batch and compares its outcomes.
-func (p pod) want(t *testing.T, want string, entries ...ledger.Entry) {
+func (p pod) want(t *testing.T, want string, entries ...message.Append) {
 	t.Helper()
 	if got := fmt.Sprint(p.append(t, entries...)); got != want {
 		t.Fatalf("outcomes %s, want %s", got, want)
@@ -166,7 +182,7 @@ func (p pod) log(t *testing.T, room chat.RoomID) []roomsapi.Entry {
 	t.Helper()
 	var all []roomsapi.Entry
 	for {
-		page, err := p.ledger.Entries(t.Context(), room, chat.Seq(len(all)), 7, 0)
+		page, err := p.messages.Entries(t.Context(), room, chat.Seq(len(all)), 7, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
