@@ -172,6 +172,7 @@ func (f *follower) enter(ctx context.Context) error {
 	}
 	room.Watch(f.watcher)
 	f.gateway.shared.Hub.Release(room) // a watched room stays open
+	f.gateway.shared.Hub.CatchUp(ctx, room)
 	f.room = room
 	return nil
 }

@@ -152,7 +152,7 @@ func newHub(l *log) *Hub {
 	return h
 }
 
-func open(t *testing.T, h *Hub) *Room {
+func open(t testing.TB, h *Hub) *Room {
 	t.Helper()
 	room, err := h.Open(t.Context(), chat.DefaultTenant, roomsapi.Access{ID: 7, Room: &chat.Room{Slug: "a", Log: "L"}})
 	if err != nil {

@@ -176,6 +176,33 @@ func loaded(page roomsapi.History) (n newest) {
 	return n
 }
 
+// catchUpTimeout bounds how long a join, a poll or an event stream waits for what is known to be in the log.
+const catchUpTimeout = 2 * time.Second
+
+// CatchUp waits, for a bounded time, until the room has got as far as the log is known to reach: by an ack of this
+// edge, or by a notification. So nobody who has sent something joins behind it. After that time the answer is made of
+// what there is.
+func (h *Hub) CatchUp(ctx context.Context, room *Room) {
+	known := room.known()
+	if !room.behind(known) {
+		return
+	}
+	deadline := time.NewTimer(catchUpTimeout)
+	defer deadline.Stop()
+	news := NewWatcher()
+	room.Watch(news)
+	defer room.Unwatch(news)
+	for room.behind(known) {
+		select {
+		case <-news.C:
+		case <-deadline.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // joinTries bounds how often a snapshot is taken anew because so much came, or an event, while its answer was made.
 const joinTries = 4
 
@@ -185,6 +212,7 @@ const joinTries = 4
 // nothing more. CodeUnavailable if access must be asked for again.
 func (h *Hub) Join(ctx context.Context, room *Room, m Member, class string, lobbySeq chat.Seq, j Join, answer func(Snapshot) (hand func())) error {
 	j.lobby = lobbySeq
+	h.CatchUp(ctx, room)
 	if j.After != nil && *j.After > room.Head() {
 		// The client has seen more than we have: catch up before we judge its cursor.
 		if err := h.Fill(ctx, room); err != nil {

@@ -50,6 +50,7 @@ type Room struct {
 	head     chat.Seq
 	floor    chat.Seq
 	rung     chat.Seq // the highest seq that a bell or a head has told of
+	acked    chat.Seq // the highest seq that this edge has acked: its bell may be yet to come
 	members  map[Member]struct{}
 	joining  map[Member]*pending // their answer is being made; not among the members meanwhile
 	watchers map[*Watcher]struct{}
@@ -129,6 +130,27 @@ func (r *Room) Ring(seq chat.Seq) (head, rung chat.Seq, open bool) {
 	defer r.mu.Unlock()
 	r.rung = max(r.rung, seq)
 	return r.head, r.rung, r.ready
+}
+
+// Acked notes that an entry was acked here: whoever joins from then on is answered with it.
+func (r *Room) Acked(seq chat.Seq) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.acked = max(r.acked, seq)
+}
+
+// behind says whether the log is known to reach further than what has been delivered, and may still be delivered.
+func (r *Room) behind(seq chat.Seq) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.head < seq && r.refusal() == nil
+}
+
+// known is how far the log is known to reach.
+func (r *Room) known() chat.Seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(r.rung, r.acked)
 }
 
 // Deliver takes entries in, in the order of their seqs: those known already are passed over, those

@@ -66,6 +66,9 @@ func (s *Session) carryOut(ctx context.Context, c wire.Command, b begun) error {
 	if _, authed := s.Claims(); !authed {
 		return chat.Errorf(chat.CodeUnauthenticated, `the first frame must be "auth"`)
 	}
+	if c.Room == "" && label(c.Type) != unknown {
+		return chat.Errorf(chat.CodeBadRequest, `"room" is missing: %q needs the slug of a room`, c.Type)
+	}
 	switch c.Type {
 	case wire.TypeJoin:
 		return s.join(ctx, c)
@@ -171,6 +174,9 @@ func (s *Session) append(c wire.Command, b begun) error {
 	}
 	start := time.Now()
 	s.Rooms.Append(a, func(seq chat.Seq, err error) {
+		if err == nil {
+			room.Acked(seq)
+		}
 		traceID := b.span.TraceID()
 		metric.Since(s.Metrics.acks.WithLabelValues(c.Type), start, traceID)
 		s.Metrics.answered(c.Type, b.at, err, traceID)
