@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
@@ -65,7 +66,7 @@ func (s *Socket) Leave(ctx context.Context, slug chat.Slug) error {
 // ends, it may be stored or not: sending again with the same nonce finds out. Messages of one socket to
 // one room are stored in the order in which Send was called.
 func (s *Socket) Send(ctx context.Context, slug chat.Slug, message Outgoing) (chat.Seq, error) {
-	command := wire.Command{Type: wire.TypeSend, Room: slug, Body: message.Body, ReplyTo: message.ReplyTo, Nonce: nonceOr(message.Nonce)}
+	command := wire.Command{Type: operation.NameSend, Room: slug, Body: message.Body, ReplyTo: message.ReplyTo, Nonce: nonceOr(message.Nonce)}
 	var sent wire.Sent
 	err := s.store(ctx, command, &sent)
 	return sent.Message, err
@@ -74,14 +75,14 @@ func (s *Socket) Send(ctx context.Context, slug chat.Slug, message Outgoing) (ch
 // Edit changes a message and returns the seq of the edit; it tries again as Send does.
 func (s *Socket) Edit(ctx context.Context, slug chat.Slug, message chat.Seq, body string) (chat.Seq, error) {
 	var ok wire.OK
-	err := s.store(ctx, wire.Command{Type: wire.TypeEdit, Room: slug, Message: message, Body: body, Nonce: nonceOr("")}, &ok)
+	err := s.store(ctx, wire.Command{Type: operation.NameEdit, Room: slug, Message: message, Body: body, Nonce: nonceOr("")}, &ok)
 	return ok.Seq, err
 }
 
 // Delete deletes a message and returns the seq of the first delete; it tries again as Send does.
 func (s *Socket) Delete(ctx context.Context, slug chat.Slug, message chat.Seq) (chat.Seq, error) {
 	var ok wire.OK
-	err := s.store(ctx, wire.Command{Type: wire.TypeDelete, Room: slug, Message: message, Nonce: nonceOr("")}, &ok)
+	err := s.store(ctx, wire.Command{Type: operation.NameDelete, Room: slug, Message: message, Nonce: nonceOr("")}, &ok)
 	return ok.Seq, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/fasthttp/websocket"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
@@ -97,7 +98,7 @@ func (s *script) command(c *serverConn, command wire.Command) {
 	case wire.TypeJoin:
 		c.joined = true
 		c.send(s.joined(command, command.After != nil))
-	case wire.TypeSend:
+	case operation.NameSend:
 		seq := s.store(command)
 		c.send(wire.Sent{Type: "sent", ID: command.ID, Room: command.Room, Message: seq})
 	case wire.TypeAuth:
@@ -106,7 +107,7 @@ func (s *script) command(c *serverConn, command wire.Command) {
 	case wire.TypeLeave:
 		c.joined = false
 		c.send(wire.Left{Type: "left", ID: command.ID, Room: command.Room})
-	case wire.TypeDelete:
+	case operation.NameDelete:
 		c.send(wire.OK{Type: "ok", ID: command.ID, Seq: 99})
 	case wire.TypeMembers:
 		one := 1

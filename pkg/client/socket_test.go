@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
@@ -165,7 +166,7 @@ func TestSendsOnceWhateverHappens(t *testing.T) {
 			s := newScript(t)
 			var harmed bool
 			s.on = func(c *serverConn, command wire.Command) bool {
-				if command.Type != wire.TypeSend || command.Body != "2" || harmed {
+				if command.Type != operation.NameSend || command.Body != "2" || harmed {
 					return false
 				}
 				harmed = true
@@ -195,7 +196,7 @@ func TestSendsOfOneRoomKeepTheirOrder(t *testing.T) {
 	s := newScript(t)
 	var failures int
 	s.on = func(c *serverConn, command wire.Command) bool {
-		if command.Type != wire.TypeSend || failures == 4 {
+		if command.Type != operation.NameSend || failures == 4 {
 			return false
 		}
 		failures++
@@ -225,7 +226,7 @@ func TestRefusalIsReturnedAndNotTriedAgain(t *testing.T) {
 	s := newScript(t)
 	var tries int
 	s.on = func(c *serverConn, command wire.Command) bool {
-		if command.Type == wire.TypeSend {
+		if command.Type == operation.NameSend {
 			tries++
 			c.send(wire.NewError(command.ID, chat.Errorf(chat.CodeForbidden, "no")))
 			return true

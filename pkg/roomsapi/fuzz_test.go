@@ -2,9 +2,11 @@ package roomsapi_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/wire"
 )
@@ -17,15 +19,21 @@ func FuzzAppend(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sent := roomsapi.Append{
-			Token: command.Token, Room: 7, Kind: roomsapi.Kind(command.Type), Nonce: command.Nonce, Body: command.Body, ReplyTo: command.ReplyTo, Message: command.Message,
+		o := operation.Find(operation.Name(command.Type))
+		if o == nil {
+			return
 		}
+		request, err := o.Read(command, frame)
+		if err != nil {
+			return
+		}
+		sent := roomsapi.Append{Token: command.Token, Room: 7, Kind: o.Name, Request: request}
 		content, err := json.Marshal(roomsapi.AppendRequest{Entries: []roomsapi.Append{sent}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got roomsapi.AppendRequest
-		if err := wire.Decode(content, &got); err != nil || len(got.Entries) != 1 || got.Entries[0] != sent {
+		if err := wire.Decode(content, &got); err != nil || len(got.Entries) != 1 || !reflect.DeepEqual(got.Entries[0], sent) {
 			t.Fatalf("%q: the edge saw %+v, rooms %+v, %v", frame, sent, got, err)
 		}
 		// JSON makes six bytes of one at most: that is what the internal listener's limit counts on.

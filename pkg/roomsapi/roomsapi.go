@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 )
 
 // The paths of the internal listener. All are POST with a JSON body.
@@ -21,25 +22,22 @@ const (
 )
 
 // Kind is what an append asks for.
-type Kind string
+type Kind = operation.Name
 
 // The kinds of appends.
 const (
-	KindSend   Kind = "send"
-	KindEdit   Kind = "edit"
-	KindDelete Kind = "delete"
+	KindSend   Kind = operation.NameSend
+	KindEdit   Kind = operation.NameEdit
+	KindDelete Kind = operation.NameDelete
 )
 
 // Append asks for one entry. Token is the author's access token, verified again by rooms.
 // The room is named by Room (its id): whoever appends has joined it.
 type Append struct {
-	Token   string      `json:"token"`
-	Room    chat.RoomID `json:"room"`
-	Kind    Kind        `json:"kind"`
-	Nonce   string      `json:"nonce,omitempty"`    // required for KindSend
-	Body    string      `json:"body,omitempty"`     // KindSend, KindEdit
-	ReplyTo chat.Seq    `json:"reply_to,omitempty"` // KindSend
-	Message chat.Seq    `json:"message,omitempty"`  // KindEdit, KindDelete
+	Token string         `json:"token"`
+	Room  chat.RoomID    `json:"room"`
+	Kind  operation.Name `json:"kind"`
+	operation.Request
 	// Traceparent is the span that the append is a part of, in the form of W3C Trace Context; of most there is none.
 	Traceparent string `json:"traceparent,omitempty"`
 }
@@ -49,7 +47,7 @@ type AppendRequest struct {
 	Entries []Append `json:"entries"`
 }
 
-// Outcome answers one Append: Seq is the message's id for KindSend, the entry's seq otherwise.
+// Outcome answers one Append: Seq is that of the entry, which is the id of a message that was sent.
 type Outcome struct {
 	Seq   chat.Seq `json:"seq,omitempty"`
 	Error *Error   `json:"error,omitempty"`

@@ -15,14 +15,11 @@ import (
 // MaxDepth is how deep the JSON of a stranger may nest.
 const MaxDepth = 16
 
-// The types of frames that clients send.
+// The types of frames that clients send, besides the names of pkg/operation.
 const (
 	TypeAuth    = "auth"
 	TypeJoin    = "join"
 	TypeLeave   = "leave"
-	TypeSend    = "send"
-	TypeEdit    = "edit"
-	TypeDelete  = "delete"
 	TypeHistory = "history"
 	TypeTyping  = "typing"
 	TypeMembers = "members"

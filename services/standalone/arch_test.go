@@ -18,9 +18,9 @@ const root = "github.com/parley-chat/parley/"
 // "*" stands for one service name.
 var rank = map[string]int{
 	"images":   0, // packs what the others are built to, and knows none of them
-	"pkg/chat": 0, "pkg/metric": 0,
+	"pkg/chat": -2, "pkg/wire": -1, "pkg/operation": 0, "pkg/metric": 0,
 
-	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1, "pkg/wire": 1,
+	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1,
 	"pkg/limit": 2, "pkg/stream": 2, "pkg/token": 2,
 
 	"pkg/listen": 3, "pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3, "pkg/databasetest": 3,
@@ -89,7 +89,7 @@ var drivers = map[string][]string{
 
 	// The documents of the API are checked, never served.
 	"github.com/santhosh-tekuri/jsonschema/v6": {"services/standalone/internal/contract"},
-	"go.yaml.in/yaml/v3":                       {"services/standalone/internal/contract"},
+	"go.yaml.in/yaml/v3":                       {"services/standalone/internal/contract", "pkg/operation"},
 
 	// Everybody counts, on the registry handed in; only observe owns one and serves it.
 	"github.com/prometheus/client_golang/prometheus/collectors": {"pkg/observe"},

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/standalone/internal/contract"
 )
@@ -87,7 +88,11 @@ func TestEnumerationsAreTheCodes(t *testing.T) {
 	for _, command := range documents.Commands() {
 		commands[command] = true
 	}
-	same(t, "commands", commands, set(constants(t, "../../pkg/wire/wire.go", "Type")...))
+	types := set(constants(t, "../../pkg/wire/wire.go", "Type")...)
+	for _, o := range operation.All {
+		types[string(o.Name)] = true
+	}
+	same(t, "commands", commands, types)
 
 	for at, want := range map[string]int{
 		"Body/maxLength":            chat.MaxBodyBytes,

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 )
 
@@ -61,7 +62,7 @@ func appendTo(c *Client, nonce string) (chat.Seq, error) {
 		err error
 	}
 	results := make(chan result, 1)
-	c.Append(roomsapi.Append{Room: 3, Kind: roomsapi.KindSend, Nonce: nonce}, func(seq chat.Seq, err error) { results <- result{seq, err} })
+	c.Append(roomsapi.Append{Room: 3, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: nonce}}, func(seq chat.Seq, err error) { results <- result{seq, err} })
 	r := <-results
 	return r.seq, r.err
 }
@@ -118,7 +119,7 @@ func TestOneRoomKeepsItsOrder(t *testing.T) {
 		nonce := string(rune('a'+i%26)) + string(rune('0'+i/26))
 		want = append(want, nonce)
 		done.Add(1)
-		c.Append(roomsapi.Append{Room: 3, Nonce: nonce}, func(chat.Seq, error) { done.Done() })
+		c.Append(roomsapi.Append{Room: 3, Request: operation.Request{Nonce: nonce}}, func(chat.Seq, error) { done.Done() })
 	}
 	done.Wait()
 	c.Wait()

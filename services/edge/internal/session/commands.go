@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/wire"
@@ -38,7 +39,7 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 		b.span.Name("command " + label(c.Type))
 	}
 	if err == nil {
-		err = s.carryOut(ctx, c, b)
+		err = s.carryOut(ctx, c, frame, b)
 	}
 	if !errors.Is(err, errLater) {
 		s.Metrics.answered(label(c.Type), b.at, err, b.span.TraceID())
@@ -59,7 +60,7 @@ type begun struct {
 // errLater says that a command is answered when its outcome is known.
 var errLater = errors.New("answered later")
 
-func (s *Session) carryOut(ctx context.Context, c wire.Command, b begun) error {
+func (s *Session) carryOut(ctx context.Context, c wire.Command, frame []byte, b begun) error {
 	if c.Type == wire.TypeAuth {
 		return s.auth(ctx, c)
 	}
@@ -69,13 +70,14 @@ func (s *Session) carryOut(ctx context.Context, c wire.Command, b begun) error {
 	if c.Room == "" && label(c.Type) != unknown {
 		return chat.Errorf(chat.CodeBadRequest, `"room" is missing: %q needs the slug of a room`, c.Type)
 	}
+	if o := operation.Find(operation.Name(c.Type)); o != nil {
+		return s.append(o, c, frame, b)
+	}
 	switch c.Type {
 	case wire.TypeJoin:
 		return s.join(ctx, c)
 	case wire.TypeLeave:
 		return s.leave(c)
-	case wire.TypeSend, wire.TypeEdit, wire.TypeDelete:
-		return s.append(c, b)
 	case wire.TypeHistory:
 		return s.history(ctx, c)
 	case wire.TypeTyping:
@@ -133,33 +135,22 @@ func (s *Session) leave(c wire.Command) error {
 	return nil
 }
 
-// append checks a send, edit or delete and hands it to the room's lane. Its answer follows when it is
+// append checks what an operation asks for and hands it to the room's lane. Its answer follows when it is
 // committed.
-func (s *Session) append(c wire.Command, b begun) error {
+func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b begun) error {
 	room, err := s.room(c.Room)
 	if err != nil {
 		return err
 	}
-	a := roomsapi.Append{Room: room.ID, Kind: roomsapi.Kind(c.Type), Nonce: c.Nonce}
-	switch a.Kind {
-	case roomsapi.KindSend:
-		if a.ReplyTo = c.ReplyTo; a.ReplyTo < 0 {
-			return chat.Errorf(chat.CodeNotFound, "there is no such message to reply to")
-		}
-		a.Body, err = c.Body, chat.CheckBody(c.Body)
-	case roomsapi.KindEdit:
-		a.Message, a.Body, err = c.Message, c.Body, chat.CheckBody(c.Body)
-	case roomsapi.KindDelete:
-		a.Message = c.Message
+	a := roomsapi.Append{Room: room.ID, Kind: o.Name}
+	if a.Request, err = o.Read(c, frame); err != nil {
+		return err
 	}
-	if err == nil && a.Nonce == "" && a.Kind != roomsapi.KindSend {
+	if a.Nonce == "" && !o.Requires(operation.FieldNonce) {
 		a.Nonce = rand.Text() // so that the lane may send it again
 	}
-	if err == nil {
-		err = chat.CheckNonce(a.Nonce)
-	}
-	if err == nil {
-		err = s.allowSend(room.ID, len(a.Body))
+	if err = o.Check(a.Request); err == nil {
+		err = s.allowSend(room.ID, a.Cost())
 	}
 	if err != nil {
 		return err
@@ -181,14 +172,11 @@ func (s *Session) append(c wire.Command, b begun) error {
 		metric.Since(s.Metrics.acks.WithLabelValues(c.Type), start, traceID)
 		s.Metrics.answered(c.Type, b.at, err, traceID)
 		b.span.End(err)
-		switch {
-		case err != nil:
+		if err != nil {
 			s.reply(wire.NewError(c.ID, err))
-		case a.Kind == roomsapi.KindSend:
-			s.reply(wire.Sent{Type: "sent", ID: c.ID, Room: c.Room, Message: seq})
-		default:
-			s.reply(wire.OK{Type: "ok", ID: c.ID, Seq: seq})
+			return
 		}
+		s.reply(o.Answer.Frame(c.ID, c.Room, seq))
 	})
 	return errLater
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
@@ -71,7 +72,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		all.commands.WithLabelValues(kind, result(nil))
 		all.answers.WithLabelValues(kind)
 	}
-	for _, kind := range []string{wire.TypeSend, wire.TypeEdit, wire.TypeDelete} {
+	for _, o := range operation.All {
+		kind := string(o.Name)
 		all.acks.WithLabelValues(kind)
 		for _, failed := range []chat.Code{chat.CodeUnavailable, chat.CodeInternal} { // a rate does not see what a series is born with
 			all.commands.WithLabelValues(kind, string(failed))
@@ -90,9 +92,11 @@ func (m *Metrics) answered(kind string, since time.Time, err error, traceID stri
 }
 
 func types() []string {
-	return []string{
-		wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeSend, wire.TypeEdit, wire.TypeDelete, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers,
+	all := []string{wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers}
+	for _, o := range operation.All {
+		all = append(all, string(o.Name))
 	}
+	return all
 }
 
 // unknown is the type of frames that have none of ours.
@@ -101,7 +105,10 @@ const unknown = "unknown"
 // label keeps to the closed set of types, since strangers may send any.
 func label(kind string) string {
 	switch kind {
-	case wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeSend, wire.TypeEdit, wire.TypeDelete, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers:
+	case wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers:
+		return kind
+	}
+	if operation.Find(operation.Name(kind)) != nil {
 		return kind
 	}
 	return unknown

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -62,9 +63,11 @@ func (a *API) Routes(r fiber.Router) {
 	r.Patch("/api/rooms/:slug", a.updateRoom)
 	r.Delete("/api/rooms/:slug", a.deleteRoom)
 	r.Get("/api/rooms/:slug/messages", a.listMessages)
-	r.Post("/api/rooms/:slug/messages", a.sendMessage)
-	r.Patch("/api/rooms/:slug/messages/:id", a.editMessage)
-	r.Delete("/api/rooms/:slug/messages/:id", a.deleteMessage)
+	for _, o := range operation.All {
+		for _, route := range o.Routes {
+			r.Add(route.Method, route.Path, a.operate(o, route))
+		}
+	}
 	r.Get("/api/rooms/:slug/events", redirectPoll)
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/webapi"
@@ -362,12 +363,12 @@ func TestInternal(t *testing.T) {
 	}
 	room := access[0].ID
 	outcomes := post[roomsapi.AppendResponse](s, roomsapi.PathAppend, roomsapi.AppendRequest{Entries: []roomsapi.Append{
-		{Token: "forged", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "x"},
-		{Token: "ada", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "one"},
-		{Token: "gil", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "x"},
-		{Token: "bob", Room: room, Kind: roomsapi.KindSend, Nonce: "1", Body: "two"},
-		{Token: "ada", Room: room, Kind: roomsapi.KindEdit, Message: 1, Body: "uno"},
-		{Token: "bob", Room: room, Kind: roomsapi.KindDelete, Message: 2},
+		{Token: "forged", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "x"}},
+		{Token: "ada", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "one"}},
+		{Token: "gil", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "x"}},
+		{Token: "bob", Room: room, Kind: roomsapi.KindSend, Request: operation.Request{Nonce: "1", Body: "two"}},
+		{Token: "ada", Room: room, Kind: roomsapi.KindEdit, Request: operation.Request{Message: 1, Body: "uno"}},
+		{Token: "bob", Room: room, Kind: roomsapi.KindDelete, Request: operation.Request{Message: 2}},
 	}}).Outcomes
 	var got []string
 	for _, o := range outcomes {

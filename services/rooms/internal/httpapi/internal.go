@@ -57,8 +57,7 @@ func (a *API) appendBatch(ctx context.Context, request roomsapi.AppendRequest) (
 		}
 		at = append(at, i)
 		entries = append(entries, ledger.Entry{
-			Tenant: claims.Tenant, Author: claims.User, Room: asked.Room, Kind: asked.Kind,
-			Nonce: asked.Nonce, Body: asked.Body, ReplyTo: asked.ReplyTo, Message: asked.Message, Trace: asked.Traceparent,
+			Request: asked.Request, Tenant: claims.Tenant, Author: claims.User, Room: asked.Room, Kind: asked.Kind, Trace: asked.Traceparent,
 		})
 	}
 	for n, outcome := range a.ledger.Append(ctx, entries) {

@@ -3,12 +3,13 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -56,60 +57,63 @@ func (a *API) listMessages(c *fiber.Ctx) error {
 	return c.JSON(messagePage{Messages: page.Messages, HasMore: page.HasMore, Head: page.Room.Head, Floor: page.Room.Floor})
 }
 
-func (a *API) sendMessage(c *fiber.Ctx) error {
-	var body struct {
-		Body    string   `json:"body"`
-		Nonce   string   `json:"nonce"`
-		ReplyTo chat.Seq `json:"reply_to"`
-	}
-	entry, seq, err := a.append(c, &body, func(e *ledger.Entry) {
-		e.Kind, e.Body, e.Nonce, e.ReplyTo = roomsapi.KindSend, body.Body, body.Nonce, body.ReplyTo
-	})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := bounded(c)
-	defer cancel()
-	message, err := a.ledger.Message(ctx, entry.Room, seq)
-	if err != nil {
-		return err
-	}
-	c.Status(http.StatusCreated).Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(message)
-}
-
-func (a *API) editMessage(c *fiber.Ctx) error {
-	var body struct {
-		Body  string `json:"body"`
-		Nonce string `json:"nonce"`
-	}
-	return a.changeMessage(c, &body, func(e *ledger.Entry) { e.Kind, e.Body, e.Nonce = roomsapi.KindEdit, body.Body, body.Nonce })
-}
-
-func (a *API) deleteMessage(c *fiber.Ctx) error {
-	var body struct {
-		Nonce string `json:"nonce"`
-	}
-	return a.changeMessage(c, &body, func(e *ledger.Entry) { e.Kind, e.Nonce = roomsapi.KindDelete, body.Nonce })
-}
-
-func (a *API) changeMessage(c *fiber.Ctx, body any, fill func(*ledger.Entry)) error {
-	_, seq, err := a.append(c, body, func(e *ledger.Entry) {
-		fill(e)
-		e.Message = -1 // what is no id names no message
-		if id, err := strconv.ParseInt(c.Params("id"), 10, 64); err == nil && id != 0 {
-			e.Message = chat.Seq(id)
+// operate answers a call of an operation by one of its routes.
+func (a *API) operate(o *operation.Operation, route operation.Route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		entry, seq, err := a.append(c, o, route)
+		if err != nil {
+			return err
 		}
-	})
-	if err != nil {
-		return err
+		if o.Answer != operation.AnswerSent {
+			return c.JSON(fiber.Map{"seq": seq})
+		}
+		ctx, cancel := bounded(c)
+		defer cancel()
+		message, err := a.ledger.Message(ctx, entry.Room, seq)
+		if err != nil {
+			return err
+		}
+		c.Status(http.StatusCreated).Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		return c.Send(message)
 	}
-	return c.JSON(fiber.Map{"seq": seq})
 }
 
-// append decodes the body, and appends the entry that fill makes of it. What is wrong with the entry
-// is said before the room is looked at, so that the answer is the same for any room.
-func (a *API) append(c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.Entry, chat.Seq, error) {
+// requestOf reads what is asked for from the body, the path, and what the route says by itself.
+func requestOf(c *fiber.Ctx, o *operation.Operation, route operation.Route) (operation.Request, error) {
+	fields := make(map[string]json.RawMessage)
+	if err := webapi.Decode(c, &fields); err != nil {
+		return operation.Request{}, err
+	}
+	set := func(name string, value any) {
+		if text, err := json.Marshal(value); err == nil { // of strings, numbers and booleans alone
+			fields[name] = text
+		}
+	}
+	for name, value := range c.AllParams() {
+		if name == operation.ParameterMessage {
+			set(operation.FieldMessage, messageID(value))
+		} else if plain, err := url.PathUnescape(value); err == nil && name != "slug" {
+			set(name, plain)
+		}
+	}
+	for name, value := range route.Set {
+		set(name, value)
+	}
+	return o.ReadFields(fields)
+}
+
+// messageID reads the id of a message from a path. What is no id names no message, as a negative one does.
+func messageID(text string) chat.Seq {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id == 0 {
+		return -1
+	}
+	return chat.Seq(id)
+}
+
+// append decodes the request and appends its entry. What is wrong with the request is said before the room is looked
+// at, so that the answer is the same for any room.
+func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route) (ledger.Entry, chat.Seq, error) {
 	caller, err := a.signedIn(c)
 	if err != nil {
 		return ledger.Entry{}, 0, err
@@ -117,11 +121,11 @@ func (a *API) append(c *fiber.Ctx, body any, fill func(*ledger.Entry)) (ledger.E
 	if err = a.limits.send(c, caller); err != nil {
 		return ledger.Entry{}, 0, err
 	}
-	if err = webapi.Decode(c, body); err != nil {
+	request, err := requestOf(c, o, route)
+	if err != nil {
 		return ledger.Entry{}, 0, err
 	}
-	entry := ledger.Entry{Tenant: caller.Tenant, Author: *caller.User}
-	fill(&entry)
+	entry := ledger.Entry{Request: request, Tenant: caller.Tenant, Author: *caller.User, Kind: o.Name}
 	if err = entry.Check(); err != nil {
 		return entry, 0, err
 	}

@@ -9,25 +9,23 @@ import (
 	"slices"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
 )
 
 // Entry is what somebody, whose token was verified, asks to append.
 type Entry struct {
-	Tenant  chat.TenantID
-	Author  chat.User
-	Room    chat.RoomID
-	Kind    roomsapi.Kind
-	Nonce   string   // required for KindSend
-	Body    string   // of KindSend and KindEdit
-	ReplyTo chat.Seq // of KindSend, 0 for none
-	Message chat.Seq // of KindEdit and KindDelete
-	Trace   string   // the span that it is a part of, "" for none
+	operation.Request
+
+	Tenant chat.TenantID
+	Author chat.User
+	Room   chat.RoomID
+	Kind   operation.Name
+	Trace  string // the span that it is a part of, "" for none
 }
 
-// Outcome answers one Entry. Seq is the message's id for KindSend, the entry's seq otherwise. An Err
-// of chat.CodeUnavailable or chat.CodeInternal means unknown, any other means not stored.
+// Outcome answers one Entry. Seq is that of the entry, which is the id of a message that was sent. An Err of
+// chat.CodeUnavailable or chat.CodeInternal means unknown, any other means not stored.
 type Outcome struct {
 	Seq chat.Seq
 	Err error
@@ -35,32 +33,11 @@ type Outcome struct {
 
 // Check refuses what is wrong whatever the room: it says nothing about it.
 func (e Entry) Check() error {
-	needsNonce := false
-	switch e.Kind {
-	case roomsapi.KindSend:
-		needsNonce = true
-		if e.ReplyTo < 0 || e.ReplyTo > chat.MaxSeq {
-			return chat.Errorf(chat.CodeNotFound, "reply_to names no message")
-		}
-	case roomsapi.KindEdit, roomsapi.KindDelete:
-		if e.Message == 0 {
-			return chat.Errorf(chat.CodeBadRequest, "which message?")
-		}
-		if e.Message < 0 || e.Message > chat.MaxSeq {
-			return chat.Errorf(chat.CodeNotFound, "there is no such message")
-		}
-	default:
-		return chat.Errorf(chat.CodeBadRequest, "an append is send, edit or delete")
+	o := operation.Find(e.Kind)
+	if o == nil {
+		return operation.Unknown(e.Kind)
 	}
-	if needsNonce || e.Nonce != "" {
-		if err := chat.CheckNonce(e.Nonce); err != nil {
-			return err
-		}
-	}
-	if e.Kind != roomsapi.KindDelete {
-		return chat.CheckBody(e.Body)
-	}
-	return nil
+	return o.Check(e.Request)
 }
 
 // nonceKey is where the entry's nonce is unique.
@@ -73,9 +50,8 @@ func (e Entry) fingerprint() Hash {
 	b := append([]byte(e.Kind), 0)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.ReplyTo)) //nolint:gosec // Check has seen that it is not negative
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Message)) //nolint:gosec // the same
-	if e.Kind != roomsapi.KindDelete {
-		b = append(b, e.Body...)
-	}
+	b = append(b, e.Body...)
+	b = append(b, e.Arguments...) // of operations that have no body
 	return half(sha256.Sum256(b))
 }
 
@@ -172,17 +148,17 @@ func (l *Ledger) decide(b *Book, e *Entry) (chat.Seq, error) {
 
 func (l *Ledger) apply(b *Book, room Room, e *Entry) (chat.Seq, error) {
 	author := e.Author.Author()
-	if e.Kind == roomsapi.KindSend {
+	if e.Kind == operation.NameSend {
 		if e.ReplyTo != 0 && b.message(room.ID, e.ReplyTo) == nil {
-			return 0, chat.Errorf(chat.CodeNotFound, "reply_to names no message")
+			return 0, operation.NoReplyTo()
 		}
 		return b.append(room, Row{Kind: KindMessage, Author: author, Body: e.Body, ReplyTo: e.ReplyTo, Nonce: e.Nonce}, e.Trace).Seq, nil
 	}
 	target := b.message(room.ID, e.Message)
-	if target == nil || target.DeletedBy != 0 && e.Kind == roomsapi.KindEdit {
-		return 0, chat.Errorf(chat.CodeNotFound, "there is no such message")
+	if target == nil || target.DeletedBy != 0 && e.Kind == operation.NameEdit {
+		return 0, operation.NoMessage()
 	}
-	if e.Kind == roomsapi.KindEdit {
+	if e.Kind == operation.NameEdit {
 		if err := l.rules.Edit(e.Author, target.Author.ID); err != nil {
 			return 0, err
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
-	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/operation"
 )
 
 type metrics struct {
@@ -31,8 +31,8 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		duplicates: f.NewCounter(prometheus.CounterOpts{Name: "parley_rooms_duplicates_total", Help: "Appends whose nonce was found again: answered as the first time, and stored once."}),
 		turns:      f.NewGauge(prometheus.GaugeOpts{Name: "parley_rooms_turns_waiting", Help: "Transactions of this pod that wait for another one of it on the same room."}),
 	}
-	for _, kind := range []roomsapi.Kind{roomsapi.KindSend, roomsapi.KindEdit, roomsapi.KindDelete} {
-		m.appends.WithLabelValues(kindLabel(kind), resultLabel(nil))
+	for _, o := range operation.All {
+		m.appends.WithLabelValues(operation.Label(o.Name), resultLabel(nil))
 	}
 	return m
 }
@@ -41,17 +41,8 @@ func (m metrics) batch(entries []Entry, outcomes []Outcome, took time.Duration, 
 	m.size.Observe(float64(len(entries)))
 	metric.Observe(m.duration, took.Seconds(), traceID)
 	for i := range entries {
-		m.appends.WithLabelValues(kindLabel(entries[i].Kind), resultLabel(outcomes[i].Err)).Inc()
+		m.appends.WithLabelValues(operation.Label(entries[i].Kind), resultLabel(outcomes[i].Err)).Inc()
 	}
-}
-
-// kindLabel keeps what a caller made up out of the labels.
-func kindLabel(kind roomsapi.Kind) string {
-	switch kind {
-	case roomsapi.KindSend, roomsapi.KindEdit, roomsapi.KindDelete:
-		return string(kind)
-	}
-	return "other"
 }
 
 func resultLabel(err error) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -60,8 +61,8 @@ func benchmarkAppend(b *testing.B, lanes, rooms, batch int) {
 		for pb.Next() {
 			for i := range entries {
 				entries[i] = ledger.Entry{
-					Tenant: chat.DefaultTenant, Author: author, Room: mine[i%len(mine)], Kind: roomsapi.KindSend,
-					Nonce: fmt.Sprintf("%032x", nonce.Add(1)), Body: body,
+					Tenant: chat.DefaultTenant, Author: author, Room: mine[i%len(mine)], Kind: operation.NameSend,
+					Request: operation.Request{Nonce: fmt.Sprintf("%032x", nonce.Add(1)), Body: body},
 				}
 			}
 			for _, o := range l.Append(b.Context(), entries) {

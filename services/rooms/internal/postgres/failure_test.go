@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 	"github.com/parley-chat/parley/services/rooms/internal/policy"
@@ -141,7 +141,7 @@ func newLedger(t *testing.T, where string) (*ledger.Ledger, *directory.Directory
 
 func (w world) send(t *testing.T, l *ledger.Ledger, nonce string) ledger.Outcome {
 	t.Helper()
-	return l.Append(t.Context(), []ledger.Entry{{Tenant: chat.DefaultTenant, Author: author, Room: w.room, Kind: roomsapi.KindSend, Nonce: nonce, Body: "hi"}})[0]
+	return l.Append(t.Context(), []ledger.Entry{{Tenant: chat.DefaultTenant, Author: author, Room: w.room, Kind: operation.NameSend, Request: operation.Request{Nonce: nonce, Body: "hi"}}})[0]
 }
 
 func (w world) head(t *testing.T) chat.Seq {

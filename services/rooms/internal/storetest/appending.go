@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 )
@@ -146,7 +147,7 @@ func testRefusals(t *testing.T, b Backend) {
 		send(staff, gone.ID, "n", "hi"), send(gil, open.ID, "n", "hi"), send(staff, 1<<40, "n", "hi"), stranger)
 	p.want(t, "[bad_request bad_request bad_request bad_request too_large not_found bad_request bad_request]",
 		send(ada, open.ID, "n", " \n"), send(ada, open.ID, "n", "a\x00b"), send(ada, open.ID, "n", "\xff"), send(ada, open.ID, strings.Repeat("n", 65), "hi"),
-		send(ada, open.ID, "n", strings.Repeat("x", chat.MaxBodyBytes+1)), reply(ada, open.ID, "n", "hi", -1), ledger.Entry{Tenant: tenant, Author: ada, Room: open.ID, Kind: "shout", Nonce: "n", Body: "hi"},
+		send(ada, open.ID, "n", strings.Repeat("x", chat.MaxBodyBytes+1)), reply(ada, open.ID, "n", "hi", -1), ledger.Entry{Tenant: tenant, Author: ada, Room: open.ID, Kind: "shout", Request: operation.Request{Nonce: "n", Body: "hi"}},
 		withNonce(edit(ada, open.ID, 1, "x"), "a\x00"))
 	// All the same, to the letter, for a hidden room, a deleted one and none.
 	texts := map[string]bool{}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/roomsapi"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
 )
 
@@ -54,14 +54,14 @@ func (m *model) apply(e ledger.Entry) (chat.Seq, string) {
 		return 0, "not_found"
 	case target == nil && (e.Message != 0 || e.ReplyTo != 0):
 		return 0, "not_found"
-	case e.Kind == roomsapi.KindSend:
+	case e.Kind == operation.NameSend:
 		m.messages[next] = &modelMessage{author: e.Author.ID, body: e.Body}
 		m.kinds = append(m.kinds, "message")
-	case e.Kind == roomsapi.KindEdit && target.deleted != 0:
+	case e.Kind == operation.NameEdit && target.deleted != 0:
 		return 0, "not_found"
-	case target.author != e.Author.ID && (e.Kind == roomsapi.KindEdit || !e.Author.Staff):
+	case target.author != e.Author.ID && (e.Kind == operation.NameEdit || !e.Author.Staff):
 		return 0, "forbidden"
-	case e.Kind == roomsapi.KindEdit:
+	case e.Kind == operation.NameEdit:
 		target.body = e.Body
 		m.kinds = append(m.kinds, "edited")
 	case target.deleted != 0:
@@ -88,16 +88,16 @@ func testModel(t *testing.T, b Backend) {
 		models[room.ID] = &model{room: room.Room, messages: make(map[chat.Seq]*modelMessage), nonces: make(map[string]modelNonce)}
 	}
 	people := []chat.User{ada, bob, gil, staff}
-	kinds := []roomsapi.Kind{roomsapi.KindSend, roomsapi.KindSend, roomsapi.KindEdit, roomsapi.KindDelete}
+	kinds := []operation.Name{operation.NameSend, operation.NameSend, operation.NameEdit, operation.NameDelete}
 	for range 60 {
 		batch := make([]ledger.Entry, 1+random.IntN(8))
 		for i := range batch {
 			e := ledger.Entry{Tenant: tenant, Author: people[random.IntN(len(people))], Room: rooms[random.IntN(len(rooms))], Kind: kinds[random.IntN(len(kinds))]}
 			e.Nonce = fmt.Sprint(random.IntN(60))
-			if e.Kind != roomsapi.KindDelete {
+			if e.Kind != operation.NameDelete {
 				e.Body = fmt.Sprint("body ", random.IntN(3))
 			}
-			if about := chat.Seq(1 + random.IntN(20)); e.Kind != roomsapi.KindSend {
+			if about := chat.Seq(1 + random.IntN(20)); e.Kind != operation.NameSend {
 				e.Message = about
 			} else if random.IntN(4) == 0 {
 				e.ReplyTo = about

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
+	"github.com/parley-chat/parley/pkg/operation"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/services/rooms/internal/directory"
 	"github.com/parley-chat/parley/services/rooms/internal/ledger"
@@ -117,7 +118,7 @@ func (p pod) room(t *testing.T, slug chat.Slug) ledger.Room {
 
 // The entries that tests ask for.
 func send(u chat.User, room chat.RoomID, nonce, body string) ledger.Entry {
-	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: roomsapi.KindSend, Nonce: nonce, Body: body}
+	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: operation.NameSend, Request: operation.Request{Nonce: nonce, Body: body}}
 }
 
 func reply(u chat.User, room chat.RoomID, nonce, body string, to chat.Seq) ledger.Entry {
@@ -127,11 +128,11 @@ func reply(u chat.User, room chat.RoomID, nonce, body string, to chat.Seq) ledge
 }
 
 func edit(u chat.User, room chat.RoomID, message chat.Seq, body string) ledger.Entry {
-	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: roomsapi.KindEdit, Message: message, Body: body}
+	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: operation.NameEdit, Request: operation.Request{Message: message, Body: body}}
 }
 
 func remove(u chat.User, room chat.RoomID, message chat.Seq) ledger.Entry {
-	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: roomsapi.KindDelete, Message: message}
+	return ledger.Entry{Tenant: tenant, Author: u, Room: room, Kind: operation.NameDelete, Request: operation.Request{Message: message}}
 }
 
 func withNonce(e ledger.Entry, nonce string) ledger.Entry {
