@@ -6,21 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // fakeRooms is a rooms service with one room, general, which everybody may read. It commits what is appended, and
@@ -57,15 +54,22 @@ func (r *fakeRooms) Entries(_ context.Context, _ chat.RoomID, after chat.Seq, _,
 	return roomsapi.Range{Log: "L", Head: chat.Seq(len(r.entries)), Floor: 1, Entries: r.entries[after:]}, nil
 }
 
-func (*fakeRooms) Subscribe(context.Context, stream.Room) error { return errors.New("away") }
-func (*fakeRooms) Unsubscribe(context.Context, stream.Room)     {}
+func (*fakeRooms) Heads(context.Context) ([]roomsapi.Head, error) { return nil, nil }
+
+// away is a Redis that notifies of nothing.
+type away struct{}
+
+func (away) Subscribe(context.Context, stream.Room) error { return errors.New("away") }
+func (away) Unsubscribe(context.Context, stream.Room)     {}
+func (away) Healthy() bool                                { return false }
+func (away) Renew()                                       {}
 
 type noPresence struct{}
 
-func (noPresence) Enter(context.Context, *hub.Room, chat.User) {}
-func (noPresence) Exit(*hub.Room, chat.User, bool)             {}
-func (noPresence) Members(*hub.Room) ([]chat.User, *int)       { return nil, nil }
-func (noPresence) Typing(*hub.Room, chat.User)                 {}
+func (noPresence) Enter(context.Context, *room.Room, chat.User) {}
+func (noPresence) Exit(*room.Room, chat.User, bool)             {}
+func (noPresence) Members(*room.Room) ([]chat.User, *int)       { return nil, nil }
+func (noPresence) Typing(*room.Room, chat.User)                 {}
 
 // client is the other side of a session's connection.
 type client struct {
@@ -74,17 +78,12 @@ type client struct {
 	conn net.Conn
 }
 
-func signIn(t *testing.T, rooms *fakeRooms) (*client, *hub.Hub) {
+func signIn(t *testing.T, rooms *fakeRooms) *client {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	h := hub.New(rooms, log, prometheus.NewRegistry())
-	h.Connect(rooms, func(*hub.Room) {})
 	claims := token.Claims{Tenant: chat.DefaultTenant, User: chat.User{ID: "u", Kind: chat.KindUser}, Session: "s", Expires: time.Now().Add(time.Hour)}
 	server, conn := net.Pipe()
-	s := New(&Shared{
-		Hub: h, Rooms: rooms, Presence: noPresence{}, Limiter: NewLimiter(Rates{}), Writers: NewWriters(), Verifier: &anyToken{claims, token.NewRevocations(time.Now)},
-		Limits: Limits{Limits: wire.Limits{Rooms: 10}, OutboxBytes: 1 << 20, Heartbeat: time.Hour}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
-	}, server, "")
+	shared, _ := newShared(claims, rooms)
+	s := New(shared, server, "")
 	t.Cleanup(func() {
 		_ = conn.Close()
 		s.End()
@@ -92,7 +91,7 @@ func signIn(t *testing.T, rooms *fakeRooms) (*client, *hub.Hub) {
 	c := &client{t, s, conn}
 	go s.Greet(t.Context(), claims, "raw", nil)
 	c.read()
-	return c, h
+	return c
 }
 
 // read returns the next frame.
@@ -120,13 +119,13 @@ func (c *client) ask(command string) map[string]any {
 func TestAJoinIsNeverBehindItsOwnAuthor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rooms := &fakeRooms{}
-		c, h := signIn(t, rooms)
+		c := signIn(t, rooms)
 		c.ask(`{"type":"join","id":1,"room":"general"}`)
 		if sent := c.ask(`{"type":"send","id":2,"room":"general","body":"hi","nonce":"n"}`); sent["message"] != 1.0 {
 			t.Fatal(sent)
 		}
 		time.AfterFunc(time.Second, func() { // what the stream brings comes late
-			h.ByID(7).Deliver(rooms.entries)
+			c.s.Feed.Rooms.ByID(7).Deliver(rooms.entries)
 		})
 		joined := c.ask(`{"type":"join","id":3,"room":"general"}`)
 		if joined["type"] == "message" { // it was in the room before, and gets what comes to it
@@ -140,7 +139,7 @@ func TestAJoinIsNeverBehindItsOwnAuthor(t *testing.T) {
 
 func TestAJoinWaitsForABoundedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := signIn(t, &fakeRooms{})
+		c := signIn(t, &fakeRooms{})
 		c.ask(`{"type":"join","id":1,"room":"general"}`)
 		c.ask(`{"type":"send","id":2,"room":"general","body":"hi","nonce":"n"}`)
 		before := time.Now()
@@ -152,7 +151,7 @@ func TestAJoinWaitsForABoundedTime(t *testing.T) {
 
 func TestACommandOfARoomNamesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := signIn(t, &fakeRooms{})
+		c := signIn(t, &fakeRooms{})
 		for _, kind := range types() {
 			if kind == wire.TypeAuth {
 				continue

@@ -13,7 +13,7 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // commandTimeout bounds what a command may make its socket wait.
@@ -112,24 +112,24 @@ func (s *Session) auth(ctx context.Context, c wire.Command) error {
 	return nil
 }
 
-// room returns the room that the session is in, CodeForbidden if it is not.
-func (s *Session) room(slug chat.Slug) (*hub.Room, error) {
+// joinedRoom returns the room that the session is in, CodeForbidden if it is not.
+func (s *Session) joinedRoom(slug chat.Slug) (*room.Room, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if room := s.rooms[slug]; room != nil {
-		return room, nil
+	if r := s.rooms[slug]; r != nil {
+		return r, nil
 	}
 	return nil, chat.Errorf(chat.CodeForbidden, "join the room first")
 }
 
 func (s *Session) leave(c wire.Command) error {
 	s.mu.Lock()
-	room := s.rooms[c.Room]
+	r := s.rooms[c.Room]
 	delete(s.rooms, c.Room)
 	s.mu.Unlock()
-	if room != nil && room.Remove(s) {
-		s.outbox.Drop(room)
-		s.Presence.Exit(room, s.User(), false)
+	if r != nil && r.Remove(s) {
+		s.outbox.Drop(r.ID)
+		s.Presence.Exit(r, s.User(), false)
 	}
 	s.reply(wire.Left{Type: "left", ID: c.ID, Room: c.Room})
 	return nil
@@ -138,11 +138,11 @@ func (s *Session) leave(c wire.Command) error {
 // append checks what an operation asks for and hands it to the room's lane. Its answer follows when it is
 // committed.
 func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b begun) error {
-	room, err := s.room(c.Room)
+	r, err := s.joinedRoom(c.Room)
 	if err != nil {
 		return err
 	}
-	a := roomsapi.Append{Room: room.ID, Kind: o.Name}
+	a := roomsapi.Append{Room: r.ID, Kind: o.Name}
 	if a.Request, err = o.Read(c, frame); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b
 		a.Nonce = rand.Text() // so that the lane may send it again
 	}
 	if err = o.Check(a.Request); err == nil {
-		err = s.allowSend(room.ID, a.Cost())
+		err = s.limited(s.limits.Send(r.ID, a.Cost()))
 	}
 	if err != nil {
 		return err
@@ -159,14 +159,14 @@ func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b
 	a.Token = s.token
 	s.mu.Unlock()
 	if b.span.Recorded() {
-		b.span.Int("parley.room", int64(room.ID))
+		b.span.Int("parley.room", int64(r.ID))
 		b.span.Text("parley.user", string(s.User().ID))
 		a.Traceparent = b.span.Parent()
 	}
 	start := time.Now()
 	s.Rooms.Append(a, func(seq chat.Seq, err error) {
 		if err == nil {
-			room.Acked(seq)
+			r.Acked(seq)
 		}
 		traceID := b.span.TraceID()
 		metric.Since(s.Metrics.acks.WithLabelValues(c.Type), start, traceID)
@@ -182,19 +182,19 @@ func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b
 }
 
 func (s *Session) history(ctx context.Context, c wire.Command) error {
-	room, err := s.room(c.Room)
+	r, err := s.joinedRoom(c.Room)
 	if err != nil {
 		return err
 	}
 	if c.Before < 0 {
 		return chat.Errorf(chat.CodeBadRequest, `"before" can't be negative`)
 	}
-	page, err := s.Rooms.History(ctx, room.ID, c.Before, pageSize(c.Limit))
+	page, err := s.Rooms.History(ctx, r.ID, c.Before, pageSize(c.Limit))
 	if err == nil {
-		_, err = s.room(c.Room) // it may have been taken out meanwhile
+		_, err = s.joinedRoom(c.Room) // it may have been taken out meanwhile
 	}
-	if err == nil && s.Hub.Held() {
-		err = hub.ErrHeld()
+	if err == nil && s.Feed.Rooms.Held() {
+		err = room.ErrHeld()
 	}
 	if err != nil {
 		return err
@@ -204,19 +204,19 @@ func (s *Session) history(ctx context.Context, c wire.Command) error {
 }
 
 func (s *Session) typing(c wire.Command) error {
-	room, err := s.room(c.Room)
+	r, err := s.joinedRoom(c.Room)
 	if err == nil {
-		s.Presence.Typing(room, s.User())
+		s.Presence.Typing(r, s.User())
 	}
 	return err
 }
 
 func (s *Session) members(c wire.Command) error {
-	room, err := s.room(c.Room)
+	r, err := s.joinedRoom(c.Room)
 	if err != nil {
 		return err
 	}
-	users, count := s.Presence.Members(room)
+	users, count := s.Presence.Members(r)
 	s.reply(wire.Members{Type: "members", ID: c.ID, Room: c.Room, Members: users, MemberCount: count})
 	return nil
 }

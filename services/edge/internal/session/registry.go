@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/access"
 )
 
 // Registry holds the open sessions of an edge and keeps their heartbeats.
@@ -57,6 +58,13 @@ func (r *Registry) All() []*Session {
 		all = append(all, s)
 	}
 	return all
+}
+
+// Each implements access.Sockets.
+func (r *Registry) Each(do func(access.Socket)) {
+	for _, s := range r.All() {
+		do(s)
+	}
 }
 
 func (r *Registry) beats() int { return max(1, int(r.heartbeat/time.Second)) }
