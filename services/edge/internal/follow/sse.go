@@ -143,9 +143,11 @@ func (s *eventStream) round(ctx context.Context) bool {
 				s.raw(event)
 			}
 			again = again || len(events) > 0
+			rooms := len(s.followers)
 			if err != nil && !s.handle(ctx, i, err) {
 				return false
 			}
+			i -= rooms - len(s.followers)
 		}
 		if again && !s.flush() {
 			return false
@@ -171,16 +173,24 @@ func (s *eventStream) handle(ctx context.Context, i int, err error) bool {
 		s.data(wire.Joined{Type: "joined", Room: snapshot.Info, Cursor: snapshot.Cursor, Messages: snapshot.Messages, HasMore: snapshot.HasMore})
 		return true
 	case chat.CodeNotFound:
-		f.stop()
 		s.data(wire.RoomGone{Type: "room_deleted", Room: f.slug})
-		s.followers = append(s.followers[:i], s.followers[i+1:]...)
-		return len(s.followers) > 0
+		return s.leave(i)
+	case chat.CodeForbidden:
+		s.data(wire.Kicked{Type: "kicked", Room: f.slug, Reason: "you may no longer read this room"})
+		return s.leave(i)
 	case chat.CodeUnavailable: // the next round tries again
 		return true
 	default:
 		s.data(wire.NewError(nil, err))
 		return false
 	}
+}
+
+// leave goes on without a room, if others are left.
+func (s *eventStream) leave(i int) bool {
+	s.followers[i].stop()
+	s.followers = append(s.followers[:i], s.followers[i+1:]...)
+	return len(s.followers) > 0
 }
 
 func (f *follower) snapshot(ctx context.Context) (room.Snapshot, error) {
