@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Times of a line.
+// Times of a receiver.
 const (
 	quietTimeout = 3 * time.Second // without a sound, ping; without a sound after that, renew
 	renewPause   = 250 * time.Millisecond
@@ -21,14 +21,14 @@ const (
 
 var errMoved = errors.New("a partition has moved")
 
-// line hears the bells of the partitions of one server or node. Its connection is renewed when it
+// receiver receives the notifications of the partitions of one server or node. Its connection is renewed when it
 // fails or seems to.
-type line struct {
-	bells      *Notifications
-	owner      redis.UniversalClient
-	connection *connection // nil while there is none; under the bells' mu
-	stop       context.CancelFunc
-	done       chan struct{}
+type receiver struct {
+	notifications *Notifications
+	owner         redis.UniversalClient
+	connection    *connection // nil while there is none; under the notifications' mu
+	stop          context.CancelFunc
+	done          chan struct{}
 }
 
 // connection is a subscription that rooms are added to. A command whose context has ended breaks it for all of
@@ -39,55 +39,55 @@ type connection struct {
 	sharded bool // each command may name channels of one partition only
 }
 
-// startLine opens a line to owner, which lives until end.
-func (b *Notifications) startLine(ctx context.Context, owner redis.UniversalClient) *line {
+// startReceiver opens a receiver to owner, which lives until end.
+func (b *Notifications) startReceiver(ctx context.Context, owner redis.UniversalClient) *receiver {
 	ctx, stop := context.WithCancel(ctx)
-	l := &line{bells: b, owner: owner, stop: stop, done: make(chan struct{})}
-	go l.run(ctx)
-	return l
+	rc := &receiver{notifications: b, owner: owner, stop: stop, done: make(chan struct{})}
+	go rc.run(ctx)
+	return rc
 }
 
-// end closes the line and waits until it is.
-func (l *line) end() {
-	l.stop()
-	<-l.done
+// end closes the receiver and waits until it is.
+func (rc *receiver) end() {
+	rc.stop()
+	<-rc.done
 }
 
-func (l *line) run(ctx context.Context) {
-	defer close(l.done)
+func (rc *receiver) run(ctx context.Context) {
+	defer close(rc.done)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
-	for complained := false; ; {
+	for logged := false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-pause.C:
 		}
-		heard, err := l.listen(ctx)
-		l.cut()
-		l.bells.moved()
-		if ctx.Err() == nil && (heard || !complained) {
-			l.bells.log.WarnContext(ctx, "the bells' connection broke; entries come from the log until it is back", slog.Any("error", err))
-			complained = true
+		received, err := rc.listen(ctx)
+		rc.disconnect()
+		rc.notifications.moved()
+		if ctx.Err() == nil && (received || !logged) {
+			rc.notifications.log.WarnContext(ctx, "notifications are lost; entries come from the log until they are back", slog.Any("error", err))
+			logged = true
 		}
 		pause.Reset(renewPause)
 	}
 }
 
-// cut closes the connection, which makes run open another one.
-func (l *line) cut() {
-	l.bells.mu.Lock()
-	connection := l.connection
-	l.connection = nil
-	l.bells.mu.Unlock()
+// disconnect closes the connection, which makes run open another one.
+func (rc *receiver) disconnect() {
+	rc.notifications.mu.Lock()
+	connection := rc.connection
+	rc.connection = nil
+	rc.notifications.mu.Unlock()
 	if connection != nil {
 		_ = connection.Close()
 	}
 }
 
 // listen hears one connection until it fails, and says whether it ever worked.
-func (l *line) listen(ctx context.Context) (heard bool, err error) {
-	c := &connection{l.owner.Subscribe(ctx), isCluster(l.bells.client)}
+func (rc *receiver) listen(ctx context.Context) (received bool, err error) {
+	c := &connection{rc.owner.Subscribe(ctx), isCluster(rc.notifications.client)}
 	defer func() { _ = c.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	if err := c.Ping(ctx); err != nil {
@@ -103,29 +103,29 @@ func (l *line) listen(ctx context.Context) (heard bool, err error) {
 			}
 		}
 		if err != nil {
-			return heard, err
+			return received, err
 		}
 		pinged = false
-		if !heard {
-			heard = true
-			if err := l.attach(ctx, c); err != nil {
-				return heard, err
+		if !received {
+			received = true
+			if err := rc.attach(ctx, c); err != nil {
+				return received, err
 			}
 		}
-		if err := l.bells.handle(l, message); err != nil {
-			return heard, err
+		if err := rc.notifications.handle(rc, message); err != nil {
+			return received, err
 		}
 	}
 }
 
 // attach makes c the connection that rooms are added to, and subscribes those that are there.
-func (l *line) attach(ctx context.Context, c *connection) error {
-	l.bells.order.Lock()
-	defer l.bells.order.Unlock()
-	l.bells.mu.Lock()
-	l.connection = c
-	channels := l.bells.channelsAt(l)
-	l.bells.mu.Unlock()
+func (rc *receiver) attach(ctx context.Context, c *connection) error {
+	rc.notifications.order.Lock()
+	defer rc.notifications.order.Unlock()
+	rc.notifications.mu.Lock()
+	rc.connection = c
+	channels := rc.notifications.channelsAt(rc)
+	rc.notifications.mu.Unlock()
 	return c.subscribe(ctx, channels...)
 }
 

@@ -90,11 +90,11 @@ func FuzzBell(f *testing.F) {
 		heard, room := &listener{}, Room{"t", "l"}
 		bells := NewNotifications(nil, heard, slog.New(slog.DiscardHandler))
 		bells.rooms[room.Key("bell")] = &subscription{room: room, confirmed: make(chan struct{})}
-		l := &line{}
+		l := &receiver{}
 		bells.at[room.partition()] = l
-		for other, channel := range map[*line]string{l: "another", {}: room.Key("bell")} {
+		for other, channel := range map[*receiver]string{l: "another", {}: room.Key("bell")} {
 			if err := bells.handle(other, &redis.Message{Channel: channel, Payload: payload}); err != nil || heard.calls != 0 {
-				t.Fatal("heard another room's bell, or on another line", err)
+				t.Fatal("heard another room's bell, or on another receiver", err)
 			}
 		}
 		if err := bells.handle(l, &redis.Message{Channel: room.Key("bell"), Payload: payload}); err != nil {

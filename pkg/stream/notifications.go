@@ -16,43 +16,43 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// Subscriber is told what the bells ring. It must not block.
+// Subscriber is told of what is published. It must not block.
 type Subscriber interface {
-	// Notified says that the room's log reaches seq; 0 says that the bell may have been missed, so that
+	// Notified says that the room's log reaches seq; 0 says that a notification may have been missed, so that
 	// the stream must be looked at.
 	Notified(room Room, seq chat.Seq)
-	// Signalled passes on what rides on the bell's channel beside it: at most once, in no order with
+	// Signalled passes on what rides on the channel of notifications beside it: at most once, in no order with
 	// the log. Kinds that are not known are passed over.
 	Signalled(room Room, kind byte, payload string)
 }
 
-// The kinds of signals, the first byte of what is published on a bell's channel. Digits are a seq.
+// The kinds of signals, the first byte of what is published on a channel of notifications. Digits are a seq.
 const (
 	SignalMembers = 'm' // the members have changed: look at the registry
 	SignalTyping  = 't' // somebody types: a chat.Author as JSON
 )
 
-// Times of the bells.
+// Times of the notifications.
 const (
 	confirmTimeout = time.Second
 	ownersEvery    = time.Second            // on a cluster: who owns which partition
 	ownersSoon     = 100 * time.Millisecond // the same, when something hints at a change
 )
 
-// Notifications listens to the bells of many rooms: on one line, or on a cluster on one to each node that owns
-// partitions. Lines are renewed, and rooms subscribed again, when they fail or seem to, and when
+// Notifications receives the notifications of many rooms: on one receiver, or on a cluster on one to each node that owns
+// partitions. Receivers are renewed, and rooms subscribed again, when they fail or seem to, and when
 // partitions move.
 type Notifications struct {
-	client redis.UniversalClient
+	client     redis.UniversalClient
 	subscriber Subscriber
-	log    *slog.Logger
-	hint   chan struct{} // tells Run that partitions may have moved; holds one
+	log        *slog.Logger
+	hint       chan struct{} // tells Run that partitions may have moved; holds one
 
-	order sync.Mutex // before mu: held over a change of rooms or lines and the command that tells Redis of it
-	mu    sync.Mutex
-	rooms map[string]*subscription // by channel
-	lines map[redis.UniversalClient]*line
-	at    [Partitions]*line // on which each partition's bells are heard, nil before that is known
+	order     sync.Mutex // before mu: held over a change of rooms or receivers and the command that tells Redis of it
+	mu        sync.Mutex
+	rooms     map[string]*subscription // by channel
+	receivers map[redis.UniversalClient]*receiver
+	at        [Partitions]*receiver // on which each partition's notifications are received, nil before that is known
 }
 
 type subscription struct {
@@ -65,24 +65,24 @@ type subscription struct {
 func NewNotifications(client redis.UniversalClient, subscriber Subscriber, log *slog.Logger) *Notifications {
 	return &Notifications{
 		client: client, subscriber: subscriber, log: log, hint: make(chan struct{}, 1),
-		rooms: map[string]*subscription{}, lines: map[redis.UniversalClient]*line{},
+		rooms: map[string]*subscription{}, receivers: map[redis.UniversalClient]*receiver{},
 	}
 }
 
-// Healthy says whether all lines seem to carry bells.
+// Healthy says whether all receivers seem to carry notifications.
 func (b *Notifications) Healthy() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, l := range b.lines {
-		if l.connection == nil {
+	for _, rc := range b.receivers {
+		if rc.connection == nil {
 			return false
 		}
 	}
-	return len(b.lines) > 0
+	return len(b.receivers) > 0
 }
 
-// Subscribe begins to listen to a room's bell and waits until Redis has confirmed it. An error says
-// that the bell can't be heard for now; it will be as soon as Redis is back. Each Subscribe wants an
+// Subscribe subscribes to a room's notifications and waits until Redis has confirmed it. An error says
+// that none can be received for now; it will be as soon as Redis is back. Each Subscribe wants an
 // Unsubscribe, whatever it returned.
 func (b *Notifications) Subscribe(ctx context.Context, room Room) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
@@ -125,26 +125,26 @@ func (b *Notifications) subscribe(ctx context.Context, room Room) (confirmed cha
 	return s.confirmed, nil
 }
 
-// confirm says that Redis has confirmed s. Lines that a partition moves between may do so at the same time.
+// confirm says that Redis has confirmed s. Receivers that a partition moves between may do so at the same time.
 func (b *Notifications) confirm(s *subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	select {
-	case <-s.confirmed: // again: bells may have rung in between
+	case <-s.confirmed: // again: there may have been notifications in between
 	default:
 		close(s.confirmed)
 	}
 }
 
-// connection is where a room's bell is heard, nil while there is none. Under mu.
+// connection is where a room's notifications are received, nil while there is none. Under mu.
 func (b *Notifications) connection(room Room) *connection {
-	if l := b.at[room.partition()]; l != nil {
-		return l.connection
+	if rc := b.at[room.partition()]; rc != nil {
+		return rc.connection
 	}
 	return nil
 }
 
-// Unsubscribe takes back one Subscribe; with the last of a room its bell is not heard any more.
+// Unsubscribe takes back one Subscribe; with the last of a room it is not notified of any more.
 func (b *Notifications) Unsubscribe(ctx context.Context, room Room) {
 	channel := room.Key("bell")
 	b.order.Lock()
@@ -163,23 +163,23 @@ func (b *Notifications) Unsubscribe(ctx context.Context, room Room) {
 	}
 }
 
-// Renew counts the lines as broken: something should have rung and did not.
+// Renew counts the receivers as broken: a notification should have come and did not.
 func (b *Notifications) Renew() {
 	b.mu.Lock()
-	lines := slices.Collect(maps.Values(b.lines))
+	receivers := slices.Collect(maps.Values(b.receivers))
 	b.mu.Unlock()
-	for _, l := range lines {
-		l.cut()
+	for _, rc := range receivers {
+		rc.disconnect()
 	}
 }
 
 // Run listens until ctx ends.
 func (b *Notifications) Run(ctx context.Context, ready func()) error {
 	ready()
-	defer b.hangUp()
+	defer b.closeAll()
 	look := time.NewTimer(0)
 	defer look.Stop()
-	for complained, hinted := false, false; ; {
+	for logged, hinted := false, false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -193,20 +193,20 @@ func (b *Notifications) Run(ctx context.Context, ready func()) error {
 		case <-look.C:
 			hinted = false
 		}
-		err := b.allot(ctx)
-		if err != nil && !complained && ctx.Err() == nil {
-			b.log.WarnContext(ctx, "nobody tells which node owns what; entries come from the log until it is known", slog.Any("error", err))
+		err := b.assignPartitions(ctx)
+		if err != nil && !logged && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "the owners of the partitions are unknown; entries come from the log until they are known", slog.Any("error", err))
 		}
-		complained = err != nil
+		logged = err != nil
 		if err != nil || isCluster(b.client) {
 			look.Reset(ownersEvery)
 		}
 	}
 }
 
-// allot makes a line to each node that owns partitions, ends those that are not needed any more, and
-// subscribes on their new lines the rooms whose partition has moved.
-func (b *Notifications) allot(ctx context.Context) error {
+// assignPartitions makes a receiver to each node that owns partitions, ends those that are not needed any more, and
+// subscribes on their new receivers the rooms whose partition has moved.
+func (b *Notifications) assignPartitions(ctx context.Context) error {
 	owners, err := ownersOf(ctx, b.client)
 	if err != nil {
 		return err
@@ -214,19 +214,19 @@ func (b *Notifications) allot(ctx context.Context) error {
 	b.order.Lock()
 	b.mu.Lock()
 	var moved [Partitions]bool
-	gone := maps.Clone(b.lines)
+	gone := maps.Clone(b.receivers)
 	for partition, owner := range owners {
-		l := b.lines[owner]
-		if l == nil {
-			l = b.startLine(ctx, owner)
-			b.lines[owner] = l
+		rc := b.receivers[owner]
+		if rc == nil {
+			rc = b.startReceiver(ctx, owner)
+			b.receivers[owner] = rc
 		}
 		delete(gone, owner)
-		moved[partition] = b.at[partition] != l
-		b.at[partition] = l
+		moved[partition] = b.at[partition] != rc
+		b.at[partition] = rc
 	}
 	for owner := range gone {
-		delete(b.lines, owner)
+		delete(b.receivers, owner)
 	}
 	news := map[*connection][]string{}
 	for channel, s := range b.rooms {
@@ -236,23 +236,23 @@ func (b *Notifications) allot(ctx context.Context) error {
 	}
 	b.mu.Unlock()
 	for connection, channels := range news {
-		_ = connection.subscribe(ctx, channels...) // if it broke, its line begins anew with all its rooms
+		_ = connection.subscribe(ctx, channels...) // if it broke, its receiver begins anew with all its rooms
 	}
 	b.order.Unlock()
-	for _, l := range gone { // without the lock, which a line may be waiting for
-		l.end()
+	for _, rc := range gone { // without the lock, which a receiver may be waiting for
+		rc.end()
 	}
 	return nil
 }
 
-// hangUp ends all lines.
-func (b *Notifications) hangUp() {
+// closeAll ends all receivers.
+func (b *Notifications) closeAll() {
 	b.mu.Lock()
-	lines := b.lines
-	b.lines, b.at = map[redis.UniversalClient]*line{}, [Partitions]*line{}
+	receivers := b.receivers
+	b.receivers, b.at = map[redis.UniversalClient]*receiver{}, [Partitions]*receiver{}
 	b.mu.Unlock()
-	for _, l := range lines {
-		l.end()
+	for _, rc := range receivers {
+		rc.end()
 	}
 }
 
@@ -265,10 +265,10 @@ func (b *Notifications) moved() {
 }
 
 // channelsAt are the channels of the rooms that are heard on l. Under mu.
-func (b *Notifications) channelsAt(l *line) []string {
+func (b *Notifications) channelsAt(rc *receiver) []string {
 	channels := make([]string, 0, len(b.rooms))
 	for channel, s := range b.rooms {
-		if b.at[s.room.partition()] == l {
+		if b.at[s.room.partition()] == rc {
 			channels = append(channels, channel)
 		}
 	}
@@ -276,10 +276,10 @@ func (b *Notifications) channelsAt(l *line) []string {
 }
 
 // handle takes in what came on l. An error says that l does not hear any more what it should.
-func (b *Notifications) handle(l *line, message any) error {
+func (b *Notifications) handle(rc *receiver, message any) error {
 	switch m := message.(type) {
 	case *redis.Subscription:
-		s := b.subscription(l, m.Channel)
+		s := b.subscription(rc, m.Channel)
 		switch {
 		case s == nil:
 		case m.Kind == "sunsubscribe":
@@ -289,7 +289,7 @@ func (b *Notifications) handle(l *line, message any) error {
 			b.subscriber.Notified(s.room, 0)
 		}
 	case *redis.Message:
-		s := b.subscription(l, m.Channel)
+		s := b.subscription(rc, m.Channel)
 		if s == nil || m.Payload == "" {
 			return nil
 		}
@@ -303,11 +303,11 @@ func (b *Notifications) handle(l *line, message any) error {
 }
 
 // subscription is that of a channel, if it is to be heard on l.
-func (b *Notifications) subscription(l *line, channel string) *subscription {
+func (b *Notifications) subscription(rc *receiver, channel string) *subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.rooms[channel]
-	if s == nil || b.at[s.room.partition()] != l {
+	if s == nil || b.at[s.room.partition()] != rc {
 		return nil
 	}
 	return s

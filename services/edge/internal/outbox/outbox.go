@@ -20,7 +20,7 @@ const (
 	cutTimeout   = time.Second      // of what goes out after the decision to close
 )
 
-// writeChunk is about how much goes into one write, in bytes: a goodbye can take the place of what
+// writeChunk is about how much goes into one write, in bytes: a close frame can take the place of what
 // waits, but not of what is being written.
 const writeChunk = 64 << 10
 
@@ -130,7 +130,7 @@ func (o *Outbox) Drop(room chat.RoomID) {
 	o.waiting = kept
 }
 
-// Close says goodbye with code after what waits, or in its place, and then ends the connection. Only
+// Close queues a close frame with code after what waits, or in its place, and then ends the connection. Only
 // the first code counts.
 func (o *Outbox) Close(code wire.CloseCode) {
 	o.mu.Lock()
@@ -181,13 +181,13 @@ func (o *Outbox) Wait() (open bool) {
 	return o.closing == 0
 }
 
-// End ends the connection, after the goodbye if one has been decided, and returns when nobody writes any
+// End ends the connection, after the close frame if there is one, and returns when nobody writes any
 // more. The connection may not be touched afterwards.
 func (o *Outbox) End() {
 	if !o.Closing() {
 		o.Abort()
 	}
-	_ = o.conn.SetWriteDeadline(time.Now().Add(o.writers.cutTimeout)) // nobody reads on: a goodbye has little time
+	_ = o.conn.SetWriteDeadline(time.Now().Add(o.writers.cutTimeout)) // nobody reads on: a close frame has little time
 	o.mu.Lock()
 	for o.state != idle {
 		o.changed.Wait()
@@ -207,7 +207,7 @@ func (o *Outbox) take() (batch taken, more bool) {
 	defer o.mu.Unlock()
 	if len(o.waiting) == 0 {
 		if o.closing != 0 {
-			o.hangUp()
+			o.closeWrite()
 		} else if o.state == blocked {
 			_ = o.conn.SetWriteDeadline(time.Time{})
 		}
@@ -310,10 +310,10 @@ func (o *Outbox) write(buffers net.Buffers) error {
 	return err
 }
 
-// hangUp ends the connection after the goodbye. It closes our side only and leaves the reader a moment
+// closeWrite ends the connection after the close frame. It closes our side only and leaves the reader a moment
 // to read on: closing at once while the client's bytes lie unread would have the kernel reset the
 // connection, and the client might never see the code.
-func (o *Outbox) hangUp() {
+func (o *Outbox) closeWrite() {
 	half, ok := o.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		_ = o.conn.Close()
@@ -322,14 +322,14 @@ func (o *Outbox) hangUp() {
 	_ = o.conn.SetReadDeadline(time.Now().Add(o.writers.cutTimeout))
 }
 
-// Closing says that the goodbye has been decided: what the client still sends is read and forgotten.
+// Closing says that a close frame is queued: what the client still sends is read and forgotten.
 func (o *Outbox) Closing() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.closing != 0
 }
 
-// Code is the code of the goodbye, 1000 if the client or the network ended it.
+// Code is the code of the close frame, 1000 if the client or the network ended it.
 func (o *Outbox) Code() wire.CloseCode {
 	o.mu.Lock()
 	defer o.mu.Unlock()

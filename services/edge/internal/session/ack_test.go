@@ -16,7 +16,6 @@ import (
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/token"
-	"github.com/parley-chat/parley/pkg/wire"
 	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
@@ -152,8 +151,8 @@ func TestAJoinWaitsForABoundedTime(t *testing.T) {
 func TestACommandOfARoomNamesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := signIn(t, &fakeRooms{})
-		for _, kind := range types() {
-			if kind == wire.TypeAuth {
+		for kind, cmd := range commands {
+			if !cmd.room {
 				continue
 			}
 			if answer := c.ask(`{"type":"` + kind + `","id":1}`); answer["code"] != string(chat.CodeBadRequest) {

@@ -16,11 +16,11 @@ func (m *Metrics) Aged() prometheus.Counter { return m.aged }
 func (s *Session) age(now time.Time) {
 	switch {
 	case s.leaves == 0 || now.UnixNano() < s.leaves:
-	case s.told:
+	case s.askedToGo:
 		s.Close(wire.CloseDrained)
 	default:
 		within := drain.Within()
-		s.told, s.leaves = true, now.Add(within).UnixNano()
+		s.askedToGo, s.leaves = true, now.Add(within).UnixNano()
 		s.Metrics.aged.Inc()
 		s.reply(wire.Draining{Type: "draining", AfterMS: within.Milliseconds()})
 	}

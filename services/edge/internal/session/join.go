@@ -12,10 +12,7 @@ import (
 // joinTries bounds how often a join starts over because an event came in between.
 const joinTries = 4
 
-func (s *Session) join(ctx context.Context, c wire.Command) error {
-	if err := s.limited(s.limits.Join()); err != nil {
-		return err
-	}
+func (s *Session) join(ctx context.Context, c call) error {
 	if c.After != nil && (*c.After < 0 || *c.After > chat.MaxSeq) {
 		return chat.Errorf(chat.CodeBadRequest, `"after" is a cursor: 0 or more`)
 	}
@@ -37,7 +34,7 @@ func (s *Session) join(ctx context.Context, c wire.Command) error {
 	return err
 }
 
-func (s *Session) tryJoin(ctx context.Context, c wire.Command) error {
+func (s *Session) tryJoin(ctx context.Context, c call) error {
 	claims, _ := s.Claims()
 	r, err := s.Access.Enter(ctx, claims, s.Token(), c.Room)
 	if err != nil {
@@ -72,7 +69,7 @@ func (s *Session) Token() string {
 	return s.token
 }
 
-func (s *Session) joined(c wire.Command, r *room.Room, snapshot room.Snapshot) wire.Joined {
+func (s *Session) joined(c call, r *room.Room, snapshot room.Snapshot) wire.Joined {
 	users, count := s.Presence.Members(r)
 	return wire.Joined{
 		Type: "joined", ID: c.ID, Room: snapshot.Info, Cursor: snapshot.Cursor,

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,7 +11,6 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/operation"
-	"github.com/parley-chat/parley/pkg/wire"
 )
 
 // Metrics are what sessions count, all sessions of an edge together.
@@ -34,7 +35,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		acks:     metric.Histograms(registry, "parley_edge_ack_seconds", "From a send, edit or delete to its answer.", metric.Times(), "type"),
 		aged:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_aged_total", Help: "Sockets and event streams sent elsewhere because they were old."}),
 	}
-	for _, kind := range append(types(), unknown) {
+	for _, kind := range append(slices.Collect(maps.Keys(commands)), unknown) {
 		all.commands.WithLabelValues(kind, result(nil))
 		all.answers.WithLabelValues(kind)
 	}
@@ -54,24 +55,12 @@ func (m *Metrics) answered(kind string, since time.Time, err error, traceID stri
 	metric.Since(m.answers.WithLabelValues(kind), since, traceID)
 }
 
-func types() []string {
-	all := []string{wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers}
-	for _, o := range operation.All {
-		all = append(all, string(o.Name))
-	}
-	return all
-}
-
 // unknown is the type of frames that have none of ours.
 const unknown = "unknown"
 
 // label keeps to the closed set of types, since strangers may send any.
 func label(kind string) string {
-	switch kind {
-	case wire.TypeAuth, wire.TypeJoin, wire.TypeLeave, wire.TypeHistory, wire.TypeTyping, wire.TypeMembers:
-		return kind
-	}
-	if operation.Find(operation.Name(kind)) != nil {
+	if _, known := commands[kind]; known {
 		return kind
 	}
 	return unknown

@@ -59,7 +59,7 @@ func TestWhoIsStaffNoMoreDoesNotStayByRenewing(t *testing.T) {
 	s.Greet(t.Context(), token.Claims{User: chat.User{ID: "u", Staff: true}, Session: "s", Generation: 1, Expires: time.Now().Add(time.Hour)}, "old", nil)
 	defer s.End()
 	// It is in staff-only rooms meanwhile.
-	if err := s.auth(t.Context(), wire.Command{Type: wire.TypeAuth, Token: "new"}); chat.CodeOf(err) != chat.CodeForbidden {
+	if err := s.auth(t.Context(), call{Command: wire.Command{Type: wire.TypeAuth, Token: "new"}}); chat.CodeOf(err) != chat.CodeForbidden {
 		t.Error(err)
 	}
 	events.HandleLobby(t.Context(), lobby.Event{Seq: 1, Kind: lobby.GenerationRaised, User: "u", Generation: 2})

@@ -79,13 +79,13 @@ type Shared struct {
 type Session struct {
 	*Shared
 
-	id     string
-	outbox *outbox.Outbox
-	limits ratelimit.Socket // of its reader
-	heard  atomic.Int64
-	opened time.Time
-	leaves int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
-	told   bool  // to go; of Beat alone
+	id        string
+	outbox    *outbox.Outbox
+	limits    ratelimit.Socket // of its reader
+	heard     atomic.Int64
+	opened    time.Time
+	leaves    int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
+	askedToGo bool  // elsewhere; of Beat alone
 
 	mu     sync.Mutex // before nothing: no other lock is taken under it
 	claims token.Claims
@@ -229,7 +229,7 @@ func (s *Session) limited(flooding bool, err error) error {
 	return err
 }
 
-// Close says goodbye with code and ends the connection, which wakes the reader.
+// Close queues a close frame with code and ends the connection, which wakes the reader.
 func (s *Session) Close(code wire.CloseCode) { s.outbox.Close(code) }
 
 // Heard notes a sign of life.

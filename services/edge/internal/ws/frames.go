@@ -54,7 +54,7 @@ type messages struct {
 	from, to int // what of buffer has been read and not been taken
 
 	fragments []byte // of the message that has begun
-	begun     opcode // continuation: none has
+	opcode    opcode // continuation: none has
 	small     int    // small fragments of it
 }
 
@@ -82,7 +82,7 @@ func (m *messages) next() (opcode, []byte, error) {
 			return h.kind, payload, err
 		}
 		if h.kind != continuation {
-			m.begun = h.kind
+			m.opcode = h.kind
 		}
 		if int64(len(m.fragments))+h.length > int64(m.limit) {
 			return 0, nil, errTooLarge
@@ -92,9 +92,9 @@ func (m *messages) next() (opcode, []byte, error) {
 			return 0, nil, err
 		}
 		if h.final {
-			begun := m.begun
-			m.begun, m.fragments, m.small = continuation, nil, 0
-			return begun, payload, nil
+			kind := m.opcode
+			m.opcode, m.fragments, m.small = continuation, nil, 0
+			return kind, payload, nil
 		}
 		if err := m.keep(payload, h); err != nil {
 			return 0, nil, err
@@ -116,7 +116,7 @@ func (m *messages) keep(payload []byte, h header) error {
 	return nil
 }
 
-// drain reads on and forgets until the connection ends, so that a goodbye is not lost to a reset: for a
+// drain reads on and forgets until the connection ends, so that a close frame is not lost to a reset: for a
 // moment, and in pieces so large that a flood costs little.
 func (m *messages) drain() {
 	m.early, m.fragments = nil, nil
@@ -174,11 +174,11 @@ func (m *messages) header() (h header, err error) {
 	}
 	switch h.kind {
 	case continuation:
-		if m.begun == continuation {
+		if m.opcode == continuation {
 			return h, fmt.Errorf("%w: a continuation of nothing", errProtocol)
 		}
 	case text, binaryData:
-		if m.begun != continuation {
+		if m.opcode != continuation {
 			return h, fmt.Errorf("%w: a message within a message", errProtocol)
 		}
 	case closing, ping, pong:
