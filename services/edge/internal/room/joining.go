@@ -90,7 +90,7 @@ func (r *Room) snapshot(j Join, older []roomsapi.Entry) (s Snapshot, met bool) {
 		if !ok {
 			return s, false
 		}
-		r.tail.refresh(r.Slug, older)
+		r.tail.refresh(older)
 		s.Recovered = true
 		s.Events = make([]json.RawMessage, 0, len(older)+len(newer))
 		for i := range older {

@@ -115,7 +115,7 @@ func (r *Room) Load(tail roomsapi.Range, latest Newest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range tail.Entries {
-		r.tail.add(r.Slug, e)
+		r.tail.add(e)
 	}
 	r.newest = latest
 	r.head, r.floor, r.loaded = tail.Head, tail.Floor, true
@@ -200,7 +200,7 @@ func (r *Room) fanOut(frames []byte, written time.Time, except chat.UserID) {
 
 // take takes in the entry that is next.
 func (r *Room) take(e roomsapi.Entry) {
-	r.tail.add(r.Slug, e)
+	r.tail.add(e)
 	switch {
 	case len(e.State) > 0:
 		r.newest.fold(e.Message, e.State)
