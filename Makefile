@@ -26,6 +26,9 @@ HELM4    := $(CACHE)/helm-v4.3.1/helm
 KUBECONFORM := $(CACHE)/kubeconform-v0.8.0/kubeconform
 HELM_DOCS := $(CACHE)/helm-docs-v1.14.2/helm-docs
 KUSTOMIZE := $(CACHE)/kustomize-v5.8.1/kustomize
+ACTIONLINT := $(CACHE)/actionlint-v1.7.12/actionlint
+GOVULNCHECK := $(CACHE)/govulncheck-v1.9.0/govulncheck
+GITLEAKS := $(CACHE)/gitleaks-v8.30.1/gitleaks
 FUZZTIME ?= 2s
 MINUTES  ?= 60
 TESTFLAGS ?=
@@ -40,7 +43,7 @@ SECONDS ?= 300
 RACE     := -race -gcflags='modernc.org/...=-race=false'
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-standalone build-race run run-cluster test test-long lint tidy fuzz fmt docs install clean bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
+.PHONY: help build build-standalone build-race run run-cluster test test-long lint tidy fuzz fmt docs install clean vulncheck secrets bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
 
 help: ## Print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,9 +84,10 @@ chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) ## The He
 	@PARLEY_TEST_HELM3=$(HELM3) PARLEY_TEST_HELM4=$(HELM4) PARLEY_TEST_KUBECONFORM=$(KUBECONFORM) PARLEY_TEST_HELM_DOCS=$(HELM_DOCS) \
 	  PARLEY_TEST_KUSTOMIZE=$(KUSTOMIZE) PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./services/standalone/internal/chart $(if $(UPDATE),-update)
 
-lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
+lint: $(LINT) $(ACTIONLINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	@for module in $(MODULES) k8s/monitoring; do (cd $$module && GOWORK=off go mod tidy -diff); done
+	@$(ACTIONLINT)
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners $$(go list -m -f '{{.Dir}}/...')
 	@cd k8s/monitoring && GOWORK=off GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners ./...
 	@if ! command -v npx >/dev/null; then echo "NOT CHECKED: the types of the JavaScript, since there is no npx (it comes with npm)"; exit 0; fi; \
@@ -92,6 +96,12 @@ lint: $(LINT) ## Linters, the types of the JavaScript, and whether every go.mod 
 
 fmt: $(LINT) ## Format all Go code
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) fmt $(MODULES)
+
+vulncheck: $(GOVULNCHECK) ## Does the code reach a known vulnerability? (asks vuln.go.dev)
+	@for module in $(MODULES) k8s/monitoring; do echo "vulncheck $$module"; (cd $$module && GOWORK=off $(GOVULNCHECK) ./...); done
+
+secrets: $(GITLEAKS) ## Is there a secret in the history?
+	@$(GITLEAKS) git --no-banner --redact --config .gitleaks.toml .
 
 tidy: ## Bring every go.mod and go.sum in order
 	@go work sync
@@ -124,14 +134,15 @@ bench-compare: ## What changed between two reports of make bench (A=old.json B=n
 	@cd services/standalone && $(GOBUILD) ./cmd/bench
 	@$(CURDIR)/bin/bench compare $(A) $(B)
 
-images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_PREFIX= VERSION= PLATFORMS=linux/amd64,linux/arm64)
+images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_PREFIX= VERSION= PLATFORMS=linux/amd64,linux/arm64; PUSH=1 pushes them)
 	@mkdir -p bin/images
 	@for platform in $(subst $(COMMA), ,$(PLATFORMS)); do folder=bin/images/$${platform%/*}-$${platform#*/}; mkdir -p $$folder; \
 	  for service in $(SERVICES); do echo "build $$service for $$platform"; \
 	    (cd services/$$service && GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 GOWORK=off go build $(GOFLAGS_RELEASE) -o $(CURDIR)/$$folder/ ./cmd/$$service); \
 	    $(SBOM) bin -json -noserial -notimestamp -version $(VERSION) -output bin/images/parley-$$service-$${folder##*/}.cdx.json $$folder/$$service; done; done
 	@cd .ci/images && GOWORK=off go run . -programs $(CURDIR)/bin/images -out $(CURDIR)/bin/images -prefix $(IMAGE_PREFIX) \
-	  -version $(VERSION) -commit $(COMMIT) -date $(DATE) -platforms $(PLATFORMS) $(SERVICES)
+	  -version $(VERSION) -commit $(COMMIT) -date $(DATE) -platforms $(PLATFORMS) $(if $(PUSH),-push) $(SERVICES) | tee $(CURDIR)/bin/images/written
+	@sed 's/^.*  //' bin/images/written >bin/images/digests
 	@echo $(VERSION) >bin/images/VERSION
 
 monitoring: $(PROMETHEUS)/promtool ## Does each alert fire as it should, and does every query ask for what exists?
@@ -178,7 +189,10 @@ $(HELM4): PACKAGE := helm.sh/helm/v4/cmd/helm@v4.3.1
 $(KUBECONFORM): PACKAGE := github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
 $(HELM_DOCS): PACKAGE := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
 $(KUSTOMIZE): PACKAGE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
-$(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE):
+$(ACTIONLINT): PACKAGE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+$(GOVULNCHECK): PACKAGE := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+$(GITLEAKS): PACKAGE := github.com/zricethezav/gitleaks/v8@v8.30.1
+$(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) $(ACTIONLINT) $(GOVULNCHECK) $(GITLEAKS):
 	@echo "build $(PACKAGE) (once)"
 	@GOBIN=$(@D) GOWORK=off GOFLAGS=-mod=mod CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(PACKAGE)
 

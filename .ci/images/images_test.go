@@ -8,6 +8,8 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
+	"log/slog"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +18,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
@@ -72,6 +77,37 @@ func TestSameProgramsSameImages(t *testing.T) {
 	}
 	if !strings.Contains(said, "registry.example/parley-auth:1.2.3@sha256:") {
 		t.Errorf("it says %q", said)
+	}
+}
+
+// What a registry has after a push is what the file has.
+func TestARegistryGetsTheSame(t *testing.T) {
+	from := programs(t)
+	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
+	defer server.Close()
+	prefix := strings.TrimPrefix(server.URL, "http://") + "/parley"
+	var out strings.Builder
+	if err := run([]string{
+		"-push", "-programs", from, "-out", t.TempDir(), "-prefix", prefix, "-version", "1.2.3", "-commit", "abc",
+		"-date", "2026-11-22T03:04:05Z", "-platforms", "linux/amd64,linux/arm64", "auth",
+	}, &out); err != nil {
+		t.Fatal(err)
+	}
+	_, digest, _ := strings.Cut(strings.TrimSpace(out.String()), "@")
+	reference, err := name.ParseReference(prefix + "-auth:1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := remote.Index(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := index.Digest()
+	if err != nil || got.String() != digest {
+		t.Errorf("the registry has %s, the file %s, %v", got, digest, err)
+	}
+	if err = validate.Index(index); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -30,6 +30,7 @@ func run(args []string, out io.Writer) error {
 	flags.StringVar(&b.prefix, "prefix", "", "what the images' names begin with, such as ghcr.io/parley-chat/parley")
 	flags.StringVar(&b.version, "version", "", "the images' tag")
 	flags.StringVar(&b.commit, "commit", "", "what the programs were made from")
+	push := flags.Bool("push", false, "push each image to the registry that its name begins with too, signed in as `docker login` or `crane auth login` left it")
 	date := flags.String("date", "", "when that was, as in 2026-11-22T03:04:05Z")
 	platforms := flags.String("platforms", "", "comma-separated, such as linux/amd64,linux/arm64")
 	if err := flags.Parse(args); err != nil {
@@ -58,6 +59,11 @@ func run(args []string, out io.Writer) error {
 		digest, err := b.write(service, path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", service, err)
+		}
+		if *push {
+			if err = b.push(service); err != nil {
+				return fmt.Errorf("%s: %w", service, err)
+			}
 		}
 		_, _ = fmt.Fprintf(out, "%s  %s@%s\n", path, b.name(service), digest)
 	}

@@ -23,8 +23,8 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// Door is an app on a listener of its own.
-type Door struct {
+// Listener is an app on a listener of its own.
+type Listener struct {
 	Name        string // of the part and of the metrics
 	Variable    string // that Address was read from
 	Address     string
@@ -59,34 +59,34 @@ func (c Connections) within(most int) Connections {
 }
 
 // PublicFrom reads PARLEY_LISTEN and what else a public listener is told.
-func PublicFrom(r *env.Reader, name string, bodyLimit int) Door {
+func PublicFrom(r *env.Reader, name string, bodyLimit int) Listener {
 	const variable = "PARLEY_LISTEN"
-	return Door{
+	return Listener{
 		Name: name, Variable: variable, Address: r.String(variable, ":8080", "Where the public API is served."), BodyLimit: bodyLimit,
 		Secure: secureFrom(r), Connections: ConnectionsFrom(r),
 	}
 }
 
 // InternalFrom reads PARLEY_INTERNAL_LISTEN.
-func InternalFrom(r *env.Reader, name string, bodyLimit int) Door {
+func InternalFrom(r *env.Reader, name string, bodyLimit int) Listener {
 	const variable = "PARLEY_INTERNAL_LISTEN"
-	return Door{Name: name + "_internal", Variable: variable, Address: r.String(variable, ":8081", "Where other services call. No Ingress may route to it."), BodyLimit: bodyLimit, Internal: true}
+	return Listener{Name: name + "_internal", Variable: variable, Address: r.String(variable, ":8081", "Where other services call. No Ingress may route to it."), BodyLimit: bodyLimit, Internal: true}
 }
 
-// Open listens at each door and returns what serves them.
-func Open(ctx context.Context, log *slog.Logger, registry prometheus.Registerer, tracer *trace.Tracer, proxies []netip.Prefix, doors ...Door) ([]lifecycle.Part, error) {
-	parts := make([]lifecycle.Part, 0, len(doors))
-	for _, door := range doors {
+// Open listens at each address and returns the parts that serve them.
+func Open(ctx context.Context, log *slog.Logger, registry prometheus.Registerer, tracer *trace.Tracer, proxies []netip.Prefix, listeners ...Listener) ([]lifecycle.Part, error) {
+	parts := make([]lifecycle.Part, 0, len(listeners))
+	for _, l := range listeners {
 		o := Options{
-			Service: door.Name, Log: log, Registry: registry, Tracer: tracer, BodyLimit: door.BodyLimit, TrustedProxies: proxies, Internal: door.Internal, Secure: door.Secure,
+			Service: l.Name, Log: log, Registry: registry, Tracer: tracer, BodyLimit: l.BodyLimit, TrustedProxies: proxies, Internal: l.Internal, Secure: l.Secure,
 		}
-		listener, err := Listen(ctx, door.Variable, door.Address, door.Connections, o)
+		listener, err := Listen(ctx, l.Variable, l.Address, l.Connections, o)
 		if err != nil {
 			return nil, err
 		}
 		app := New(o) //nolint:contextcheck // each request has a context of its own
-		door.Routes(app)
-		parts = append(parts, lifecycle.Part{Name: door.Name, Component: &Server{Listener: listener, App: app}})
+		l.Routes(app)
+		parts = append(parts, lifecycle.Part{Name: l.Name, Component: &Server{Listener: listener, App: app}})
 	}
 	return parts, nil
 }

@@ -4,10 +4,12 @@ package wire
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/parley-chat/parley/pkg/chat"
 )
@@ -56,99 +58,57 @@ func DecodeCommand(frame []byte) (Command, error) {
 	return c, nil
 }
 
-// readableID finds the ID in a frame that is wrong elsewhere, nil if it can't be read: encoding/json
-// leaves a zero where an ID is no number.
+// readableID finds the ID in a frame that is wrong elsewhere, nil if it can't be read.
 func readableID(frame []byte) *int64 {
 	var only struct {
 		ID *int64 `json:"id"`
 	}
-	if err := json.Unmarshal(frame, &only); err != nil {
+	if json.Unmarshal(frame, &only, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) != nil {
 		return nil
 	}
 	return only.ID
 }
 
-// Decode reads one JSON object of a stranger into the struct that into points to: valid UTF-8, at
-// most MaxDepth deep, without lone surrogates. Unknown fields are ignored.
+// Decode reads one JSON object of a stranger into the struct that into points to: valid UTF-8, at most MaxDepth deep,
+// without lone surrogates. Names are compared exactly. Unknown fields are ignored; of two fields with one name the
+// later one counts.
 func Decode(data []byte, into any) error {
-	switch {
-	case !utf8.Valid(data):
-		return chat.Errorf(chat.CodeBadRequest, "not valid UTF-8")
-	case depth(data) > MaxDepth:
-		return chat.Errorf(chat.CodeBadRequest, "nested deeper than %d levels", MaxDepth)
-	case loneSurrogate(data):
-		return chat.Errorf(chat.CodeBadRequest, "a lone surrogate is no text")
-	}
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return chat.Errorf(chat.CodeBadRequest, "not a JSON object")
 	}
-	err := json.Unmarshal(exactNames(data), into)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return chat.Errorf(chat.CodeBadRequest, "%q can't be a %s", wrong.Field, wrong.Value)
+	if depth(data) > MaxDepth {
+		return chat.Errorf(chat.CodeBadRequest, "nested deeper than %d levels", MaxDepth)
 	}
-	if err != nil {
-		return chat.Errorf(chat.CodeBadRequest, "not valid JSON")
+	err := json.Unmarshal(data, into, jsontext.AllowDuplicateNames(true))
+	if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
+		return chat.Errorf(chat.CodeBadRequest, "%.40q can't be a %s", strings.TrimPrefix(string(wrong.JSONPointer), "/"), kindName(wrong.JSONKind))
 	}
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case !utf8.Valid(data):
+		return chat.Errorf(chat.CodeBadRequest, "not valid UTF-8")
+	case json.Unmarshal(data, new(jsontext.Value), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) == nil:
+		return chat.Errorf(chat.CodeBadRequest, "a lone surrogate is not text")
+	}
+	return chat.Errorf(chat.CodeBadRequest, "not valid JSON")
 }
 
-// exactNames returns data without the fields whose names are none of ours by their very form: all of
-// ours are of a-z and _. encoding/json would take "Body" for "body", and whoever reads along by the
-// contract would see another text than we do.
-func exactNames(data []byte) []byte {
-	if !hasOddName(data) {
-		return data
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case jsontext.KindBeginObject:
+		return "object"
+	case jsontext.KindBeginArray:
+		return "array"
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return "boolean"
+	case jsontext.KindNull, jsontext.KindString, jsontext.KindNumber, jsontext.KindEndObject, jsontext.KindEndArray, jsontext.KindInvalid:
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, &fields) != nil {
-		return data // whoever decodes it says what is wrong
-	}
-	for name := range fields {
-		if strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' }) {
-			delete(fields, name)
-		}
-	}
-	clean, err := json.Marshal(fields)
-	if err != nil {
-		return data
-	}
-	return clean
+	return kind.String()
 }
 
-// hasOddName looks for a name in the outermost object that has another character than a-z and _.
-func hasOddName(data []byte) bool {
-	level, name := 0, false // name: the next string is one
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; c {
-		case '{', '[':
-			level++
-			name = c == '{' && level == 1
-		case '}', ']':
-			level--
-		case ',':
-			name = level == 1
-		case '"':
-			start := i + 1
-			i = endOfString(data, start)
-			if name && odd(data[start:min(i, len(data))]) {
-				return true
-			}
-			name = false
-		}
-	}
-	return false
-}
-
-func odd(name []byte) bool {
-	for _, c := range name {
-		if (c < 'a' || c > 'z') && c != '_' {
-			return true
-		}
-	}
-	return false
-}
-
-// depth counts how deep brackets nest outside strings.
+// depth counts how deep brackets nest outside strings. It looks before anything is decoded: a decoder may take memory
+// for each level.
 func depth(data []byte) int {
 	deepest, now := 0, 0
 	for i := 0; i < len(data); i++ {
@@ -182,47 +142,4 @@ func endOfString(data []byte, from int) int {
 		}
 		at++
 	}
-}
-
-// loneSurrogate finds a \uD800 to \uDFFF escape that is no half of a pair: encoding/json would
-// silently replace it, and the text would not come back as it was sent.
-func loneSurrogate(data []byte) bool {
-	for i := 0; i+1 < len(data); i++ {
-		next := bytes.IndexByte(data[i:], '\\')
-		if next < 0 {
-			return false
-		}
-		i += next
-		switch unit := escapedUnit(data[i:]); {
-		case unit >= 0xd800 && unit < 0xdc00:
-			if low := escapedUnit(data[i+6:]); low < 0xdc00 || low > 0xdfff {
-				return true
-			}
-			i += 11
-		case unit >= 0xdc00 && unit <= 0xdfff:
-			return true
-		default:
-			i++ // the escaped character, which may be a backslash
-		}
-	}
-	return false
-}
-
-// escapedUnit reads the UTF-16 unit of a \uXXXX at the start of data, -1 if there is none.
-func escapedUnit(data []byte) int {
-	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
-		return -1
-	}
-	unit := 0
-	for _, c := range data[2:6] {
-		switch {
-		case c >= '0' && c <= '9':
-			unit = unit<<4 | int(c-'0')
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			unit = unit<<4 | int(c|0x20-'a'+10)
-		default:
-			return -1
-		}
-	}
-	return unit
 }

@@ -94,8 +94,8 @@ func (a *authority) end(session chat.SessionID) {
 	a.events = append(a.events, lobby.Event{Seq: chat.Seq(len(a.events)) + 1, Kind: lobby.SessionEnded, Tenant: chat.DefaultTenant, At: chat.At(time.Now()), Session: session})
 }
 
-// service is a running rooms service.
-type service struct {
+// pod is a running rooms pod.
+type pod struct {
 	base     string
 	redis    redis.UniversalClient
 	registry *prometheus.Registry
@@ -121,9 +121,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func start(t *testing.T, c Config) service {
+func start(t *testing.T, c Config) pod {
 	t.Helper()
-	s := service{registry: prometheus.NewRegistry(), ready: &observe.Readiness{}, logs: &lockedBuffer{}}
+	s := pod{registry: prometheus.NewRegistry(), ready: &observe.Readiness{}, logs: &lockedBuffer{}}
 	where := os.Getenv("PARLEY_TEST_REDIS")
 	if where == "" {
 		t.Fatal("PARLEY_TEST_REDIS names no Redis to test with; make test starts one")
@@ -180,7 +180,7 @@ func configOf(t *testing.T, a *authority, more map[string]string) Config {
 	return c
 }
 
-func (s service) call(t *testing.T, raw, method, path, body string, answer any) int {
+func (s pod) call(t *testing.T, raw, method, path, body string, answer any) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.base+path, strings.NewReader(body))
 	if err != nil {

@@ -26,6 +26,7 @@ var rank = map[string]int{
 	"pkg/listen": 3, "pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3, "pkg/databasetest": 3,
 
 	"pkg/webapi": 4, "pkg/process": 4, "pkg/client": 4,
+	"pkg/service": 8,
 
 	"services/auth/internal/account":    5,
 	"services/auth/internal/keys":       5,
@@ -33,18 +34,18 @@ var rank = map[string]int{
 	"services/rooms/internal/policy":    5,
 	"services/rooms/internal/ledger":    6,
 	"services/rooms/internal/directory": 7,
-	"services/edge/internal/lanes":      5,
-	"services/edge/internal/ratelimit":  5,
-	"services/edge/internal/drain":      5,
-	"services/edge/internal/outbox":     5,
-	"services/edge/internal/room":       5,
-	"services/edge/internal/feed":       6,
-	"services/edge/internal/access":     7,
 
 	"services/auth/internal/record":      8,
 	"services/*/internal/storetest":      8,
 	"services/edge/internal/roomsclient": 8,
 	"services/edge/internal/presence":    8,
+	"services/edge/internal/lanes":       5,
+	"services/edge/internal/ratelimit":   5,
+	"services/edge/internal/drain":       5,
+	"services/edge/internal/outbox":      5,
+	"services/edge/internal/room":        5,
+	"services/edge/internal/feed":        6,
+	"services/edge/internal/access":      7,
 	"services/edge/internal/session":     8,
 	"services/edge/internal/ws":          9,
 	"services/edge/internal/follow":      9,
@@ -82,10 +83,10 @@ const domainFrom, domainTo, contractRank = 5, 7, 2
 
 // drivers lists who may import each third-party package, and those below it.
 var drivers = map[string][]string{
-	"github.com/gofiber/fiber/v2":          {"pkg/webapi", "services/*", "services/*/internal/httpapi", "services/edge/internal/ws", "services/edge/internal/follow"},
+	"github.com/gofiber/fiber/v2":          {"pkg/webapi", "pkg/service", "services/*", "services/*/internal/httpapi", "services/edge/internal/ws", "services/edge/internal/follow"},
 	"github.com/gofiber/contrib/websocket": {"services/edge/internal/ws"},
 	"github.com/fasthttp/websocket":        {"services/edge/internal/ws", "pkg/client"},
-	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/redistest", "services/*", "services/edge/internal/presence", "services/standalone/internal/bench/floor", "services/standalone/internal/soak"},
+	"github.com/redis/go-redis/v9":         {"pkg/stream", "pkg/lobby", "pkg/service", "pkg/redistest", "services/*", "services/edge/internal/presence", "services/standalone/internal/bench/floor", "services/standalone/internal/soak"},
 	"github.com/alicebob/miniredis/v2":     {"pkg/redistest", "services/standalone"},
 	"github.com/jackc/pgx/v5":              {"pkg/database", "pkg/databasetest", "services/*/internal/postgres", "services/*/internal/storetest", "services/standalone/internal/bench", "services/standalone/internal/bench/floor", "services/standalone/internal/cluster", "services/standalone/internal/faults", "services/standalone/internal/soak"},
 	"modernc.org/sqlite":                   {"pkg/database", "services/*/internal/sqlite"},

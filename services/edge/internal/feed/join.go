@@ -112,13 +112,13 @@ func (f *Feed) readOlder(ctx context.Context, r *room.Room, after chat.Seq, olde
 // time share one read, and few are under way at once.
 func (f *Feed) replay(ctx context.Context, id chat.RoomID, after chat.Seq) (roomsapi.Range, error) {
 	reads := f.replays.DoChan(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout) // others wait for it too
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout) // others wait for it too
 		defer cancel()
 		select {
 		case f.replaying <- struct{}{}:
 			defer func() { <-f.replaying }()
-			return f.log.Entries(ctx, id, after, room.MaxReplay, room.MaxReplayBytes)
-		case <-ctx.Done():
+			return f.log.Entries(shared, id, after, room.MaxReplay, room.MaxReplayBytes)
+		case <-shared.Done():
 			return roomsapi.Range{}, chat.Errorf(chat.CodeUnavailable, "too much is being read, try again")
 		}
 	})

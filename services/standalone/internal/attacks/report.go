@@ -18,7 +18,7 @@ type Report struct {
 	People   int                       `json:"people"`
 	Before   Times                     `json:"before"`
 	During   Times                     `json:"during"`
-	Beside   Times                     `json:"beside"` // meanwhile, of people on a cluster that nobody attacks
+	Beside   Times                     `json:"beside"`     // meanwhile, of people on a cluster that nobody attacks
 	Peak     map[string]int64          `json:"peak_bytes"` // resident memory by process
 	Attacks  map[string]map[string]int `json:"attacks"`    // what each was answered, and how often
 	Verdicts []Verdict                 `json:"verdicts"`

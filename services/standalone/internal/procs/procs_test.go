@@ -87,14 +87,14 @@ func TestATreeCountsItsChildren(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tree, alone Usage
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // until the second child runs
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // until the second child runs: one that is just forked has no memory of its own yet
 		if tree, err = Tree(cmd.Process.Pid); err != nil {
 			t.Fatal(err)
 		}
 		if alone, err = Of(cmd.Process.Pid); err != nil {
 			t.Fatal(err)
 		}
-		if tree.Threads > alone.Threads {
+		if tree.Threads > alone.Threads && tree.Resident > alone.Resident {
 			break
 		}
 	}
