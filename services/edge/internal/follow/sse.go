@@ -27,36 +27,36 @@ const (
 
 // stream sends the events of several rooms as server-sent events: the socket's JSON as data, and now
 // and then the cursors of all rooms as an id, with which the browser comes back.
-func (v *Server) stream(c *fiber.Ctx) error {
-	caller, address, err := v.caller(c)
+func (s *Server) stream(c *fiber.Ctx) error {
+	caller, address, err := s.caller(c)
 	if err != nil {
 		return err
 	}
-	if v.Drain.HasBegun() {
+	if s.Drain.HasBegun() {
 		return drain.Err()
 	}
 	followers, err := roomsAsked(c)
 	if err != nil {
 		return err
 	}
-	release, err := v.open.streams.take(address, caller.User.ID)
+	release, err := s.open.streams.take(address, caller.User.ID)
 	if err != nil {
 		return err
 	}
-	s := &eventStream{server: v, followers: followers, watcher: room.NewWatcher(), conn: c.Context().Conn(), release: release}
-	if err := s.enter(c.UserContext(), caller); err != nil {
-		s.stop()
+	e := &eventStream{server: s, followers: followers, watcher: room.NewWatcher(), conn: c.Context().Conn(), release: release}
+	if err := e.enter(c.UserContext(), caller); err != nil {
+		e.stop()
 		return err
 	}
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set("X-Accel-Buffering", "no")
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) { // it runs, whatever becomes of the answer
-		defer s.stop()
-		s.out = w
-		if life := drain.Lifetime(v.MaxAge); life > 0 {
-			s.leaves = time.Now().Add(life)
+		defer e.stop()
+		e.out = w
+		if life := drain.Lifetime(s.MaxAge); life > 0 {
+			e.leaves = time.Now().Add(life)
 		}
-		s.run(context.Background())
+		e.run(context.Background())
 	})
 	return nil
 }
