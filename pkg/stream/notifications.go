@@ -228,14 +228,14 @@ func (b *Notifications) assignPartitions(ctx context.Context) error {
 	for owner := range gone {
 		delete(b.receivers, owner)
 	}
-	news := map[*connection][]string{}
+	subscriptions := map[*connection][]string{}
 	for channel, s := range b.rooms {
 		if c := b.connection(s.room); c != nil && moved[s.room.partition()] {
-			news[c] = append(news[c], channel)
+			subscriptions[c] = append(subscriptions[c], channel)
 		}
 	}
 	b.mu.Unlock()
-	for connection, channels := range news {
+	for connection, channels := range subscriptions {
 		_ = connection.subscribe(ctx, channels...) // if it broke, its receiver begins anew with all its rooms
 	}
 	b.order.Unlock()
@@ -264,7 +264,7 @@ func (b *Notifications) moved() {
 	}
 }
 
-// channelsAt are the channels of the rooms that are heard on l. Under mu.
+// channelsAt are the channels of the rooms that rc subscribes to. Under mu.
 func (b *Notifications) channelsAt(rc *receiver) []string {
 	channels := make([]string, 0, len(b.rooms))
 	for channel, s := range b.rooms {
@@ -275,7 +275,7 @@ func (b *Notifications) channelsAt(rc *receiver) []string {
 	return channels
 }
 
-// handle takes in what came on l. An error says that l does not hear any more what it should.
+// handle takes in what rc has received. An error says that rc does not receive any more what it should.
 func (b *Notifications) handle(rc *receiver, message any) error {
 	switch m := message.(type) {
 	case *redis.Subscription:
@@ -302,7 +302,7 @@ func (b *Notifications) handle(rc *receiver, message any) error {
 	return nil
 }
 
-// subscription is that of a channel, if it is to be heard on l.
+// subscription is that of a channel, if rc subscribes to it.
 func (b *Notifications) subscription(rc *receiver, channel string) *subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/parley-chat/parley/services/edge/internal/feed"
 )
 
-// contact holds delivery back when auth or rooms have not been heard of for longer than the grace:
+// contact holds delivery back when auth or rooms have not answered for longer than the grace:
 // somebody may have lost access meanwhile, and nobody here could know.
 type contact struct {
 	grace     time.Duration

@@ -186,7 +186,7 @@ func (p *Presence) Members(r *room.Room) ([]chat.User, *int) {
 	return users, &count
 }
 
-// Signalled takes in what another edge, or this one, has sent beside the bells.
+// Signalled takes in what another edge, or this one, has sent beside the notifications.
 func (p *Presence) Signalled(key stream.Room, kind byte, payload string) {
 	switch kind {
 	case stream.SignalMembers:

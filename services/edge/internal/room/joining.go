@@ -63,7 +63,7 @@ func (r *Room) Admit(m Member, reader Reader, j Join, older []roomsapi.Entry) (s
 	return s, p, true, nil
 }
 
-// refusal is what everybody is told who comes to a room that has ended.
+// refusal is the error of a join of a room that has ended.
 func (r *Room) refusal() error {
 	switch {
 	case r.gone:

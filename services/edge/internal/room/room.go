@@ -178,8 +178,8 @@ func (r *Room) Deliver(entries []roomsapi.Entry) chat.Seq {
 	return r.head
 }
 
-// fanOut hands frames to every member but those of the user except. Who is just joining gets them after the
-// answer.
+// fanOut hands frames to every member but those of the user except. A member that is just joining gets them after
+// the answer.
 func (r *Room) fanOut(frames []byte, written time.Time, except chat.UserID) {
 	for member := range r.members {
 		if except == "" || member.User().ID != except {

@@ -62,7 +62,7 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 	if s.outbox.Closing() {
 		return
 	}
-	s.Heard()
+	s.Active()
 	if !utf8.Valid(frame) {
 		s.Close(wire.CloseInvalidUTF8)
 		return

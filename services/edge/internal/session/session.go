@@ -79,13 +79,13 @@ type Shared struct {
 type Session struct {
 	*Shared
 
-	id        string
-	outbox    *outbox.Outbox
-	limits    ratelimit.Socket // of its reader
-	heard     atomic.Int64
-	opened    time.Time
-	leaves    int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
-	askedToGo bool  // elsewhere; of Beat alone
+	id         string
+	outbox     *outbox.Outbox
+	limits     ratelimit.Socket // of its reader
+	lastActive atomic.Int64
+	opened     time.Time
+	leaves     int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
+	askedToGo  bool  // elsewhere; of Beat alone
 
 	mu     sync.Mutex // before nothing: no other lock is taken under it
 	claims token.Claims
@@ -101,7 +101,7 @@ func New(shared *Shared, conn net.Conn, address string) *Session {
 		Shared: shared, id: rand.Text(), opened: time.Now(), rooms: map[chat.Slug]*room.Room{},
 		outbox: outbox.New(conn, shared.Limits.OutboxBytes, shared.Writers, shared.Outboxes),
 	}
-	s.heard.Store(s.opened.UnixNano())
+	s.lastActive.Store(s.opened.UnixNano())
 	if life := drain.Lifetime(shared.Limits.MaxAge); life > 0 {
 		s.leaves = s.opened.Add(life).UnixNano()
 	}
@@ -232,12 +232,12 @@ func (s *Session) limited(flooding bool, err error) error {
 // Close queues a close frame with code and ends the connection, which wakes the reader.
 func (s *Session) Close(code wire.CloseCode) { s.outbox.Close(code) }
 
-// Heard notes a sign of life.
-func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
+// Active notes a sign of life.
+func (s *Session) Active() { s.lastActive.Store(time.Now().UnixNano()) }
 
 // Pinged answers a ping.
 func (s *Session) Pinged(payload []byte) {
-	s.Heard()
+	s.Active()
 	s.Tell(wire.AppendPong(nil, payload))
 }
 
@@ -247,7 +247,7 @@ func (s *Session) Pinged(payload []byte) {
 func (s *Session) Beat(now time.Time, ping []byte) {
 	s.age(now)
 	claims, authed := s.Claims()
-	switch silent := now.Sub(time.Unix(0, s.heard.Load())); {
+	switch silent := now.Sub(time.Unix(0, s.lastActive.Load())); {
 	case !authed && now.Sub(s.opened) > s.Limits.AuthWithin, authed && now.After(claims.Expires):
 		s.Close(wire.CloseUnauthenticated)
 	case silent > 2*s.Limits.Heartbeat+s.Limits.Heartbeat/2:

@@ -90,7 +90,7 @@ func (r *reader) read() {
 		case ping:
 			r.session.Pinged(payload)
 		case pong:
-			r.session.Heard()
+			r.session.Active()
 		case binaryData, continuation, closing:
 			r.session.Close(wire.CloseBinary)
 		}
