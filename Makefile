@@ -1,5 +1,5 @@
-# Parley's build. Each module is built by itself (GOWORK=off), exactly as its image is; tests and
-# linters run over the whole workspace.
+# Parley's build. Each module is built on its own (GOWORK=off), as for its image. Tests and linters run
+# on the whole workspace.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
@@ -9,7 +9,7 @@ SERVICES := auth rooms edge web steward
 CACHE    := $(CURDIR)/.cache
 LINT_VERSION := v2.15.0
 LINT     := $(CACHE)/golangci-lint-$(LINT_VERSION)
-# What the programs tell of themselves. The date is the commit's: the same commit gives the same programs.
+# The version that programs report. The date is that of the commit, so that a commit always gives the same programs.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)
@@ -39,22 +39,22 @@ FROM     ?=
 PROMETHEUS := $(CACHE)/prometheus
 FAULT    ?=
 SECONDS ?= 300
-# SQLite is C, translated: with the race detector it is ten times slower, and its races are not ours to find.
+# SQLite is translated from C. With the race detector it would be ten times slower, and its races are not ours to find.
 RACE     := -race -gcflags='modernc.org/...=-race=false'
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-standalone build-race run run-cluster test test-long lint tidy fuzz fmt docs install clean vulncheck secrets bench bench-compare faults attacks soak images chart-test e2e monitoring monitoring-live dashboards
 
-help: ## Print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build-standalone ## Try Parley: one process on embedded stores, on http://127.0.0.1:8000
+run: build-standalone ## Run Parley as one process with embedded stores, on http://127.0.0.1:8000
 	@exec $(CURDIR)/bin/standalone
 
-run-cluster: build ## The same as separate processes: PostgreSQL, Redis, 1 auth, 2 rooms, 3 edges, web, proxy
+run-cluster: build ## Run Parley as separate processes: PostgreSQL, Redis, 1 auth, 2 rooms, 3 edges, web, proxy
 	@exec $(CURDIR)/bin/cluster run
 
-build: build-standalone ## One static binary per service, in bin/
+build: build-standalone ## Build one static binary per service, in bin/
 	@mkdir -p bin
 	@for service in $(SERVICES); do echo "build $$service"; (cd services/$$service && $(GOBUILD) ./cmd/$$service); done
 	@echo "build cluster"; cd services/standalone && $(GOBUILD) ./cmd/cluster
@@ -63,78 +63,78 @@ build-standalone:
 	@mkdir -p bin
 	@echo "build standalone"; cd services/standalone && $(GOBUILD) .
 
-test: ## Every test but the long ones, with the race detector, on real servers started for it
+test: ## Run all tests except the long ones, with the race detector and real servers
 	@$(MAKE) -j2 install build-race
 	@PARLEY_TEST_BIN=$(CURDIR)/bin/race $(CURDIR)/bin/race/cluster with-servers -- \
 	  go test $(RACE) -vet=off -timeout 10m $(TESTFLAGS) work
 
-# The programs that these tests start, of the very packages that the tests are compiled from: compiling is
-# most of the first run. make lint vets.
+# The programs that the tests start. They share their compiled packages with the tests, because compiling takes most of
+# the first run. The tests do not run vet, because make lint does.
 build-race:
 	@mkdir -p bin/race
 	@echo "build with the race detector"; go build $(RACE) -o $(CURDIR)/bin/race/ ./services/standalone ./services/standalone/cmd/cluster ./services/steward/cmd/steward
 
-test-long: install build ## What takes longer, on whole clusters: faults and attacks while people talk, browsers, images
+test-long: install build ## Run the long tests on whole clusters: faults and attacks under load, browsers, images
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
 	  go test -tags long -timeout 15m $(TESTFLAGS) ./.ci/images ./services/standalone/internal/faults ./services/standalone/internal/attacks
 	@PARLEY_TEST_BIN=$(CURDIR)/bin $(CURDIR)/bin/cluster with-servers -- \
 	  go test $(RACE) -tags long -timeout 10m $(TESTFLAGS) -run 'TestTheCheckerChecksAnyParley|TestBrowsersTalkWhileTheClusterFallsApart' ./services/standalone
 
-chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) ## The Helm chart, by Helm 3 and 4 and for every Kubernetes, and k8s/ around it (UPDATE=1 writes its generated files anew)
+chart-test: $(HELM3) $(HELM4) $(KUBECONFORM) $(HELM_DOCS) $(KUSTOMIZE) ## Test the Helm chart with Helm 3 and 4 for every Kubernetes version, and k8s/ (UPDATE=1 regenerates its files)
 	@PARLEY_TEST_HELM3=$(HELM3) PARLEY_TEST_HELM4=$(HELM4) PARLEY_TEST_KUBECONFORM=$(KUBECONFORM) PARLEY_TEST_HELM_DOCS=$(HELM_DOCS) \
 	  PARLEY_TEST_KUSTOMIZE=$(KUSTOMIZE) PARLEY_TEST_CACHE=$(CACHE) go test -tags chart -count=1 $(TESTFLAGS) ./services/standalone/internal/chart $(if $(UPDATE),-update)
 
-lint: $(LINT) $(ACTIONLINT) ## Linters, the types of the JavaScript, and whether every go.mod is tidy
+lint: $(LINT) $(ACTIONLINT) ## Run the linters, check the JavaScript types, and check that every go.mod is tidy
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	@for module in $(MODULES) k8s/monitoring; do (cd $$module && GOWORK=off go mod tidy -diff); done
 	@$(ACTIONLINT)
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners $$(go list -m -f '{{.Dir}}/...')
 	@cd k8s/monitoring && GOWORK=off GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) run --allow-parallel-runners ./...
-	@if ! command -v npx >/dev/null; then echo "NOT CHECKED: the types of the JavaScript, since there is no npx (it comes with npm)"; exit 0; fi; \
+	@if ! command -v npx >/dev/null; then echo "NOT CHECKED: the JavaScript types, because npx is missing (install npm)"; exit 0; fi; \
 	cd services/web/assets && npx --yes --package typescript@5.9.3 tsc --noEmit --allowJs --checkJs --strict --target es2022 \
 	  --module nodenext --moduleResolution nodenext --lib es2022,dom,dom.iterable parley.js app.js
 
 fmt: $(LINT) ## Format all Go code
 	@GOLANGCI_LINT_CACHE=$(CACHE)/lint $(LINT) fmt $(MODULES)
 
-vulncheck: $(GOVULNCHECK) ## Does the code reach a known vulnerability? (asks vuln.go.dev)
+vulncheck: $(GOVULNCHECK) ## Check the code for known vulnerabilities (queries vuln.go.dev)
 	@for module in $(MODULES) k8s/monitoring; do echo "vulncheck $$module"; (cd $$module && GOWORK=off $(GOVULNCHECK) ./...); done
 
-secrets: $(GITLEAKS) ## Is there a secret in the history?
+secrets: $(GITLEAKS) ## Search the Git history for secrets
 	@$(GITLEAKS) git --no-banner --redact --config .gitleaks.toml .
 
-tidy: ## Bring every go.mod and go.sum in order
+tidy: ## Tidy every go.mod and go.sum
 	@go work sync
 	@for module in $(MODULES); do echo "tidy $$module"; (cd $$module && GOWORK=off go mod tidy); done
 
-soak: build ## An hour of people coming and going: does anything grow that should not? (MINUTES=60)
+soak: build ## Run users who come and go for an hour, and check that nothing leaks (MINUTES=60)
 	@echo "build soak"; cd services/standalone && $(GOBUILD) ./cmd/soak
 	@mkdir -p data
 	@$(CURDIR)/bin/soak -minutes $(MINUTES) -json data/soak.json
 
-fuzz: install build ## Run every fuzz target for a moment (FUZZTIME=2s), on real servers started for it
+fuzz: install build ## Run every fuzz target for a short time, with real servers (FUZZTIME=2s)
 	@FUZZTIME=$(FUZZTIME) $(CURDIR)/bin/cluster with-servers -- .ci/fuzz
 
-faults: build ## Kill, cut, empty and restore all there is while clients talk: nothing may get lost (SEED= MESSAGES= FAULTS= URL= JSON=)
+faults: build ## Inject faults into a cluster under load, and check that no message is lost (SEED= MESSAGES= FAULTS= URL= JSON=)
 	@echo "build faults"; cd services/standalone && $(GOBUILD) ./cmd/faults
 	@$(CURDIR)/bin/faults $(if $(SEED),-seed $(SEED)) $(if $(MESSAGES),-messages $(MESSAGES)) $(if $(FAULTS),-faults $(FAULTS)) \
 	  $(if $(URL),-url '$(URL)') $(if $(filter command line,$(origin JSON)),-json '$(JSON)')
 
-attacks: build ## Do what strangers do to end a service while 100 people talk on it (SECONDS=300)
+attacks: build ## Attack a server that 100 people use, and check that it keeps working (SECONDS=300)
 	@echo "build attacks"; cd services/standalone && $(GOBUILD) ./cmd/attacks
 	@mkdir -p data
 	@$(CURDIR)/bin/attacks -seconds $(SECONDS) -json data/attacks.json
 
-bench: build ## Measure on this machine, beside the floor (SCENARIO=idle,acked RUNS=3 JSON=data/bench.json)
+bench: build ## Measure speed and memory, relative to a minimal server on this machine (SCENARIO=idle,acked RUNS=3 JSON=data/bench.json)
 	@echo "build bench"; cd services/standalone && $(GOBUILD) ./cmd/bench
 	@mkdir -p $(dir $(JSON))
 	@$(CURDIR)/bin/bench -runs $(RUNS) -scenario '$(SCENARIO)' -json $(JSON)
 
-bench-compare: ## What changed between two reports of make bench (A=old.json B=new.json)
+bench-compare: ## Compare two reports of make bench (A=old.json B=new.json)
 	@cd services/standalone && $(GOBUILD) ./cmd/bench
 	@$(CURDIR)/bin/bench compare $(A) $(B)
 
-images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_PREFIX= VERSION= PLATFORMS=linux/amd64,linux/arm64; PUSH=1 pushes them)
+images: $(SBOM) ## Build one image per service in bin/images/, without Docker (IMAGE_PREFIX= VERSION= PLATFORMS=linux/amd64,linux/arm64; PUSH=1 pushes them)
 	@mkdir -p bin/images
 	@for platform in $(subst $(COMMA), ,$(PLATFORMS)); do folder=bin/images/$${platform%/*}-$${platform#*/}; mkdir -p $$folder; \
 	  for service in $(SERVICES); do echo "build $$service for $$platform"; \
@@ -145,29 +145,29 @@ images: $(SBOM) ## One image per service in bin/images/, without Docker (IMAGE_P
 	@sed 's/^.*  //' bin/images/written >bin/images/digests
 	@echo $(VERSION) >bin/images/VERSION
 
-monitoring: $(PROMETHEUS)/promtool ## Does each alert fire as it should, and does every query ask for what exists?
+monitoring: $(PROMETHEUS)/promtool ## Test that each alert fires as intended, and that every query uses existing metrics
 	@for cases in charts/parley/tests/rules/*.yaml; do echo "$$cases"; $(PROMETHEUS)/promtool test rules $$cases >$(CACHE)/promtool.log 2>&1 || { cat $(CACHE)/promtool.log; exit 1; }; done
 	@cd k8s/monitoring && GOWORK=off go test -count=1 ./...
 
-monitoring-live: build $(PROMETHEUS)/promtool ## Ask all queries of a real Prometheus beside a cluster under load, then harm it until alerts fire (FAULT=Redis)
+monitoring-live: build $(PROMETHEUS)/promtool ## Run all queries on a real Prometheus with a cluster under load, then inject faults until alerts fire (FAULT=Redis)
 	@echo "build monitored"; cd services/standalone && $(GOBUILD) ./cmd/monitored
 	@$(CURDIR)/bin/monitored -prometheus $(PROMETHEUS)/prometheus -fault '$(FAULT)'
 
-dashboards: ## Write charts/parley/files/dashboards anew from k8s/monitoring/dashboards
+dashboards: ## Regenerate charts/parley/files/dashboards from k8s/monitoring/dashboards
 	@cd k8s/monitoring && GOWORK=off go run ./dashboards $(CURDIR)/charts/parley/files/dashboards
 
-e2e: images ## Try the chart on the cluster of KUBECONFIG (FROM=commit to upgrade from; k8s/e2e/run says what else can be set)
+e2e: images ## Test the chart on the cluster of KUBECONFIG (FROM=commit to upgrade from; see k8s/e2e/run for more)
 	@echo "build faults"; cd services/standalone && $(GOBUILD) ./cmd/faults
 	@rm -rf bin/from; $(if $(FROM),mkdir bin/from; git archive $(FROM) | tar x -C bin/from; $(MAKE) -C bin/from images CACHE=$(CACHE) VERSION=from-$(FROM) COMMIT=$(FROM))
 	@TAG=$(VERSION) FROM_TAG=$(if $(FROM),from-$(FROM)) k8s/e2e/run
 
-docs: ## Write docs/configuration.md anew from what the programs read, and the tables of docs/observability.md from what they measure
+docs: ## Regenerate docs/configuration.md and the tables of docs/observability.md from the programs
 	@go test ./services/standalone -run 'TestConfigurationIs|TestMetricsAre' -count=1 -update
 
-install: ## Install what the tests need and is missing (Debian, as root), or say what it is
+install: ## Install what the tests need (Debian, as root), or list what is missing
 	@.ci/install
 
-clean: ## Remove what was built (never data/)
+clean: ## Remove all build results (never data/)
 	@rm -rf bin .cache
 
 $(SBOM):
@@ -176,7 +176,7 @@ $(SBOM):
 	@GOBIN=$(CACHE)/gobin GOWORK=off GOFLAGS=-mod=mod go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION)
 	@mv $(CACHE)/gobin/cyclonedx-gomod $@
 
-# Compiling the linter takes minutes: it is kept, by version.
+# Compiling the linter takes minutes, so the binary is kept, by version.
 $(LINT):
 	@mkdir -p $(CACHE)/gobin
 	@echo "build golangci-lint $(LINT_VERSION) (once, a few minutes)"

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
-// write makes a service's image and stores it at path: an OCI image layout with all platforms, and
-// beside it the manifest.json by which older engines find the first one.
+// write builds a service's image and stores it at path, as an OCI image layout with all platforms. It adds the
+// manifest.json of `docker save`, in which older engines find the first platform.
 func (b *build) write(service, path string) (v1.Hash, error) {
 	index, images, err := b.index(service)
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *build) write(service, path string) (v1.Hash, error) {
 	return index.Digest()
 }
 
-// manifest writes what `docker save` does.
+// manifest writes a manifest.json like that of `docker save`.
 func (b *build) manifest(service string, image v1.Image, path string) error {
 	blob := func(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
 	config, err := image.ConfigName()
@@ -76,7 +76,7 @@ func (b *build) manifest(service string, image v1.Image, path string) error {
 	return os.WriteFile(path, content, 0o600)
 }
 
-// pack makes a tar of a folder, the same for the same files.
+// pack writes a reproducible tar of a folder.
 func (b *build) pack(folder, path string) (err error) {
 	file, err := os.Create(path + ".part") //nolint:gosec // the caller names it
 	if err != nil {
@@ -96,7 +96,7 @@ func (b *build) pack(folder, path string) (err error) {
 }
 
 func (b *build) add(w *tar.Writer, path, name string) error {
-	file, err := os.Open(path) //nolint:gosec // made by us
+	file, err := os.Open(path) //nolint:gosec // this program has written it
 	if err != nil {
 		return err
 	}

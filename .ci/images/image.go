@@ -18,13 +18,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// The Dockerfile says the same; a test holds them against each other.
+// The Dockerfile has the same values. A test compares them.
 const (
 	user   = "10001:10001"
 	source = "https://github.com/parley-chat/parley"
 )
 
-// build is what all images of a run have alike.
+// build has the settings that all images of a run share.
 type build struct {
 	programs, out   string
 	prefix          string
@@ -37,7 +37,7 @@ type target struct{ system, arch string }
 
 func (b *build) name(service string) string { return b.prefix + "-" + service + ":" + b.version }
 
-// labels are those that registries and people look for.
+// labels returns the standard OCI labels.
 func (b *build) labels(service string) map[string]string {
 	return map[string]string{
 		"org.opencontainers.image.title":    "parley-" + service,
@@ -49,7 +49,7 @@ func (b *build) labels(service string) map[string]string {
 	}
 }
 
-// index is a service's image for all platforms.
+// index builds a service's image for all platforms.
 func (b *build) index(service string) (v1.ImageIndex, []v1.Image, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	images := make([]v1.Image, 0, len(b.platforms))
@@ -66,13 +66,13 @@ func (b *build) index(service string) (v1.ImageIndex, []v1.Image, error) {
 	return index, images, nil
 }
 
-// image is one program at the root of nothing else.
+// image builds the image for one platform. Its only file is the program.
 func (b *build) image(service string, platform target) (v1.Image, error) {
 	program, err := os.ReadFile(filepath.Join(b.programs, platform.system+"-"+platform.arch, service)) //nolint:gosec // the caller names the folder
 	if err != nil {
-		return nil, fmt.Errorf("the program is missing (make images makes it): %w", err)
+		return nil, fmt.Errorf("the program is missing; run make images: %w", err)
 	}
-	if err = static(program); err != nil {
+	if err = checkStatic(program); err != nil {
 		return nil, err
 	}
 	layer, err := b.layer(service, program)
@@ -100,15 +100,15 @@ func (b *build) image(service string, platform target) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// static refuses a program that needs files which the image does not have.
-func static(program []byte) error {
+// checkStatic returns an error for a program that needs shared libraries, which the image does not have.
+func checkStatic(program []byte) error {
 	file, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
-		return fmt.Errorf("the program is no Linux program: %w", err)
+		return fmt.Errorf("the program is not a Linux program: %w", err)
 	}
 	for _, p := range file.Progs {
 		if p.Type == elf.PT_INTERP {
-			return fmt.Errorf("the program is linked dynamically: build it with CGO_ENABLED=0")
+			return fmt.Errorf("the program is dynamically linked; build it with CGO_ENABLED=0")
 		}
 	}
 	return nil

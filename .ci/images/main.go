@@ -1,7 +1,6 @@
-// Command images packs the services' programs into images, without a container engine: what the
-// Dockerfile makes, in one file for each service that `docker load`, `ctr images import` and
-// `crane push` take. The same programs give the same digests. It is a module of its own, so that no service
-// depends on what packs it.
+// Command images packs the services' programs into container images without a container engine. The images are
+// like those of the Dockerfile. Each is one file for `docker load`, `ctr images import` or `crane push`. The
+// same programs give the same digests. It is a separate module, so that the services do not depend on its libraries.
 package main
 
 import (
@@ -25,14 +24,14 @@ func main() {
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	var b build
-	flags.StringVar(&b.programs, "programs", "", "folder with the programs, as <os>-<arch>/<service>")
-	flags.StringVar(&b.out, "out", "", "folder that takes the images")
-	flags.StringVar(&b.prefix, "prefix", "", "what the images' names begin with, such as ghcr.io/parley-chat/parley")
+	flags.StringVar(&b.programs, "programs", "", "folder of the programs, with paths of the form <os>-<arch>/<service>")
+	flags.StringVar(&b.out, "out", "", "folder to write the images to")
+	flags.StringVar(&b.prefix, "prefix", "", "prefix of the images' names, such as ghcr.io/parley-chat/parley")
 	flags.StringVar(&b.version, "version", "", "the images' tag")
-	flags.StringVar(&b.commit, "commit", "", "what the programs were made from")
-	push := flags.Bool("push", false, "push each image to the registry that its name begins with too, signed in as `docker login` or `crane auth login` left it")
-	date := flags.String("date", "", "when that was, as in 2026-11-22T03:04:05Z")
-	platforms := flags.String("platforms", "", "comma-separated, such as linux/amd64,linux/arm64")
+	flags.StringVar(&b.commit, "commit", "", "commit that the programs were built from")
+	push := flags.Bool("push", false, "also push each image to the registry in its name, with the credentials of `docker login` or `crane auth login`")
+	date := flags.String("date", "", "date of the commit, such as 2026-11-22T03:04:05Z")
+	platforms := flags.String("platforms", "", "comma-separated platforms, such as linux/amd64,linux/arm64")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func run(args []string, out io.Writer) error {
 	if flags.NArg() == 0 {
 		return errors.New("usage: images [flags] SERVICE…")
 	}
-	if err := os.MkdirAll(b.out, 0o755); err != nil { //nolint:gosec // everybody may read images
+	if err := os.MkdirAll(b.out, 0o755); err != nil { //nolint:gosec // images are public
 		return err
 	}
 	for _, service := range flags.Args() {

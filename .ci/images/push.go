@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// push pushes a service's image for all platforms to the registry that its name begins with. The digest there is
-// that of the file.
+// push pushes a service's image for all platforms to the registry in its name. The registry's digest is that of the
+// file.
 func (b *build) push(service string) error {
 	index, _, err := b.index(service)
 	if err != nil {

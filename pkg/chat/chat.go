@@ -1,5 +1,5 @@
-// Package chat holds the words of Parley: identifiers, rooms, messages, users, limits and the one
-// error type. It knows no transport and no storage.
+// Package chat defines Parley's domain types: identifiers, rooms, messages, users, limits and the one
+// error type. It depends on no transport and no storage.
 package chat
 
 import (
@@ -15,25 +15,25 @@ type TenantID string
 // DefaultTenant is the only tenant for now; everything carries it from the first migration on.
 const DefaultTenant TenantID = "default"
 
-// UserID is the opaque name of an account or guest, unique across tenants.
+// UserID is the opaque id of an account or guest, unique across tenants.
 type UserID string
 
-// SessionID is the opaque name of one sign-in; its tokens and sockets end with it.
+// SessionID is the opaque id of one sign-in. Its tokens and sockets end when the session ends.
 type SessionID string
 
-// RoomID is the storage's number of a room. It never leaves the services; clients know the Slug.
+// RoomID is a room's primary key in the database. It never leaves the services; clients use the Slug.
 type RoomID int64
 
-// LogID is the opaque name of a room's log. A log restored from a backup gets a new one.
+// LogID is the opaque id of a room's log. A log restored from a backup gets a new one.
 type LogID string
 
-// Slug addresses a room everywhere outside, [a-z0-9][a-z0-9-]{0,62}; it is never given out again.
+// Slug is a room's public name, [a-z0-9][a-z0-9-]{0,62}. The slug of a deleted room is never reused.
 type Slug string
 
-// Seq numbers the entries of a log from 1 without holes.
+// Seq is the number of an entry in a log. Numbers start at 1 and have no gaps.
 type Seq int64
 
-// UserKind tells accounts from guests.
+// UserKind distinguishes accounts from guests.
 type UserKind string
 
 // The kinds of users.
@@ -42,7 +42,7 @@ const (
 	KindGuest UserKind = "guest"
 )
 
-// User is somebody signed in, as others and the user itself may see it.
+// User is the public view of a signed-in user.
 type User struct {
 	ID    UserID   `json:"id"`
 	Name  string   `json:"name"`
@@ -50,14 +50,14 @@ type User struct {
 	Staff bool     `json:"staff"`
 }
 
-// Author is what a message keeps of the user who wrote it.
+// Author is the part of a user that is stored with a message.
 type Author struct {
 	ID   UserID   `json:"id"`
 	Name string   `json:"name"`
 	Kind UserKind `json:"kind"`
 }
 
-// Author returns u as messages carry it.
+// Author returns u as the author of a message.
 func (u User) Author() Author { return Author{ID: u.ID, Name: u.Name, Kind: u.Kind} }
 
 // Room is a room as clients see it.
@@ -74,7 +74,7 @@ type Room struct {
 	CreatedAt   Time   `json:"created_at"`
 }
 
-// VisibleTo says whether u (nil: nobody signed in) may know of the room and read it.
+// VisibleTo reports whether u may see and read the room. A nil u is an anonymous caller.
 func (r Room) VisibleTo(u *User) bool {
 	switch {
 	case u != nil && u.Staff:
@@ -88,7 +88,7 @@ func (r Room) VisibleTo(u *User) bool {
 	}
 }
 
-// Message is a message in its current state. A deleted one keeps id and author and loses its body.
+// Message is a message in its current state. A deleted message keeps its id and author but not its body.
 type Message struct {
 	ID       Seq    `json:"id"`
 	Author   Author `json:"author"`
@@ -100,7 +100,7 @@ type Message struct {
 	Deleted  bool   `json:"deleted,omitempty"`
 }
 
-// Limits of what a stranger may send.
+// Limits of client input.
 const (
 	MaxBodyBytes       = 16 << 10
 	MaxNonceBytes      = 64
@@ -112,26 +112,26 @@ const (
 
 var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// Valid says whether s has the form of a slug.
+// Valid reports whether s has the form of a slug.
 func (s Slug) Valid() bool { return slugPattern.MatchString(string(s)) }
 
-// CheckNonce refuses a nonce that is missing, too long or not clean text.
+// CheckNonce returns an error for a nonce that is empty, too long, not UTF-8 or contains NUL.
 func CheckNonce(nonce string) error {
 	if nonce == "" || len(nonce) > MaxNonceBytes || !utf8.ValidString(nonce) || strings.ContainsRune(nonce, 0) {
-		return Errorf(CodeBadRequest, "a nonce has 1 to %d bytes of text", MaxNonceBytes)
+		return Errorf(CodeBadRequest, "the nonce must be 1 to %d bytes of UTF-8 text without NUL", MaxNonceBytes)
 	}
 	return nil
 }
 
-// Time is a moment as the wire shows it: RFC 3339 UTC with milliseconds.
+// Time is an instant in the wire format: RFC 3339, UTC, milliseconds.
 type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// At cuts t to what the wire carries.
+// At converts t to UTC and truncates it to milliseconds.
 func At(t time.Time) Time { return Time{t.UTC().Truncate(time.Millisecond)} }
 
-// MarshalJSON writes t as the wire shows it.
+// MarshalJSON writes t in the wire format.
 func (t Time) MarshalJSON() ([]byte, error) {
 	return t.UTC().AppendFormat(make([]byte, 0, len(timeLayout)+2), `"`+timeLayout+`"`), nil
 }

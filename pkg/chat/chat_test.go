@@ -81,7 +81,7 @@ func TestWhoSeesARoom(t *testing.T) {
 
 func TestErrorsKeepTheirCodeAndNothingElse(t *testing.T) {
 	err := fmt.Errorf("looking: %w", Errorf(CodeNotFound, "gone"))
-	if CodeOf(err) != CodeNotFound || Unknown(err) || CodeOf(nil) != "" {
+	if CodeOf(err) != CodeNotFound || OutcomeUnknown(err) || CodeOf(nil) != "" {
 		t.Error(err)
 	}
 	if public := Public(errors.New("password is x")); public.Code != CodeInternal || strings.Contains(public.Message, "password") {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Code classifies an error for whoever must act on it; the same on every transport.
+// Code classifies an error. Every transport uses the same codes.
 type Code string
 
-// The codes of PROTOCOL.md. On a send, edit or delete CodeUnavailable and CodeInternal mean
-// "unknown, send the same nonce again"; every other code means "not stored".
+// The error codes of the wire contract. On a send, edit or delete, CodeUnavailable and CodeInternal mean
+// "outcome unknown, send the same nonce again"; every other code means "not stored".
 const (
 	CodeBadRequest      Code = "bad_request"
 	CodeUnauthenticated Code = "unauthenticated"
@@ -23,7 +23,8 @@ const (
 	CodeInternal        Code = "internal"
 )
 
-// Error is what may be told to a client. Anything else is CodeInternal: logged whole, shown blank.
+// Error is an error that clients may see. Any other error is logged in full, and clients only see
+// CodeInternal.
 type Error struct {
 	Code       Code
 	Message    string
@@ -34,26 +35,25 @@ type Error struct {
 // Error returns the message with its code.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
-// longestWait bounds what another process may have us wait.
-const longestWait = time.Hour
+// maxRetryAfter bounds the delay that another process can ask for.
+const maxRetryAfter = time.Hour
 
-// Wait is how long a retry_after_ms of the wire asks to be left alone: not less than nothing, and an
-// hour at most.
-func Wait(ms int64) time.Duration {
-	return time.Duration(min(max(ms, 0), longestWait.Milliseconds())) * time.Millisecond
+// RetryAfter converts a retry_after_ms from the wire to a duration between zero and an hour.
+func RetryAfter(ms int64) time.Duration {
+	return time.Duration(min(max(ms, 0), maxRetryAfter.Milliseconds())) * time.Millisecond
 }
 
-// Errorf makes an Error with a message for people.
+// Errorf makes an Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Public returns the Error in err's chain, or a blank CodeInternal for what is not classified.
+// Public returns the Error in err's chain. For any other error it returns a CodeInternal that reveals nothing.
 func Public(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Code: CodeInternal, Message: "something went wrong on our side"}
+	return &Error{Code: CodeInternal, Message: "something went wrong on the server; try again"}
 }
 
 // CodeOf returns the code of err, "" for nil.
@@ -64,8 +64,8 @@ func CodeOf(err error) Code {
 	return Public(err).Code
 }
 
-// Unknown says whether a command that failed with err may have been stored all the same.
-func Unknown(err error) bool {
+// OutcomeUnknown reports whether a command that failed with err may have been stored all the same.
+func OutcomeUnknown(err error) bool {
 	code := CodeOf(err)
 	return code == CodeUnavailable || code == CodeInternal
 }

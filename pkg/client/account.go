@@ -8,7 +8,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// SignIn is what signing up or in answers.
+// SignIn is the response to a sign-up or sign-in.
 type SignIn struct {
 	AccessToken  string    `json:"access_token"`
 	ExpiresIn    int64     `json:"expires_in"` // seconds
@@ -21,7 +21,7 @@ type credentials struct {
 	Password string `json:"password"`
 }
 
-// Signup makes an account.
+// Signup creates an account and signs it in.
 func (c *HTTP) Signup(ctx context.Context, username, password string) (SignIn, error) {
 	return c.signIn(ctx, "signup", credentials{username, password})
 }
@@ -31,12 +31,12 @@ func (c *HTTP) Login(ctx context.Context, username, password string) (SignIn, er
 	return c.signIn(ctx, "login", credentials{username, password})
 }
 
-// Guest signs somebody in without an account.
+// Guest signs in a guest, who has no account.
 func (c *HTTP) Guest(ctx context.Context, name string) (SignIn, error) {
 	return c.signIn(ctx, "guest", map[string]string{"name": name})
 }
 
-// Refresh trades a refresh token for the next one and a fresh access token.
+// Refresh exchanges a refresh token for a new one and a new access token.
 func (c *HTTP) Refresh(ctx context.Context, refreshToken string) (SignIn, error) {
 	return c.signIn(ctx, "refresh", map[string]string{"refresh_token": refreshToken})
 }
@@ -46,7 +46,7 @@ func (c *HTTP) Logout(ctx context.Context, token string) error {
 	return c.call(ctx, http.MethodPost, "/api/auth/logout", token, nil, nil)
 }
 
-// Me tells whose token it is.
+// Me returns the user of the token.
 func (c *HTTP) Me(ctx context.Context, token string) (chat.User, error) {
 	var answer struct {
 		User chat.User `json:"user"`
@@ -55,7 +55,7 @@ func (c *HTTP) Me(ctx context.Context, token string) (chat.User, error) {
 	return answer.User, err
 }
 
-// CreateUser makes an account for somebody, by the token of staff.
+// CreateUser creates an account for somebody else. It needs the token of a staff user.
 func (c *HTTP) CreateUser(ctx context.Context, token, username, password string, staff bool) error {
 	body := struct {
 		credentials
@@ -71,7 +71,7 @@ func (c *HTTP) signIn(ctx context.Context, how string, body any) (SignIn, error)
 	return answer, err
 }
 
-// Expires is when the access token ends, if it was signed at the moment at.
+// Expires returns when the access token expires, if it was issued at the given time.
 func (s SignIn) Expires(at time.Time) time.Time {
 	return at.Add(time.Duration(s.ExpiresIn) * time.Second)
 }

@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Full jitter: the n-th try waits a random part of backoffFirst doubled n times, reconnectLast at most. So
-// thousands of clients that lost the same server come back spread out. A command on a connection that
-// holds is tried again sooner: its server is there.
+// Exponential backoff with full jitter: the n-th wait is random, between 0 and backoffBase doubled n times, up to a
+// maximum. It spreads out the reconnects of thousands of clients that lost the same server. Commands on a working
+// connection have a lower maximum, because their server is up.
 const (
-	backoffFirst  = 250 * time.Millisecond
-	reconnectLast = 15 * time.Second
-	commandLast   = 2 * time.Second
+	backoffBase  = 250 * time.Millisecond
+	reconnectMax = 15 * time.Second
+	commandMax   = 2 * time.Second
 )
 
 type backoff struct {
-	last  time.Duration // the longest wait
-	tries int
+	longest  time.Duration
+	attempts int
 }
 
-// next is how long to wait now, at least floor.
+// next returns the next wait. It adds floor, the delay that the server asked for.
 func (b *backoff) next(floor time.Duration) time.Duration {
-	limit := backoffFirst << min(b.tries, 10)
-	b.tries++
-	return floor + jitter(min(limit, b.last))
+	limit := backoffBase << min(b.attempts, 10)
+	b.attempts++
+	return floor + jitter(min(limit, b.longest))
 }
 
-func (b *backoff) reset() { b.tries = 0 }
+func (b *backoff) reset() { b.attempts = 0 }
 
-// jitter is a random moment below limit.
+// jitter returns a random duration below limit.
 func jitter(limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0
@@ -37,7 +37,7 @@ func jitter(limit time.Duration) time.Duration {
 	return rand.N(limit) //nolint:gosec // spreading needs no secrecy
 }
 
-// sleep waits for d, or returns the end of ctx.
+// sleep waits for d. It returns ctx's error if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -1,6 +1,6 @@
-// Package client speaks Parley's wire contract from Go: HTTP for accounts, rooms and history, and a
-// socket that stays connected, resumes by cursor and sends each message once however often it must
-// try. Tests, load generators and bots are built on it; it copes with thousands of sockets in one process.
+// Package client is Parley's Go client: HTTP for accounts, rooms and history, and a socket that reconnects,
+// resumes by cursor and stores each message exactly once however often it retries. Tests, load generators and
+// bots use it; one process can run thousands of sockets.
 package client
 
 import (
@@ -16,23 +16,23 @@ import (
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds how many bytes of a response are read.
 const maxAnswer = 16 << 20
 
-// HTTP makes Parley's HTTP calls. What the server refuses is a *chat.Error with the server's code; what
-// never got an answer, or one that is not Parley's, is a *chat.Error with chat.CodeUnavailable.
+// HTTP makes Parley's HTTP calls. If the server refuses a call, the error is a *chat.Error with the server's code.
+// If there is no response, or one that is not Parley's, it is a *chat.Error with chat.CodeUnavailable.
 type HTTP struct {
 	base string
 	http *http.Client
 }
 
-// NewHTTP calls the Parley at base, such as "https://chat.example.org", through client.
+// NewHTTP returns an HTTP for the server at base, such as "https://chat.example.org".
 func NewHTTP(base string, client *http.Client) *HTTP {
 	return &HTTP{base: strings.TrimRight(base, "/"), http: client}
 }
 
-// call sends body (nil: none) as JSON and reads the answer into into (nil: dropped). An empty token is
-// nobody's.
+// call sends body as JSON and reads the response into into; both may be nil. With an empty token the call is
+// anonymous.
 func (c *HTTP) call(ctx context.Context, method, path, token string, body, into any) error {
 	var content io.Reader = http.NoBody
 	if body != nil {
@@ -71,22 +71,22 @@ func (c *HTTP) call(ctx context.Context, method, path, token string, body, into 
 		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return chat.Errorf(chat.CodeUnavailable, "%s %s: the answer is not Parley's: %v", method, path, err)
+		return chat.Errorf(chat.CodeUnavailable, "%s %s: the response is not Parley's; check the base URL: %v", method, path, err)
 	}
 	return nil
 }
 
-// refusal reads an answer in the error's form.
+// refusal converts an error response to an error.
 func refusal(status string, content []byte) error {
 	var body struct {
 		Error wire.Error `json:"error"`
 	}
 	if err := json.Unmarshal(content, &body); err != nil || body.Error.Code == "" {
-		return chat.Errorf(chat.CodeUnavailable, "the server answers %s", status)
+		return chat.Errorf(chat.CodeUnavailable, "the server answers %s, without an error of Parley's; check the base URL and the proxy", status)
 	}
 	return asError(body.Error)
 }
 
 func asError(e wire.Error) *chat.Error {
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.Wait(e.RetryAfterMS), Details: e.Details}
+	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.RetryAfter(e.RetryAfterMS), Details: e.Details}
 }

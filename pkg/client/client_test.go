@@ -10,7 +10,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// answering is a server that notes the last call and answers as told.
+// answering is a server that records the last call and returns a fixed response.
 type answering struct {
 	status int
 	body   string
@@ -92,25 +92,25 @@ func TestErrorsOfEveryForm(t *testing.T) {
 	}
 }
 
-func TestKeeperTradesTheRefreshTokenOnceNeeded(t *testing.T) {
+func TestRefresherRefreshesOnlyWhenNeeded(t *testing.T) {
 	a := &answering{status: http.StatusOK, body: `{"access_token":"second","expires_in":60,"refresh_token":"r2"}`}
-	k := a.start(t).Keep(SignIn{AccessToken: "first", ExpiresIn: 60, RefreshToken: "r1"})
-	if token, err := k.Token(t.Context(), ""); err != nil || token.Access != "first" || a.calls != 0 {
+	tokens := a.start(t).Refresher(SignIn{AccessToken: "first", ExpiresIn: 60, RefreshToken: "r1"})
+	if token, err := tokens.Token(t.Context(), ""); err != nil || token.Access != "first" || a.calls != 0 {
 		t.Error(token, err, a.calls)
 	}
-	token, err := k.Token(t.Context(), "first")
+	token, err := tokens.Token(t.Context(), "first")
 	if err != nil || token.Access != "second" || a.sent["refresh_token"] != "r1" {
 		t.Error(token, err, a.sent)
 	}
 	if left := time.Until(token.Expires); left < 55*time.Second || left > time.Minute {
 		t.Error(left)
 	}
-	if _, err := k.Token(t.Context(), "first"); err != nil || a.calls != 1 {
+	if _, err := tokens.Token(t.Context(), "first"); err != nil || a.calls != 1 {
 		t.Error("the second token is good:", err, a.calls)
 	}
 	a.body = `{"access_token":"third","expires_in":1,"refresh_token":"r3"}`
 	for want := range 2 { // the third is about to end as it comes
-		if _, err := k.Token(t.Context(), "second"); err != nil || a.calls != 2+want {
+		if _, err := tokens.Token(t.Context(), "second"); err != nil || a.calls != 2+want {
 			t.Error(err, a.calls)
 		}
 	}

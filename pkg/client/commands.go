@@ -11,24 +11,24 @@ import (
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
-// JoinOptions say from where on a room is followed.
+// JoinOptions choose where in a room's log a join starts.
 type JoinOptions struct {
-	After *Cursor // resumes; nil starts with the newest messages
-	Limit int     // of messages, 0 leaves it to the server
+	After *Cursor // resumes after it; nil starts with the newest messages
+	Limit int     // how many messages to load; 0 lets the server choose
 }
 
-// Join follows a room until Leave, across reconnects, and returns once the server answered. A refusal
-// is a *chat.Error; the room is then not followed, nor if ctx ends before.
+// Join joins a room and stays in it across reconnects, until Leave. It returns once the server has answered. If the
+// server refuses, the error is a *chat.Error. After any error, also the end of ctx, the room is not joined.
 func (s *Socket) Join(ctx context.Context, slug chat.Slug, options JoinOptions, handler RoomHandler) error {
 	r := newRoom(slug, options.Limit, options.After, handler)
 	if r.cursor != nil {
 		start := *r.cursor
-		r.cursor = &start // ours to move
+		r.cursor = &start // a copy, because apply changes it
 	}
 	s.mu.Lock()
 	if s.rooms[slug] != nil {
 		s.mu.Unlock()
-		return chat.Errorf(chat.CodeConflict, "the room is joined already")
+		return chat.Errorf(chat.CodeConflict, "the room is already joined on this socket")
 	}
 	s.rooms[slug] = r
 	l := s.link
@@ -43,7 +43,7 @@ func (s *Socket) Join(ctx context.Context, slug chat.Slug, options JoinOptions, 
 	return err
 }
 
-// Leave stops following a room.
+// Leave leaves a room.
 func (s *Socket) Leave(ctx context.Context, slug chat.Slug) error {
 	s.mu.Lock()
 	r, l := s.rooms[slug], s.link
@@ -53,7 +53,7 @@ func (s *Socket) Leave(ctx context.Context, slug chat.Slug) error {
 	}
 	s.remove(r)
 	if l == nil {
-		return nil // the next connection does not ask for it
+		return nil // the next connection does not join it
 	}
 	if _, err := s.call(ctx, l, wire.Command{Type: wire.TypeLeave, Room: slug}); err != nil && !errors.Is(err, errLost) {
 		return err
@@ -61,10 +61,10 @@ func (s *Socket) Leave(ctx context.Context, slug chat.Slug) error {
 	return nil
 }
 
-// Send stores a message and returns its id once it is committed. It tries again with the same nonce for as
-// long as ctx allows while the outcome is unknown; another error means that it is not stored. If ctx
-// ends, it may be stored or not: sending again with the same nonce finds out. Messages of one socket to
-// one room are stored in the order in which Send was called.
+// Send stores a message and returns its id once it is committed. While the outcome is unknown it retries with the
+// same nonce, until ctx ends; the message may then be stored or not, and sending it again with the same nonce finds
+// out. Any other error means that the message is not stored. Messages of one socket to one room are stored in the
+// order of the calls.
 func (s *Socket) Send(ctx context.Context, slug chat.Slug, message Outgoing) (chat.Seq, error) {
 	command := wire.Command{Type: operation.NameSend, Room: slug, Body: message.Body, ReplyTo: message.ReplyTo, Nonce: nonceOr(message.Nonce)}
 	var sent wire.Sent
@@ -72,22 +72,22 @@ func (s *Socket) Send(ctx context.Context, slug chat.Slug, message Outgoing) (ch
 	return sent.Message, err
 }
 
-// Edit changes a message and returns the seq of the edit; it tries again as Send does.
+// Edit changes a message and returns the seq of the edit. It retries like Send.
 func (s *Socket) Edit(ctx context.Context, slug chat.Slug, message chat.Seq, body string) (chat.Seq, error) {
 	var ok wire.OK
 	err := s.store(ctx, wire.Command{Type: operation.NameEdit, Room: slug, Message: message, Body: body, Nonce: nonceOr("")}, &ok)
 	return ok.Seq, err
 }
 
-// Delete deletes a message and returns the seq of the first delete; it tries again as Send does.
+// Delete deletes a message and returns the seq of the first delete. It retries like Send.
 func (s *Socket) Delete(ctx context.Context, slug chat.Slug, message chat.Seq) (chat.Seq, error) {
 	var ok wire.OK
 	err := s.store(ctx, wire.Command{Type: operation.NameDelete, Room: slug, Message: message, Nonce: nonceOr("")}, &ok)
 	return ok.Seq, err
 }
 
-// History returns messages with ids below before (0: from the newest), newest first, and whether there
-// are more.
+// History returns messages with ids below before, newest first, and whether there are more. With before 0 it starts
+// at the newest message.
 func (s *Socket) History(ctx context.Context, slug chat.Slug, before chat.Seq, limit int) ([]chat.Message, bool, error) {
 	command := wire.Command{Type: wire.TypeHistory, Room: slug, Before: before}
 	if limit > 0 {
@@ -101,14 +101,14 @@ func (s *Socket) History(ctx context.Context, slug chat.Slug, before chat.Seq, l
 	return answer.Messages, answer.HasMore, err
 }
 
-// Members returns who is connected in a room; both may be missing.
+// Members returns the users who are connected to a room, and their number. Either may be missing.
 func (s *Socket) Members(ctx context.Context, slug chat.Slug) ([]chat.User, *int, error) {
 	var answer wire.Members
 	err := s.ask(ctx, wire.Command{Type: wire.TypeMembers, Room: slug}, &answer)
 	return answer.Members, answer.MemberCount, err
 }
 
-// Typing tells the others in a room that one types. It gets lost while there is no connection.
+// Typing tells the others in a room that the user is typing. It does nothing while there is no connection.
 func (s *Socket) Typing(slug chat.Slug) {
 	s.mu.Lock()
 	l := s.link
@@ -119,35 +119,35 @@ func (s *Socket) Typing(slug chat.Slug) {
 	}
 }
 
-// store makes a command that writes, in the room's order.
+// store runs a command that writes. A room's commands run one at a time, in the order of the calls.
 func (s *Socket) store(ctx context.Context, command wire.Command, into any) error {
 	r, err := s.room(command.Room)
 	if err != nil {
 		return err
 	}
 	select {
-	case r.lane <- struct{}{}:
-		defer func() { <-r.lane }()
+	case r.writeSlot <- struct{}{}:
+		defer func() { <-r.writeSlot }()
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.ended:
 		return ErrClosed
 	}
-	return s.try(ctx, r, command, into)
+	return s.retry(ctx, r, command, into)
 }
 
-// ask makes a command that only reads.
+// ask runs a command that only reads.
 func (s *Socket) ask(ctx context.Context, command wire.Command, into any) error {
 	r, err := s.room(command.Room)
 	if err != nil {
 		return err
 	}
-	return s.try(ctx, r, command, into)
+	return s.retry(ctx, r, command, into)
 }
 
-// try makes a command as often as it takes to learn its outcome.
-func (s *Socket) try(ctx context.Context, r *room, command wire.Command, into any) error {
-	wait := backoff{last: commandLast}
+// retry sends a command until its outcome is known.
+func (s *Socket) retry(ctx context.Context, r *room, command wire.Command, into any) error {
+	wait := backoff{longest: commandMax}
 	for {
 		l, err := s.whenJoined(ctx, r)
 		if err != nil {
@@ -163,8 +163,8 @@ func (s *Socket) try(ctx context.Context, r *room, command wire.Command, into an
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errLost):
-			continue // with the next connection, or this one if only the answer was lost
-		case !chat.Unknown(err):
+			continue // on the next connection, or on this one if only the answer was lost
+		case !chat.OutcomeUnknown(err):
 			return err
 		}
 		if err = sleep(ctx, wait.next(chat.Public(err).RetryAfter)); err != nil {
@@ -173,7 +173,7 @@ func (s *Socket) try(ctx context.Context, r *room, command wire.Command, into an
 	}
 }
 
-// whenJoined waits until r is joined on a connection, and returns that.
+// whenJoined waits until r is joined, and returns the connection.
 func (s *Socket) whenJoined(ctx context.Context, r *room) (*link, error) {
 	for {
 		s.mu.Lock()
@@ -204,12 +204,12 @@ func (s *Socket) room(slug chat.Slug) (*room, error) {
 	return nil, chat.Errorf(chat.CodeForbidden, "join the room first")
 }
 
-// remove stops following r.
+// remove removes r from the joined rooms.
 func (s *Socket) remove(r *room) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rooms[r.slug] == r {
 		delete(s.rooms, r.slug)
-		r.fail(errGone)
+		r.fail(errNotJoined)
 	}
 }

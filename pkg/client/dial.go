@@ -16,7 +16,7 @@ import (
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
-// connect opens a connection and waits for the server's hello.
+// connect opens a connection and waits for the server's hello. The token stale is not used again.
 func (s *Socket) connect(ctx context.Context, stale string) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -35,7 +35,7 @@ func (s *Socket) connect(ctx context.Context, stale string) (*link, error) {
 	}
 	l := &link{
 		conn: conn, wake: make(chan struct{}, 1), closed: make(chan struct{}), token: token, renewAt: renewAt(token),
-		resuming: map[*room]bool{}, waiting: map[int64]waiter{}, retries: map[*room]time.Time{},
+		rejoining: map[*room]bool{}, waiters: map[int64]waiter{}, rejoinAt: map[*room]time.Time{},
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	err = l.hello()
@@ -57,28 +57,28 @@ func (l *link) hello() error {
 	}
 	var hello wire.Hello
 	if err := json.Unmarshal(frame, &hello); err != nil || hello.Type != "hello" {
-		return fmt.Errorf("the first frame is no hello: %.100q", frame)
+		return fmt.Errorf("the first frame is not a hello: %.100q", frame)
 	}
 	l.heartbeat = time.Duration(hello.HeartbeatMS) * time.Millisecond
-	ponged := l.conn.PingHandler()
+	sendPong := l.conn.PingHandler()
 	l.conn.SetPingHandler(func(data string) error {
-		l.alive()
-		return ponged(data)
+		l.extendDeadline()
+		return sendPong(data)
 	})
-	l.alive()
+	l.extendDeadline()
 	return nil
 }
 
-// lostError is why there is no connection: token is the one that was shown.
+// lostError is the error of a connection that failed or was lost.
 type lostError struct {
-	token string
+	token string // the access token that it used
 	cause error
 }
 
 func (e *lostError) Error() string { return e.cause.Error() }
 func (e *lostError) Unwrap() error { return e.cause }
 
-// staleToken is the token that was refused, "" if it was not for the token.
+// staleToken returns the token if err means that the server refused it, else "".
 func staleToken(err error) string {
 	lost, ok := errors.AsType[*lostError](err)
 	if !ok {
@@ -93,10 +93,10 @@ func staleToken(err error) string {
 	return ""
 }
 
-// retryFloor is how long the server asked to be left alone.
+// retryFloor returns the delay that the server asked for.
 func retryFloor(err error) time.Duration {
 	if websocket.IsCloseError(err, int(wire.CloseFlooding)) {
-		return floodPause
+		return floodDelay
 	}
 	if refused, ok := errors.AsType[*chat.Error](err); ok {
 		return refused.RetryAfter
@@ -104,7 +104,7 @@ func retryFloor(err error) time.Duration {
 	return 0
 }
 
-// handshakeRefusal is what the server said instead of switching protocols.
+// handshakeRefusal returns the error in the response to a handshake that failed.
 func handshakeRefusal(response *http.Response, err error) error {
 	if response == nil {
 		return err
@@ -115,7 +115,7 @@ func handshakeRefusal(response *http.Response, err error) error {
 		return refused
 	}
 	if response.StatusCode == http.StatusUnauthorized {
-		return chat.Errorf(chat.CodeUnauthenticated, "the server answers %s", response.Status)
+		return chat.Errorf(chat.CodeUnauthenticated, "the server answers %s; sign in again", response.Status)
 	}
 	return fmt.Errorf("the server answers %s: %w", response.Status, err)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
-// envelope is what is read of a frame first. Room is a slug or a whole room, by type.
+// envelope has the fields of a frame that decide how to handle it. Room is a slug or a room object, by type.
 type envelope struct {
 	Type string          `json:"type"`
 	ID   *int64          `json:"id"`
@@ -17,29 +17,29 @@ type envelope struct {
 	Room json.RawMessage `json:"room"`
 }
 
-// handle handles one frame of the server. An error ends the connection: the frame is not of this
-// protocol. Unknown types and fields are not an error.
+// handle handles one frame from the server. An error means that the frame violates the protocol, and ends the
+// connection. Unknown types and fields are not errors.
 func (s *Socket) handle(l *link, frame []byte) error {
 	var e envelope
 	if err := json.Unmarshal(frame, &e); err != nil {
 		return fmt.Errorf("frame: %w", err)
 	}
 	if e.ID != nil {
-		return s.answered(l, *e.ID, e.Type, frame)
+		return s.handleAnswer(l, *e.ID, e.Type, frame)
 	}
 	if e.Seq > 0 {
-		return s.entry(l, frame)
+		return s.handleEntry(l, frame)
 	}
 	if e.Type == "draining" {
 		var draining wire.Draining
 		if err := json.Unmarshal(frame, &draining); err != nil {
 			return fmt.Errorf("draining: %w", err)
 		}
-		l.move(time.Now().Add(jitter(time.Duration(draining.AfterMS) * time.Millisecond)))
+		l.moveAway(time.Now().Add(jitter(time.Duration(draining.AfterMS) * time.Millisecond)))
 		return nil
 	}
 	var slug chat.Slug
-	_ = json.Unmarshal(e.Room, &slug) // a whole room is none of those that one is in
+	_ = json.Unmarshal(e.Room, &slug) // a room object leaves it empty: such a frame belongs to no joined room
 	s.mu.Lock()
 	r := s.rooms[slug]
 	s.mu.Unlock()
@@ -47,7 +47,7 @@ func (s *Socket) handle(l *link, frame []byte) error {
 	case r == nil:
 		s.options.Handler.Frame(e.Type, frame)
 	case e.Type == "kicked", e.Type == "room_deleted":
-		s.drop(l, r, chat.Errorf(chat.CodeForbidden, "taken out of the room: %s", e.Type))
+		s.drop(l, r, chat.Errorf(chat.CodeForbidden, "the server removed you from the room: %s", e.Type))
 		s.options.Handler.Frame(e.Type, frame)
 	default:
 		r.handler.Signal(e.Type, frame)
@@ -55,9 +55,9 @@ func (s *Socket) handle(l *link, frame []byte) error {
 	return nil
 }
 
-// answered hands the answer to a command to who waits for it. Nobody may: it came too late.
-func (s *Socket) answered(l *link, id int64, kind string, frame []byte) error {
-	w, ok := l.take(id)
+// handleAnswer passes an answer to the waiter of its command. It drops an answer that comes too late.
+func (s *Socket) handleAnswer(l *link, id int64, kind string, frame []byte) error {
+	w, ok := l.takeWaiter(id)
 	if !ok {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (s *Socket) answered(l *link, id int64, kind string, frame []byte) error {
 		refused = asError(e)
 	}
 	if w.room != nil {
-		return s.joinAnswered(l, w.room, frame, refused)
+		return s.handleJoinAnswer(l, w.room, frame, refused)
 	}
 	w.answer <- answer{frame: frame, err: refused}
 	return nil

@@ -56,7 +56,7 @@ func FuzzFrames(f *testing.F) {
 	f.Cleanup(func() { _ = conn.Close() })
 	f.Fuzz(func(t *testing.T, from int64, lines []byte) {
 		s, handler := NewSocket(Options{}), &contiguous{t: t, cursor: -1}
-		l := &link{conn: conn, wake: make(chan struct{}, 1), closed: make(chan struct{}), resuming: map[*room]bool{}, waiting: map[int64]waiter{}, retries: map[*room]time.Time{}}
+		l := &link{conn: conn, wake: make(chan struct{}, 1), closed: make(chan struct{}), rejoining: map[*room]bool{}, waiters: map[int64]waiter{}, rejoinAt: map[*room]time.Time{}}
 		var cursor *Cursor
 		if from >= 0 {
 			cursor, handler.cursor = &Cursor{Log: "log", Seq: chat.Seq(from)}, chat.Seq(from)
@@ -67,22 +67,22 @@ func FuzzFrames(f *testing.F) {
 		answers := make(chan answer, 1)
 		l.expect(7, waiter{answer: answers})
 		for frame := range bytes.SplitSeq(lines, []byte("\n")) {
-			gap := r.joined && r.asked == 0 && opensGap(frame, r.cursor.Seq)
+			gap := r.joined && r.joinID == 0 && opensGap(frame, r.cursor.Seq)
 			if s.handle(l, frame) != nil {
 				break // the connection ends
 			}
-			if gap && r.asked == 0 {
+			if gap && r.joinID == 0 {
 				t.Fatalf("%q: what was missed was not asked for", frame)
 			}
 			if r.joined && r.cursor == nil || r.joined && r.err != nil {
 				t.Fatalf("%q: joined without a cursor, or after an error", frame)
 			}
 		}
-		if _, waits := l.take(7); !waits && len(answers) != 1 {
+		if _, waits := l.takeWaiter(7); !waits && len(answers) != 1 {
 			t.Error("an answer was lost")
 		}
-		if r.cursor != nil && r.known && !handler.left && r.cursor.Seq != handler.cursor {
-			t.Errorf("the cursor is %d, the handler was told up to %d", r.cursor.Seq, handler.cursor)
+		if r.cursor != nil && r.everJoined && !handler.left && r.cursor.Seq != handler.cursor {
+			t.Errorf("the cursor is %d, the handler was called up to %d", r.cursor.Seq, handler.cursor)
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 var (
 	errLost    = errors.New("the connection was lost")
-	errMoved   = errors.New("the server is draining")
+	errDrained = errors.New("the server is draining")
 	errNoToken = errors.New("no access token")
 )
 
@@ -23,32 +23,32 @@ const (
 	handshakeTimeout = 10 * time.Second
 	writeTimeout     = 10 * time.Second
 	renewRetry       = 5 * time.Second
-	floodPause       = time.Second
-	socketBuffer     = 1024 // bytes, each way; longer frames are fragmented
+	floodDelay       = time.Second // before the reconnect after the server closed a socket for flooding
+	socketBuffer     = 1024        // bytes, each way; longer frames are fragmented
 )
 
 // link is one connection.
 type link struct {
 	conn      *websocket.Conn
 	heartbeat time.Duration
-	wake      chan struct{} // tells attend to look at retries and moveAt again
+	wake      chan struct{} // makes serve reset its timer
 	closed    chan struct{}
 
-	// These belong to the goroutine of Run.
+	// Only the goroutine of Run uses these.
 	token   Token
 	renewAt time.Time // zero: never
 
-	writing sync.Mutex // one frame at a time; taken with nothing else held
+	writeMu sync.Mutex // one frame at a time; no other lock is held when it is taken
 
-	mu       sync.Mutex
-	waiting  map[int64]waiter
-	retries  map[*room]time.Time // when to ask for a room again
-	moveAt   time.Time           // when to leave a draining server, zero: it is not
-	resuming map[*room]bool      // rooms of before the connection not yet joined again
-	resumed  bool
+	mu          sync.Mutex
+	waiters     map[int64]waiter    // by the id of the command
+	rejoinAt    map[*room]time.Time // when to send a room's join again
+	moveAt      time.Time           // when to leave a draining server; zero: it is not draining
+	rejoining   map[*room]bool      // rooms from before the connection that are not joined again yet
+	allRejoined bool
 }
 
-// waiter is who waits for the answer to a command: a caller, or a room that was asked for.
+// waiter waits for the answer to a command. It is a caller, or a room whose join was sent.
 type waiter struct {
 	answer chan<- answer
 	room   *room
@@ -59,14 +59,14 @@ type answer struct {
 	err   error
 }
 
-// alive puts off the moment at which a silent connection counts as lost: two missed heartbeats.
-func (l *link) alive() {
+// extendDeadline moves the time at which a silent connection counts as lost: after two missed heartbeats.
+func (l *link) extendDeadline() {
 	if l.heartbeat > 0 {
 		_ = l.conn.SetReadDeadline(time.Now().Add(2*l.heartbeat + writeTimeout))
 	}
 }
 
-// read handles frames until the connection ends; the error says why.
+// read handles frames until the connection ends, and returns why it ended.
 func (s *Socket) read(l *link) error {
 	defer func() { _ = l.conn.Close() }()
 	for {
@@ -74,12 +74,12 @@ func (s *Socket) read(l *link) error {
 		if err != nil {
 			return err
 		}
-		l.alive()
+		l.extendDeadline()
 		if kind != websocket.TextMessage {
-			continue // not of this protocol
+			continue // the protocol has no binary frames
 		}
-		if s.options.Heard != nil {
-			s.options.Heard(frame)
+		if s.options.OnFrame != nil {
+			s.options.OnFrame(frame)
 		}
 		if err := s.handle(l, frame); err != nil {
 			return err
@@ -93,24 +93,24 @@ func (l *link) write(command wire.Command) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", command.Type, err)
 	}
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	l.writeMu.Lock()
+	defer l.writeMu.Unlock()
 	_ = l.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err := l.conn.WriteMessage(websocket.TextMessage, frame); err != nil {
-		_ = l.conn.Close() // the reader notices
+		_ = l.conn.Close() // read returns and ends the connection
 		return errLost
 	}
 	return nil
 }
 
-// bye closes the connection politely; the reader ends.
-func (l *link) bye(code wire.CloseCode) {
+// close sends a close frame and closes the connection, so that read returns.
+func (l *link) close(code wire.CloseCode) {
 	message := websocket.FormatCloseMessage(int(code), "")
 	_ = l.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Second))
 	_ = l.conn.Close()
 }
 
-// call sends a command and waits for its answer; errLost says that none came in time, nor will.
+// call sends a command and waits for its answer. It returns errLost if no answer will come, or none came in time.
 func (s *Socket) call(ctx context.Context, l *link, command wire.Command) ([]byte, error) {
 	id := s.nextID()
 	command.ID = &id
@@ -137,96 +137,97 @@ func (s *Socket) call(ctx context.Context, l *link, command wire.Command) ([]byt
 func (l *link) expect(id int64, w waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting[id] = w
+	l.waiters[id] = w
 }
 
 func (l *link) forget(id int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.waiting, id)
+	delete(l.waiters, id)
 }
 
-// take returns who waits for the answer id, once.
-func (l *link) take(id int64) (waiter, bool) {
+// takeWaiter removes and returns the waiter for the answer with that id.
+func (l *link) takeWaiter(id int64) (waiter, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w, ok := l.waiting[id]
-	delete(l.waiting, id)
+	w, ok := l.waiters[id]
+	delete(l.waiters, id)
 	return w, ok
 }
 
-// retry asks for r again at a later moment; the zero moment takes that back.
-func (l *link) retry(r *room, at time.Time) {
+// scheduleRejoin sends the join of r again at a later time. The zero time cancels that.
+func (l *link) scheduleRejoin(r *room, at time.Time) {
 	l.mu.Lock()
 	if at.IsZero() {
-		delete(l.retries, r)
+		delete(l.rejoinAt, r)
 	} else {
-		l.retries[r] = at
+		l.rejoinAt[r] = at
 	}
 	l.mu.Unlock()
-	l.nudge()
+	l.wakeUp()
 }
 
-// expectRooms notes the rooms that are to come back.
+// expectRooms records the rooms that must be joined again before the socket counts as connected.
 func (l *link) expectRooms(rooms []*room) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range rooms {
-		l.resuming[r] = true
+		l.rejoining[r] = true
 	}
 }
 
-// isBack notes that r is back and says whether it was the last to come.
-func (l *link) isBack(r *room) (last bool) {
+// roomSettled records that r is joined again, or removed. It reports whether r was the last room to settle.
+func (l *link) roomSettled(r *room) (last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.resuming, r)
-	last = len(l.resuming) == 0 && !l.resumed
-	l.resumed = l.resumed || last
+	delete(l.rejoining, r)
+	last = len(l.rejoining) == 0 && !l.allRejoined
+	l.allRejoined = l.allRejoined || last
 	return last
 }
 
 func (l *link) isResumed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.resumed
+	return l.allRejoined
 }
 
-func (l *link) move(at time.Time) {
+// moveAway ends the connection at a later time, because the server is draining.
+func (l *link) moveAway(at time.Time) {
 	l.mu.Lock()
 	l.moveAt = at
 	l.mu.Unlock()
-	l.nudge()
+	l.wakeUp()
 }
 
-func (l *link) nudge() {
+func (l *link) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (l *link) moves() bool {
+func (l *link) mustMove() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.moveAt.IsZero() && !time.Now().Before(l.moveAt)
 }
 
-// due takes the rooms that are to be asked for now.
-func (l *link) due(now time.Time) []*room {
+// takeRejoins removes and returns the rooms whose join is due now.
+func (l *link) takeRejoins(now time.Time) []*room {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var rooms []*room
-	for r, at := range l.retries {
+	for r, at := range l.rejoinAt {
 		if !now.Before(at) {
 			rooms = append(rooms, r)
-			delete(l.retries, r)
+			delete(l.rejoinAt, r)
 		}
 	}
 	return rooms
 }
 
-// nextDue is when attend has something to do next.
+// nextDue returns when serve has something to do next.
 func (l *link) nextDue() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,13 +239,13 @@ func (l *link) nextDue() time.Time {
 	}
 	earlier(l.renewAt)
 	earlier(l.moveAt)
-	for _, at := range l.retries {
+	for _, at := range l.rejoinAt {
 		earlier(at)
 	}
 	return next
 }
 
-// renewAt is when a token is renewed: when a fifth of its life is left, a minute at most.
+// renewAt returns when to renew a token: a fifth of its remaining life before it expires, but at most a minute.
 func renewAt(token Token) time.Time {
 	if token.Expires.IsZero() {
 		return time.Time{}

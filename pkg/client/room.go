@@ -10,63 +10,63 @@ import (
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
-// Joined is what a room's handler hears of a join.
+// Joined is the result of a join.
 type Joined struct {
 	Room chat.Room
-	// Recovered says that nothing was missed: the entries since the cursor follow as Entry calls.
-	// Otherwise what was known of the room is void, and Messages are the newest, oldest first, in the
-	// state after the entry Cursor.
+	// Recovered means that no entry was missed: the entries since the cursor follow as Entry calls.
+	// Otherwise the handler must discard what it has of the room. Messages are then the newest messages, oldest
+	// first, in their state after the entry Cursor.
 	Recovered   bool
 	Cursor      chat.Seq
 	Messages    []chat.Message
 	HasMore     bool // there are older messages than Messages
 	Members     []chat.User
-	MemberCount *int // nil: presence is off or away
+	MemberCount *int // nil: presence is off or unavailable
 }
 
-// RoomHandler hears what happens in a room. Its calls come one at a time and in order, from a
-// goroutine that reads nothing meanwhile; they must not wait for commands of the same socket.
+// RoomHandler handles the events of a room. The socket calls it one call at a time and in order, and reads no
+// frame meanwhile, so a handler must not wait for commands of the same socket.
 type RoomHandler interface {
-	// Joined comes first, and again after each reconnect or gap.
+	// Joined is called first, and again after each reconnect or gap.
 	Joined(joined Joined)
-	// Entry brings the next entry of the log: its Seq is one above that of the entry before, or above
-	// Joined's Cursor. It may be of a type that this client does not know.
+	// Entry is called for the next entry of the log. Its Seq is one above the entry before, or one above
+	// Joined's Cursor. Its type may be unknown to this client.
 	Entry(event wire.Event)
-	// Signal brings what is not of the log, whole: entered, exited, typing, seen and kinds yet to come.
+	// Signal is called with each frame that is not in the log: entered, exited, typing, and types of later versions.
 	Signal(kind string, frame []byte)
-	// Left says that the server took the socket out of the room; nothing comes after it.
+	// Left is called last, when the server removed the socket from the room.
 	Left(why error)
 }
 
-// room is a room that was joined, or is being joined.
+// room is a room that is joined, or is being joined.
 type room struct {
-	slug    chat.Slug
-	limit   int
-	handler RoomHandler
-	lane    chan struct{} // one command that writes at a time, so that they commit in order
+	slug      chat.Slug
+	limit     int
+	handler   RoomHandler
+	writeSlot chan struct{} // held by one writing command at a time, so that messages commit in order
 
-	// Guarded by the socket's mu; cursor is written by the reader alone.
-	cursor *Cursor       // nil: nothing applied yet
-	joined bool          // on the present connection
-	known  bool          // was joined once, so the handler heard of it
-	asked  int64         // the id of the join under way, 0 for none
-	ready  chan struct{} // closed while joined, or once err is set
-	err    error         // why it is no room of ours anymore
+	// Guarded by the socket's mu; only read's goroutine changes cursor.
+	cursor     *Cursor       // nil: nothing applied yet
+	joined     bool          // on the current connection
+	everJoined bool          // the handler has been called
+	joinID     int64         // the id of the join in flight, 0 for none
+	ready      chan struct{} // closed while joined, or once err is set
+	err        error         // why the room is no longer joined
 }
 
 func newRoom(slug chat.Slug, limit int, from *Cursor, handler RoomHandler) *room {
-	return &room{slug: slug, limit: limit, handler: handler, cursor: from, lane: make(chan struct{}, 1), ready: make(chan struct{})}
+	return &room{slug: slug, limit: limit, handler: handler, cursor: from, writeSlot: make(chan struct{}, 1), ready: make(chan struct{})}
 }
 
-// lost notes the end of the connection. The socket's mu is held.
-func (r *room) lost() {
+// disconnected resets r when the connection ends. The caller holds the socket's mu.
+func (r *room) disconnected() {
 	if r.joined {
 		r.joined, r.ready = false, make(chan struct{})
 	}
-	r.asked = 0
+	r.joinID = 0
 }
 
-// sendJoin asks for r from its cursor on. Should no answer come, it is asked for again.
+// sendJoin joins r from its cursor on. It repeats the join if no answer comes.
 func (s *Socket) sendJoin(l *link, r *room) {
 	id := s.nextID()
 	command := wire.Command{Type: wire.TypeJoin, ID: &id, Room: r.slug}
@@ -76,25 +76,25 @@ func (s *Socket) sendJoin(l *link, r *room) {
 	s.mu.Lock()
 	if s.rooms[r.slug] != r {
 		s.mu.Unlock()
-		s.resumed(l, r)
+		s.roomSettled(l, r)
 		return
 	}
-	r.asked = id
+	r.joinID = id
 	if r.cursor != nil {
 		after := r.cursor.Seq
 		command.After, command.Log = &after, r.cursor.Log
 	}
 	s.mu.Unlock()
 	l.expect(id, waiter{room: r})
-	l.retry(r, time.Now().Add(s.options.AnswerTimeout))
-	_ = l.write(command) // a failure ends the connection, and the next one asks again
+	l.scheduleRejoin(r, time.Now().Add(s.options.AnswerTimeout))
+	_ = l.write(command) // a failure ends the connection, and the next one sends the join again
 }
 
-// joinAnswered handles the answer to the join of r.
-func (s *Socket) joinAnswered(l *link, r *room, frame []byte, refused error) error {
+// handleJoinAnswer handles the answer to the join of r.
+func (s *Socket) handleJoinAnswer(l *link, r *room, frame []byte, refused error) error {
 	if refused != nil {
-		if again := chat.CodeOf(refused); chat.Unknown(refused) || again == chat.CodeRateLimited {
-			l.retry(r, time.Now().Add(chat.Public(refused).RetryAfter+backoffFirst+jitter(time.Second)))
+		if chat.OutcomeUnknown(refused) || chat.CodeOf(refused) == chat.CodeRateLimited {
+			l.scheduleRejoin(r, time.Now().Add(chat.Public(refused).RetryAfter+backoffBase+jitter(time.Second)))
 			return nil
 		}
 		s.drop(l, r, refused)
@@ -107,11 +107,11 @@ func (s *Socket) joinAnswered(l *link, r *room, frame []byte, refused error) err
 	if err := json.Unmarshal(frame, &answer); err != nil {
 		return fmt.Errorf("joined: %w", err)
 	}
-	l.retry(r, time.Time{})
+	l.scheduleRejoin(r, time.Time{})
 	s.mu.Lock()
 	if s.rooms[r.slug] != r {
 		s.mu.Unlock()
-		s.resumed(l, r) // left meanwhile
+		s.roomSettled(l, r) // the caller has left it meanwhile
 		return nil
 	}
 	before := r.cursor
@@ -131,17 +131,17 @@ func (s *Socket) joinAnswered(l *link, r *room, frame []byte, refused error) err
 		}
 	}
 	s.mu.Lock()
-	r.asked = 0
+	r.joinID = 0
 	if !r.joined {
-		r.joined, r.known = true, true
+		r.joined, r.everJoined = true, true
 		close(r.ready)
 	}
 	s.mu.Unlock()
-	s.resumed(l, r)
+	s.roomSettled(l, r)
 	return nil
 }
 
-// replay applies what was missed, which must reach exactly up to cursor.
+// replay applies the missed entries. They must end exactly at cursor.
 func (s *Socket) replay(r *room, events []json.RawMessage, cursor chat.Seq) error {
 	for _, frame := range events {
 		event, err := decodeEvent(frame)
@@ -149,19 +149,20 @@ func (s *Socket) replay(r *room, events []json.RawMessage, cursor chat.Seq) erro
 			return err
 		}
 		if gap := s.apply(r, event); gap {
-			return fmt.Errorf("the replay of %s has a hole before %d", r.slug, event.Seq)
+			return fmt.Errorf("the replay of %s has a gap before %d", r.slug, event.Seq)
 		}
 	}
 	s.mu.Lock()
 	reached := r.cursor.Seq
 	s.mu.Unlock()
 	if reached != cursor {
-		return fmt.Errorf("the replay of %s reaches %d, not %d", r.slug, reached, cursor)
+		return fmt.Errorf("the replay of %s ends at %d, not at %d", r.slug, reached, cursor)
 	}
 	return nil
 }
 
-// apply hands the next entry to the handler and drops one that it had. It reports a gap.
+// apply passes an entry to the handler if it is the next one, and drops it otherwise. It reports whether entries are
+// missing before it.
 func (s *Socket) apply(r *room, event wire.Event) (gap bool) {
 	s.mu.Lock()
 	next := r.cursor.Seq + 1
@@ -175,60 +176,60 @@ func (s *Socket) apply(r *room, event wire.Event) (gap bool) {
 	return event.Seq > next
 }
 
-// entry handles an entry of a room's log. After a gap the room is joined again from its cursor; what
-// comes until then is dropped, since the answer brings it.
-func (s *Socket) entry(l *link, frame []byte) error {
+// handleEntry handles an entry of a room's log. After a gap it joins the room again from its cursor, and drops
+// entries until the answer, which brings them.
+func (s *Socket) handleEntry(l *link, frame []byte) error {
 	event, err := decodeEvent(frame)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	r := s.rooms[event.Room]
-	mine, asked := r != nil && r.joined, r != nil && r.asked != 0
+	joined, joining := r != nil && r.joined, r != nil && r.joinID != 0
 	s.mu.Unlock()
-	if mine && s.apply(r, event) && !asked {
+	if joined && s.apply(r, event) && !joining {
 		s.sendJoin(l, r)
 	}
 	return nil
 }
 
-// decodeEvent reads an entry. Of a type yet to come it reads what every entry has.
+// decodeEvent reads an entry. If its type is unknown, it only reads the fields that every entry has.
 func decodeEvent(frame []byte) (wire.Event, error) {
 	var event wire.Event
 	if err := json.Unmarshal(frame, &event); err == nil {
 		return event, nil
 	}
-	var known struct {
+	var common struct {
 		Type string    `json:"type"`
 		Room chat.Slug `json:"room"`
 		Seq  chat.Seq  `json:"seq"`
 	}
-	if err := json.Unmarshal(frame, &known); err != nil {
+	if err := json.Unmarshal(frame, &common); err != nil {
 		return event, fmt.Errorf("event: %w", err)
 	}
-	return wire.Event{Type: known.Type, Room: known.Room, Seq: known.Seq}, nil
+	return wire.Event{Type: common.Type, Room: common.Room, Seq: common.Seq}, nil
 }
 
-// drop ends a membership that the server refused or took away.
+// drop removes a room whose join the server refused, or that it removed the socket from.
 func (s *Socket) drop(l *link, r *room, why error) {
-	l.retry(r, time.Time{})
+	l.scheduleRejoin(r, time.Time{})
 	s.mu.Lock()
 	if s.rooms[r.slug] != r {
 		s.mu.Unlock()
-		s.resumed(l, r)
+		s.roomSettled(l, r)
 		return
 	}
 	delete(s.rooms, r.slug)
 	r.fail(why)
-	known := r.known
+	everJoined := r.everJoined
 	s.mu.Unlock()
-	if known {
+	if everJoined {
 		r.handler.Left(why)
 	}
-	s.resumed(l, r)
+	s.roomSettled(l, r)
 }
 
-// fail lets everybody who waits for r know. The socket's mu is held.
+// fail returns why to every caller that waits for r. The caller of fail holds the socket's mu.
 func (r *room) fail(why error) {
 	if r.err == nil && !r.joined {
 		close(r.ready)
@@ -236,4 +237,4 @@ func (r *room) fail(why error) {
 	r.err, r.joined = why, false
 }
 
-var errGone = errors.New("not in this room")
+var errNotJoined = errors.New("the room is not joined")

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// NewRoom describes a room to make.
+// NewRoom describes a room to create.
 type NewRoom struct {
 	Slug        chat.Slug `json:"slug"`
 	Name        string    `json:"name"`
@@ -18,7 +18,7 @@ type NewRoom struct {
 	AllowGuests bool      `json:"allow_guests,omitempty"`
 }
 
-// RoomChange changes what is not nil.
+// RoomChange changes the fields that are not nil.
 type RoomChange struct {
 	Name        *string `json:"name,omitempty"`
 	Description *string `json:"description,omitempty"`
@@ -26,14 +26,14 @@ type RoomChange struct {
 	AllowGuests *bool   `json:"allow_guests,omitempty"`
 }
 
-// RoomPage is a page of the directory. Next asks for the one after, "" is the last.
+// RoomPage is a page of the directory. Next is the cursor of the following page, "" on the last one.
 type RoomPage struct {
 	Rooms []chat.Room `json:"rooms"`
 	Next  string      `json:"next"`
 }
 
-// Rooms lists the rooms that the bearer of token (nobody: "") may know of. Query filters, cursor is a
-// Next, limit 0 leaves the number to the server.
+// Rooms lists the rooms that the user of token may see; an empty token is anonymous. Query filters, cursor is the
+// Next of a page, and with limit 0 the server chooses the page size.
 func (c *HTTP) Rooms(ctx context.Context, token, query, cursor string, limit int) (RoomPage, error) {
 	values := url.Values{}
 	if query != "" {
@@ -50,14 +50,14 @@ func (c *HTTP) Rooms(ctx context.Context, token, query, cursor string, limit int
 	return page, err
 }
 
-// CreateRoom makes a room.
+// CreateRoom creates a room.
 func (c *HTTP) CreateRoom(ctx context.Context, token string, room NewRoom) (chat.Room, error) {
 	var made chat.Room
 	err := c.call(ctx, http.MethodPost, "/api/rooms", token, room, &made)
 	return made, err
 }
 
-// Room looks one room up.
+// Room returns one room.
 func (c *HTTP) Room(ctx context.Context, token string, slug chat.Slug) (chat.Room, error) {
 	var room chat.Room
 	err := c.call(ctx, http.MethodGet, roomPath(slug), token, nil, &room)
@@ -71,19 +71,19 @@ func (c *HTTP) UpdateRoom(ctx context.Context, token string, slug chat.Slug, cha
 	return room, err
 }
 
-// DeleteRoom deletes a room; its slug is never given out again.
+// DeleteRoom deletes a room. Its slug is never reused.
 func (c *HTTP) DeleteRoom(ctx context.Context, token string, slug chat.Slug) error {
 	return c.call(ctx, http.MethodDelete, roomPath(slug), token, nil, nil)
 }
 
-// MessageQuery asks for a page of history: newest first with Before or with neither, oldest first
-// with After. Limit 0 leaves the number to the server.
+// MessageQuery selects a page of history: oldest first with After, newest first otherwise. With Limit 0 the server
+// chooses the page size.
 type MessageQuery struct {
 	Before, After *chat.Seq
 	Limit         int
 }
 
-// MessagePage is a page of history in current state, with the ends of the room's log.
+// MessagePage is a page of messages in their current state, with the first and the last seq of the room's log.
 type MessagePage struct {
 	Messages []chat.Message `json:"messages"`
 	HasMore  bool           `json:"has_more"`
@@ -108,15 +108,15 @@ func (c *HTTP) Messages(ctx context.Context, token string, slug chat.Slug, query
 	return page, err
 }
 
-// Outgoing is a message to send. An empty Nonce is made up; whoever may have to send the message
-// again after an unknown outcome chooses it.
+// Outgoing is a message to send. An empty Nonce is replaced by a random one. Set it if you may have to send the
+// message again after an unknown outcome.
 type Outgoing struct {
 	Body    string   `json:"body"`
 	Nonce   string   `json:"nonce"`
 	ReplyTo chat.Seq `json:"reply_to,omitempty"`
 }
 
-// Send stores a message by HTTP. It tries once: on chat.Unknown errors, call again with the same nonce.
+// Send stores a message by HTTP. It tries once: if chat.OutcomeUnknown, call it again with the same nonce.
 func (c *HTTP) Send(ctx context.Context, token string, slug chat.Slug, message Outgoing) (chat.Message, error) {
 	message.Nonce = nonceOr(message.Nonce)
 	var sent chat.Message

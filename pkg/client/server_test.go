@@ -160,8 +160,8 @@ func (s *script) say(n int) {
 	}
 }
 
-// sayUnheard stores n messages that reach no open connection.
-func (s *script) sayUnheard(n int) {
+// sayUndelivered stores n messages that reach no open connection.
+func (s *script) sayUndelivered(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	open := s.conns
@@ -205,7 +205,7 @@ func (c *serverConn) send(frame any) {
 	_ = c.conn.WriteJSON(frame)
 }
 
-// recorder is a RoomHandler that writes down what it hears.
+// recorder is a RoomHandler that records its calls.
 type recorder struct {
 	mu      sync.Mutex
 	seqs    []chat.Seq

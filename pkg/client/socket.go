@@ -12,43 +12,43 @@ import (
 	"github.com/parley-chat/parley/pkg/wire"
 )
 
-// ErrClosed is what commands return once Run has ended.
+// ErrClosed is returned by commands after Run has ended.
 var ErrClosed = errors.New("the socket is closed")
 
-// Handler hears what belongs to no room's log. The calls of a method come one at a time and in order;
-// the socket waits for them, so they must not wait for its commands.
+// Handler handles what does not belong to a joined room. The socket calls each method one call at a time and in
+// order, and waits for it, so a handler must not wait for commands of the same socket.
 type Handler interface {
-	// State tells that the socket is connected and all rooms are resumed, or else that it is not and
-	// why; it then reconnects by itself.
+	// State is called with true once the socket is connected and has resumed all rooms, and with false and the
+	// reason when it is not. The socket then reconnects by itself.
 	State(connected bool, why error)
 
-	// Frame brings a frame of no room that one is in, whole: room_created, room_updated, room_deleted,
+	// Frame is called with each frame that belongs to no joined room: room_created, room_updated, room_deleted,
 	// or a type that this client does not know.
 	Frame(kind string, frame []byte)
 }
 
-// Options are what a Socket needs. Zero values are usable but for Base and Tokens.
+// Options configure a Socket. Only Base and Tokens are required.
 type Options struct {
 	Base    string // such as "https://chat.example.org"
 	Tokens  TokenSource
 	Handler Handler // may be nil
-	// Dial opens connections; nil is a net.Dialer.
+	// Dial opens connections; nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Heard is shown every frame as it came, before anything is made of it; nil is nobody. Each
-	// connection's come between two calls of Handler.State with false. It must not wait, nor keep the frame.
-	Heard func(frame []byte)
-	// AnswerTimeout is how long a command may go unanswered before it is sent again; 0 is 10 s.
+	// OnFrame, if not nil, is called with every frame before the socket handles it. Between two connections
+	// Handler.State is called with false. OnFrame must not block, and must not keep the frame.
+	OnFrame func(frame []byte)
+	// AnswerTimeout is how long the socket waits for an answer before it sends a command again; 0 means 10 s.
 	AnswerTimeout time.Duration
 }
 
-// Socket is one WebSocket that is kept connected, and the rooms joined on it. Its methods may be
-// called at the same time; they wait while it is reconnecting, as long as their context allows.
+// Socket is one WebSocket that reconnects, and the rooms joined on it. Its methods are safe for concurrent use. They
+// wait while the socket is reconnecting, until their context ends.
 type Socket struct {
 	options Options
 	ended   chan struct{} // closed when Run has ended
 
-	// mu guards what follows and the fields of rooms that say so; it is never held while a handler
-	// runs or a frame is written. It is taken before a link's.
+	// mu guards the fields below, and the fields of rooms that say so. It is never held while a handler
+	// runs or a frame is written. Lock order: mu before a link's mu.
 	mu     sync.Mutex
 	rooms  map[chat.Slug]*room
 	link   *link // nil while there is no connection
@@ -61,27 +61,27 @@ func NewSocket(options Options) *Socket {
 		options.AnswerTimeout = 10 * time.Second
 	}
 	if options.Handler == nil {
-		options.Handler = silent{}
+		options.Handler = noHandler{}
 	}
 	return &Socket{options: options, ended: make(chan struct{}), rooms: map[chat.Slug]*room{}}
 }
 
-type silent struct{}
+type noHandler struct{}
 
-func (silent) State(bool, error)    {}
-func (silent) Frame(string, []byte) {}
+func (noHandler) State(bool, error)    {}
+func (noHandler) Frame(string, []byte) {}
 
-// Run connects, and reconnects whenever the connection is lost, until ctx ends (nil) or the token
-// source has no token anymore (chat.CodeUnauthenticated). It is called once.
+// Run connects, and reconnects whenever the connection is lost. It returns nil when ctx ends, and
+// chat.CodeUnauthenticated when the token source has no more tokens. Call it once.
 func (s *Socket) Run(ctx context.Context) error {
 	defer close(s.ended)
-	wait, stale := backoff{last: reconnectLast}, ""
+	wait, stale := backoff{longest: reconnectMax}, ""
 	for {
 		l, err := s.connect(ctx, stale)
 		if err == nil {
-			err = s.attend(ctx, l)
+			err = s.serve(ctx, l)
 			if l.isResumed() {
-				wait.reset() // not before: a server that takes connections and loses them again is no better than none
+				wait.reset() // not earlier: a server may accept connections and lose them at once
 			}
 		}
 		if ctx.Err() != nil {
@@ -92,8 +92,8 @@ func (s *Socket) Run(ctx context.Context) error {
 		}
 		s.options.Handler.State(false, err)
 		stale = staleToken(err)
-		if errors.Is(err, errMoved) && l.isResumed() {
-			continue // the moment was random already
+		if errors.Is(err, errDrained) && l.isResumed() {
+			continue // no backoff: moveAway has already chosen a random time
 		}
 		if sleep(ctx, wait.next(retryFloor(err))) != nil {
 			return nil
@@ -101,13 +101,13 @@ func (s *Socket) Run(ctx context.Context) error {
 	}
 }
 
-// Cursor is how far a room's log was applied.
+// Cursor is a position in a room's log: the last entry that was applied.
 type Cursor struct {
 	Log chat.LogID
 	Seq chat.Seq
 }
 
-// Cursor returns how far the room was applied, false if it was never joined.
+// Cursor returns the room's cursor, and false if the room was never joined.
 func (s *Socket) Cursor(slug chat.Slug) (Cursor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,8 +118,8 @@ func (s *Socket) Cursor(slug chat.Slug) (Cursor, bool) {
 	return *r.cursor, true
 }
 
-// attend serves a connection until it ends; the error says why it did.
-func (s *Socket) attend(ctx context.Context, l *link) error {
+// serve serves a connection until it ends, and returns why it ended.
+func (s *Socket) serve(ctx context.Context, l *link) error {
 	s.attach(l)
 	var lost error
 	read := make(chan struct{})
@@ -135,18 +135,18 @@ func (s *Socket) attend(ctx context.Context, l *link) error {
 		case <-read:
 			return &lostError{token: l.token.Access, cause: lost}
 		case <-ctx.Done():
-			l.bye(wire.CloseNormal)
+			l.close(wire.CloseNormal)
 			<-read
 			return ctx.Err()
 		case <-l.wake:
 		case <-timer.C:
-			if l.moves() {
-				l.bye(wire.CloseNormal)
+			if l.mustMove() {
+				l.close(wire.CloseNormal)
 				<-read
-				return errMoved
+				return errDrained
 			}
 			s.renew(ctx, l)
-			for _, r := range l.due(time.Now()) {
+			for _, r := range l.takeRejoins(time.Now()) {
 				s.sendJoin(l, r)
 			}
 		}
@@ -154,7 +154,7 @@ func (s *Socket) attend(ctx context.Context, l *link) error {
 	}
 }
 
-// attach makes l the connection and asks for every room again, from its cursor.
+// attach makes l the current connection, and joins every room again from its cursor.
 func (s *Socket) attach(l *link) {
 	s.mu.Lock()
 	s.link = l
@@ -167,12 +167,13 @@ func (s *Socket) attach(l *link) {
 	for _, r := range rooms {
 		s.sendJoin(l, r)
 	}
-	s.resumed(l, nil)
+	s.roomSettled(l, nil)
 }
 
-// resumed notes that r, if any, is back (or gone for good); the last one makes the socket connected.
-func (s *Socket) resumed(l *link, r *room) {
-	if l.isBack(r) {
+// roomSettled records that r is joined again, or removed. After the last room the socket counts as connected. A nil r
+// stands for no room, for a socket without rooms.
+func (s *Socket) roomSettled(l *link, r *room) {
+	if l.roomSettled(r) {
 		s.options.Handler.State(true, nil)
 	}
 }
@@ -181,14 +182,14 @@ func (s *Socket) detach(l *link) {
 	s.mu.Lock()
 	s.link = nil
 	for _, r := range s.rooms {
-		r.lost()
+		r.disconnected()
 	}
 	s.mu.Unlock()
 	close(l.closed)
 }
 
-// renew shows the server a fresh token when the one in use is about to end. A failure costs nothing:
-// the server closes the socket when its token ends, and the next connection needs a new one anyway.
+// renew sends the server a new token when the current one is about to expire. It ignores failures: the server closes
+// the socket when its token expires, and the next connection gets a new token anyway.
 func (s *Socket) renew(ctx context.Context, l *link) {
 	if l.renewAt.IsZero() || time.Now().Before(l.renewAt) {
 		return
@@ -213,7 +214,7 @@ func (s *Socket) nextID() int64 {
 	return s.lastID
 }
 
-// nonceOr makes a nonce up, with 130 random bits, where none was chosen.
+// nonceOr returns nonce, or a random one of 130 bits if it is empty.
 func nonceOr(nonce string) string {
 	if nonce == "" {
 		return rand.Text()

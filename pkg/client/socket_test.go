@@ -86,7 +86,7 @@ func TestResumesByCursor(t *testing.T) {
 	s.say(2)
 	r.contiguous(t, 1, 2)
 	s.cut(0)
-	s.sayUnheard(3)
+	s.sayUndelivered(3)
 	r.contiguous(t, 1, 5)
 	if again := s.joins[len(s.joins)-1]; *again.After != 2 || again.Log != "log" {
 		t.Errorf("joined again with %+v", again)
@@ -105,8 +105,8 @@ func TestDropsWhatItHasAndFillsGaps(t *testing.T) {
 	s.sendAll(s.event(2))
 	s.say(1)
 	r.contiguous(t, 1, 3)
-	s.sayUnheard(2) // 4 and 5 never come
-	s.say(1)        // so 6 shows a gap
+	s.sayUndelivered(2) // 4 and 5 never come
+	s.say(1)            // so 6 shows a gap
 	r.contiguous(t, 1, 6)
 	if n := s.dialled(); n != 1 {
 		t.Errorf("%d connections: a gap needs no new one", n)
@@ -131,7 +131,7 @@ func TestSaysWhenNotRecovered(t *testing.T) {
 		return true
 	}
 	s.mu.Unlock()
-	s.sayUnheard(7)
+	s.sayUndelivered(7)
 	s.cut(0)
 	r.wait(t, "a second join", func() bool { return len(r.joins) == 2 })
 	if got := r.joins[1]; got.Recovered || got.Cursor != 9 || len(got.Messages) != 9 {
@@ -315,7 +315,7 @@ func TestHonoursRetryAfter(t *testing.T) {
 }
 
 func TestBackoffIsResetByAResumeOnly(t *testing.T) {
-	wait := backoff{last: reconnectLast}
+	wait := backoff{longest: reconnectMax}
 	longest := func() time.Duration {
 		var most time.Duration
 		for range 200 {
@@ -324,13 +324,13 @@ func TestBackoffIsResetByAResumeOnly(t *testing.T) {
 		}
 		return most
 	}
-	if got := longest(); got > backoffFirst {
+	if got := longest(); got > backoffBase {
 		t.Error("first", got)
 	}
 	for range 20 {
 		wait.next(0)
 	}
-	if got := longest(); got > reconnectLast || got < reconnectLast/2 {
+	if got := longest(); got > reconnectMax || got < reconnectMax/2 {
 		t.Error("later", got)
 	}
 

@@ -8,57 +8,57 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// Token is an access token and when it ends; a zero Expires is not known.
+// Token is an access token. A zero Expires means that its expiry is unknown.
 type Token struct {
 	Access  string
 	Expires time.Time
 }
 
-// TokenSource hands out access tokens.
+// TokenSource provides access tokens.
 type TokenSource interface {
-	// Token returns a token that is good now and is not stale, the one that the caller holds already
-	// or that was refused ("" for none). chat.CodeUnauthenticated says that there will never be one again.
+	// Token returns a token that is valid now and differs from stale. Stale is the token that the server refused or
+	// that is about to expire, "" for none. chat.CodeUnauthenticated means that there will never be a token again.
 	Token(ctx context.Context, stale string) (Token, error)
 }
 
-// StaticToken is a token that can't be renewed.
+// StaticToken is a TokenSource with one token that can't be renewed.
 type StaticToken string
 
 // Token implements TokenSource.
 func (t StaticToken) Token(_ context.Context, stale string) (Token, error) {
 	if stale == string(t) {
-		return Token{}, chat.Errorf(chat.CodeUnauthenticated, "the token was refused, and there is no other")
+		return Token{}, chat.Errorf(chat.CodeUnauthenticated, "the server refused the token, and a static token can't be renewed; sign in again")
 	}
 	return Token{Access: string(t)}, nil
 }
 
-// Keeper keeps somebody signed in: it trades the refresh token when the access token ends.
-type Keeper struct {
+// Refresher is a TokenSource that uses the refresh token to get a new access token when the old one expires.
+type Refresher struct {
 	http *HTTP
 
-	mu      sync.Mutex // held during a trade: a refresh token is used once
+	mu      sync.Mutex // held during a refresh, because a refresh token works once
 	signIn  SignIn
 	expires time.Time
 }
 
-// Keep starts from a sign-in of just now.
-func (c *HTTP) Keep(signIn SignIn) *Keeper {
-	return &Keeper{http: c, signIn: signIn, expires: signIn.Expires(time.Now())}
+// Refresher returns a TokenSource for a sign-in that has just happened.
+func (c *HTTP) Refresher(signIn SignIn) *Refresher {
+	return &Refresher{http: c, signIn: signIn, expires: signIn.Expires(time.Now())}
 }
 
-// leastLife is how long a token must live to be handed out.
-const leastLife = 5 * time.Second
+// minLife is how long a token must still be valid to be returned.
+const minLife = 5 * time.Second
 
 // Token implements TokenSource.
-func (k *Keeper) Token(ctx context.Context, stale string) (Token, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.signIn.AccessToken == stale || time.Until(k.expires) < leastLife {
-		signIn, err := k.http.Refresh(ctx, k.signIn.RefreshToken)
+func (r *Refresher) Token(ctx context.Context, stale string) (Token, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.signIn.AccessToken == stale || time.Until(r.expires) < minLife {
+		signIn, err := r.http.Refresh(ctx, r.signIn.RefreshToken)
 		if err != nil {
 			return Token{}, err
 		}
-		k.signIn, k.expires = signIn, signIn.Expires(time.Now())
+		r.signIn, r.expires = signIn, signIn.Expires(time.Now())
 	}
-	return Token{Access: k.signIn.AccessToken, Expires: k.expires}, nil
+	return Token{Access: r.signIn.AccessToken, Expires: r.expires}, nil
 }

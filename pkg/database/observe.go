@@ -15,31 +15,31 @@ import (
 
 // pool is what both pools tell of themselves.
 type pool struct {
-	inUse, idle, opening, most int
-	waits, aborts              int64
-	waited                     float64 // seconds
+	inUse, idle, opening, maxOpen int
+	waits, aborts                 int64
+	waited                        float64 // seconds
 }
 
-// look reads the pool's state, which is its own to keep.
-func (d *Database) look() pool {
+// stats reads the pool's state, which is its own to keep.
+func (d *Database) stats() pool {
 	if d.Postgres != nil {
 		s := d.Postgres.Stat()
 		return pool{
-			inUse: int(s.AcquiredConns()), idle: int(s.IdleConns()), opening: int(s.ConstructingConns()), most: int(s.MaxConns()),
+			inUse: int(s.AcquiredConns()), idle: int(s.IdleConns()), opening: int(s.ConstructingConns()), maxOpen: int(s.MaxConns()),
 			waits: s.EmptyAcquireCount(), waited: s.EmptyAcquireWaitTime().Seconds(), aborts: s.CanceledAcquireCount(),
 		}
 	}
 	s := d.SQLite.Stats()
-	return pool{inUse: s.InUse, idle: s.Idle, most: s.MaxOpenConnections, waits: s.WaitCount, waited: s.WaitDuration.Seconds()}
+	return pool{inUse: s.InUse, idle: s.Idle, maxOpen: s.MaxOpenConnections, waits: s.WaitCount, waited: s.WaitDuration.Seconds()}
 }
 
-// Register has the pool measured for a service, by one look at it per scrape.
+// Register exposes the pool of a service as metrics, read once per scrape.
 func (d *Database) Register(reg prometheus.Registerer, service string) error {
 	name := "parley_" + service + "_database_"
 	return reg.Register(&poolMetrics{
-		look:        d.look,
+		stats:       d.stats,
 		connections: prometheus.NewDesc(name+"connections", "Connections of the pool, by what they do.", []string{"state"}, nil),
-		most:        prometheus.NewDesc(name+"connections_max", "How many connections there may be.", nil, nil),
+		maxOpen:     prometheus.NewDesc(name+"connections_max", "How many connections there may be.", nil, nil),
 		waits:       prometheus.NewDesc(name+"waits_total", "Times that one had to wait for a connection.", nil, nil),
 		waited:      prometheus.NewDesc(name+"wait_seconds_total", "Time that was waited for connections.", nil, nil),
 		aborts:      prometheus.NewDesc(name+"wait_aborts_total", "Waits for a connection that were given up.", nil, nil),
@@ -47,8 +47,8 @@ func (d *Database) Register(reg prometheus.Registerer, service string) error {
 }
 
 type poolMetrics struct {
-	look                                     func() pool
-	connections, most, waits, waited, aborts *prometheus.Desc
+	stats                                       func() pool
+	connections, maxOpen, waits, waited, aborts *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -56,11 +56,11 @@ func (m *poolMetrics) Describe(to chan<- *prometheus.Desc) { prometheus.Describe
 
 // Collect implements prometheus.Collector.
 func (m *poolMetrics) Collect(to chan<- prometheus.Metric) {
-	p := m.look()
+	p := m.stats()
 	to <- prometheus.MustNewConstMetric(m.connections, prometheus.GaugeValue, float64(p.inUse), "in_use")
 	to <- prometheus.MustNewConstMetric(m.connections, prometheus.GaugeValue, float64(p.idle), "idle")
 	to <- prometheus.MustNewConstMetric(m.connections, prometheus.GaugeValue, float64(p.opening), "opening")
-	to <- prometheus.MustNewConstMetric(m.most, prometheus.GaugeValue, float64(p.most))
+	to <- prometheus.MustNewConstMetric(m.maxOpen, prometheus.GaugeValue, float64(p.maxOpen))
 	to <- prometheus.MustNewConstMetric(m.waits, prometheus.CounterValue, float64(p.waits))
 	to <- prometheus.MustNewConstMetric(m.waited, prometheus.CounterValue, p.waited)
 	to <- prometheus.MustNewConstMetric(m.aborts, prometheus.CounterValue, float64(p.aborts))
@@ -71,16 +71,16 @@ func (m *poolMetrics) Collect(to chan<- prometheus.Metric) {
 type statements struct{ tracer *trace.Tracer }
 
 func (s *statements) begin(ctx context.Context, name, text string) context.Context {
-	ctx, span := s.tracer.Follow(ctx, trace.Client, name)
-	span.Text("db.system.name", "postgresql")
-	span.Text("db.query.text", text)
+	ctx, span := s.tracer.StartChild(ctx, trace.Client, name)
+	span.SetString("db.system.name", "postgresql")
+	span.SetString("db.query.text", text)
 	return ctx
 }
 
 func end(ctx context.Context, err error) {
-	span := trace.Of(ctx)
+	span := trace.FromContext(ctx)
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		span.Text("db.response.status_code", refused.Code)
+		span.SetString("db.response.status_code", refused.Code)
 	}
 	span.End(err)
 }
@@ -104,15 +104,15 @@ func (s *statements) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 // TraceBatchStart implements pgx.BatchTracer.
 func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	ctx = s.begin(ctx, "postgres batch", "")
-	trace.Of(ctx).Int("db.operation.batch.size", int64(data.Batch.Len()))
+	trace.FromContext(ctx).SetInt("db.operation.batch.size", int64(data.Batch.Len()))
 	return ctx
 }
 
 // TraceBatchQuery implements pgx.BatchTracer: the statement's answer is there.
 func (s *statements) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
-	within, span := s.tracer.FollowSince(ctx, trace.Client, verb(data.SQL), data.ReadStartTime)
-	if span.Recorded() {
-		span.Text("db.query.text", data.SQL)
+	within, span := s.tracer.StartChildSince(ctx, trace.Client, verb(data.SQL), data.ReadStartTime)
+	if span.IsRecording() {
+		span.SetString("db.query.text", data.SQL)
 		end(within, data.Err)
 	}
 }
@@ -124,7 +124,7 @@ func (s *statements) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 
 // TraceAcquireStart implements pgxpool.AcquireTracer.
 func (s *statements) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
-	ctx, _ = s.tracer.Follow(ctx, trace.Internal, "postgres connection")
+	ctx, _ = s.tracer.StartChild(ctx, trace.Internal, "postgres connection")
 	return ctx
 }
 

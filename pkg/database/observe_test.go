@@ -59,7 +59,7 @@ func TestStatementsAreTracedWithoutTheirValues(t *testing.T) {
 		t.Fatalf("traced outside of any trace: %d", len(got))
 	}
 	const secret = "sesame"
-	ctx, span := tracer.Begin(t.Context(), trace.Server, "call")
+	ctx, span := tracer.Start(t.Context(), trace.Server, "call")
 	if _, err := db.Postgres.Exec(ctx, `SELECT $1::text`, secret); err != nil {
 		t.Error(err)
 	}

@@ -1,5 +1,5 @@
-// Package env reads a process's configuration from its environment: typed, with a default and a
-// sentence of documentation for each variable, and all mistakes reported at once.
+// Package env reads a process's configuration from environment variables. Each variable has a type, a
+// default and a sentence of documentation, and all mistakes are reported at once.
 package env
 
 import (
@@ -19,20 +19,20 @@ type Variable struct {
 	Required, Secret   bool
 }
 
-// Reader reads variables and remembers what it read and what was wrong.
+// Reader reads variables. It records each variable for the documentation, and each mistake.
 type Reader struct {
 	lookup   func(string) (string, bool)
 	table    []Variable
 	mistakes []string
 }
 
-// New reads through lookup, which is os.LookupEnv in a main and a map in tests.
+// New returns a Reader that uses lookup: os.LookupEnv in programs, a map in tests.
 func New(lookup func(string) (string, bool)) *Reader { return &Reader{lookup: lookup} }
 
-// Table lists what was asked for, in that order.
+// Table lists the variables that were read, in reading order.
 func (r *Reader) Table() []Variable { return slices.Clone(r.table) }
 
-// Err reports every missing or malformed variable in one error, nil if there is none.
+// Err returns one error that lists all mistakes, or nil.
 func (r *Reader) Err() error {
 	if len(r.mistakes) == 0 {
 		return nil
@@ -40,29 +40,29 @@ func (r *Reader) Err() error {
 	return fmt.Errorf("the configuration has %d mistake(s):\n  %s", len(r.mistakes), strings.Join(r.mistakes, "\n  "))
 }
 
-// Mistake records what is wrong with a combination of variables.
+// Mistake records a problem that the caller found, such as two variables that contradict each other.
 func (r *Reader) Mistake(format string, args ...any) {
 	r.mistakes = append(r.mistakes, fmt.Sprintf(format, args...))
 }
 
-// String reads name; unset or empty is fallback.
+// String reads name. It returns fallback if the variable is unset or empty.
 func (r *Reader) String(name, fallback, doc string) string {
 	return r.read(Variable{Name: name, Default: fallback, Doc: doc})
 }
 
-// Required reads name, whose absence is a mistake.
+// Required reads name. It records a mistake if the variable is unset or empty.
 func (r *Reader) Required(name, doc string) string {
 	return r.read(Variable{Name: name, Doc: doc, Required: true})
 }
 
-// Secret reads name, or else the file that name_FILE names, without the newline at its end.
+// Secret reads name, or else the file that the variable name_FILE points to, without trailing newlines.
 func (r *Reader) Secret(name, doc string) string { return r.secret(name, doc, false) }
 
-// RequiredSecret is Secret whose absence is a mistake.
+// RequiredSecret is like Secret, but records a mistake if there is no value.
 func (r *Reader) RequiredSecret(name, doc string) string { return r.secret(name, doc, true) }
 
 func (r *Reader) secret(name, doc string, required bool) string {
-	r.table = append(r.table, Variable{Name: name, Doc: doc + " Or `" + name + "_FILE`, a file that holds it.", Required: required, Secret: true})
+	r.table = append(r.table, Variable{Name: name, Doc: doc + " Or set `" + name + "_FILE` to a file that contains it.", Required: required, Secret: true})
 	if value, ok := r.lookup(name); ok && value != "" {
 		return value
 	}
@@ -90,11 +90,11 @@ func (r *Reader) Bool(name string, fallback bool, doc string) bool {
 	return parse(r, name, strconv.FormatBool(fallback), doc, "true or false", strconv.ParseBool)
 }
 
-// Int reads a whole number of at least low.
-func (r *Reader) Int(name string, fallback, low int, doc string) int {
-	return parse(r, name, strconv.Itoa(fallback), doc, fmt.Sprintf("a whole number of at least %d", low), func(s string) (int, error) {
+// Int reads a whole number of at least lowest.
+func (r *Reader) Int(name string, fallback, lowest int, doc string) int {
+	return parse(r, name, strconv.Itoa(fallback), doc, fmt.Sprintf("a whole number of at least %d", lowest), func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
-		if err == nil && n < low {
+		if err == nil && n < lowest {
 			err = strconv.ErrRange
 		}
 		return n, err
@@ -123,13 +123,13 @@ func (r *Reader) Duration(name string, fallback time.Duration, doc string) time.
 	})
 }
 
-// URLs reads a comma-separated list of http or https base URLs; none is a mistake.
+// URLs reads a comma-separated list of http or https base URLs. An empty list is a mistake.
 func (r *Reader) URLs(name, doc string) []string {
 	var urls []string
 	for _, item := range r.List(name, "", doc) {
 		u, err := url.Parse(item)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			r.Mistake("%s: %q is no http or https URL", name, item)
+			r.Mistake("%s: %q is not an http or https URL", name, item)
 			continue
 		}
 		urls = append(urls, strings.TrimRight(item, "/"))
@@ -141,7 +141,7 @@ func (r *Reader) URLs(name, doc string) []string {
 	return urls
 }
 
-// List reads comma-separated items, without empty ones.
+// List reads comma-separated items and skips empty ones.
 func (r *Reader) List(name, fallback, doc string) []string {
 	var items []string
 	for item := range strings.SplitSeq(r.String(name, fallback, doc), ",") {
@@ -158,7 +158,7 @@ func (r *Reader) Prefixes(name, fallback, doc string) []netip.Prefix {
 	for _, item := range r.List(name, fallback, doc) {
 		p, err := netip.ParsePrefix(item)
 		if err != nil {
-			r.Mistake("%s: %q is no network such as 10.0.0.0/8", name, item)
+			r.Mistake("%s: %q is not a network such as 10.0.0.0/8", name, item)
 			continue
 		}
 		prefixes = append(prefixes, p)

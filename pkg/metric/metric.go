@@ -1,6 +1,6 @@
-// Package metric makes the histograms of all services, all of one make: classic buckets, which every
-// Prometheus reads, and native ones beside them, which are finer and need no bounds. It makes counters
-// show up before their first event, and links what was measured to its trace.
+// Package metric creates metrics that are alike in all services. Histograms have classic buckets, which every
+// Prometheus reads, and native buckets, which are finer and need no bounds. Labelled counters exist before
+// their first event. Observations are linked to their trace by an exemplar.
 package metric
 
 import (
@@ -10,23 +10,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Of a native histogram: each bucket reaches a tenth further than the one before, at most so many of them
-// are kept (the resolution is halved beyond), and one that was made coarser may be fine again after a while.
+// Options of native histograms: each bucket is a tenth wider than the one before. A histogram that needs more
+// than nativeBuckets halves its resolution, and may return to the full one after nativeReset.
 const (
 	nativeFactor  = 1.1
 	nativeBuckets = 160
 	nativeReset   = time.Hour
 )
 
-// Times are the bounds of what shall take milliseconds and may take seconds.
-func Times() []float64 { return prometheus.ExponentialBuckets(0.0005, 2, 15) }
+// DurationBuckets are the classic bounds, in seconds, of work that takes milliseconds and in bad times seconds.
+func DurationBuckets() []float64 { return prometheus.ExponentialBuckets(0.0005, 2, 15) }
 
-// Histogram makes a histogram with those classic bounds.
+// Histogram registers a histogram with the given classic bounds.
 func Histogram(reg prometheus.Registerer, name, help string, bounds []float64) prometheus.Histogram {
 	return promauto.With(reg).NewHistogram(options(name, help, bounds))
 }
 
-// Histograms makes a family of histograms, told apart by labels.
+// Histograms registers a family of histograms with labels.
 func Histograms(reg prometheus.Registerer, name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
 	return promauto.With(reg).NewHistogramVec(options(name, help, bounds), labels)
 }
@@ -38,8 +38,8 @@ func options(name, help string, bounds []float64) prometheus.HistogramOpts {
 	}
 }
 
-// Counters makes a family of counters with one label, of which the values named are there from the start:
-// what counts from 1 on has no rate, so its first event would be seen by nobody.
+// Counters registers a family of counters with one label, and creates a counter at 0 for each of values.
+// A counter that first appears at 1 has no rate, so a query would miss its first event.
 func Counters(reg prometheus.Registerer, name, help, label string, values ...string) *prometheus.CounterVec {
 	family := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	for _, value := range values {
@@ -48,12 +48,12 @@ func Counters(reg prometheus.Registerer, name, help, label string, values ...str
 	return family
 }
 
-// Since observes the time since start, with the trace that it belongs to, "" for none.
+// Since observes the seconds since start. A traceID that is not empty becomes the exemplar.
 func Since(o prometheus.Observer, start time.Time, traceID string) {
 	Observe(o, time.Since(start).Seconds(), traceID)
 }
 
-// Observe observes a value with the trace that it belongs to, "" for none.
+// Observe observes a value. A traceID that is not empty becomes the exemplar.
 func Observe(o prometheus.Observer, value float64, traceID string) {
 	if traceID != "" {
 		if e, ok := o.(prometheus.ExemplarObserver); ok {
@@ -64,7 +64,7 @@ func Observe(o prometheus.Observer, value float64, traceID string) {
 	o.Observe(value)
 }
 
-// Timestamp registers a gauge of a moment, in Unix seconds, 0 for never.
+// Timestamp registers a gauge with the Unix time that at returns, in seconds. The zero time is 0.
 func Timestamp(reg prometheus.Registerer, name, help string, labels prometheus.Labels, at func() time.Time) {
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, func() float64 {
 		moment := at()

@@ -20,11 +20,11 @@ func gathered(t *testing.T, reg *prometheus.Registry) *dto.MetricFamily {
 
 func TestHistogramsAreClassicAndNativeAndLeadToTraces(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	h := Histogram(reg, "parley_test_seconds", "Help.", Times())
+	h := Histogram(reg, "parley_test_seconds", "Help.", DurationBuckets())
 	Observe(h, 0.003, "")
 	Observe(h, 0.3, "0af7651916cd43dd8448eb211c80319c")
 	got := gathered(t, reg).GetMetric()[0].GetHistogram()
-	if got.GetSampleCount() != 2 || len(got.GetBucket()) != len(Times()) || len(got.GetPositiveSpan()) == 0 {
+	if got.GetSampleCount() != 2 || len(got.GetBucket()) != len(DurationBuckets()) || len(got.GetPositiveSpan()) == 0 {
 		t.Error(got)
 	}
 	var traced []string

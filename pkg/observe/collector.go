@@ -11,14 +11,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector sends spans by OTLP over HTTP. OpenTelemetry's own client brings gRPC and its gateway along, which
-// would make each service twice as large.
+// collector sends spans by OTLP over HTTP. OpenTelemetry's own client depends on gRPC and its gateway, which
+// would double the size of each service.
 type collector struct {
 	url  string
 	http http.Client
 }
 
-// Start implements otlptrace.Client: there is nothing to connect before there are spans.
+// Start implements otlptrace.Client. It does nothing: the first upload connects.
 func (c *collector) Start(context.Context) error { return nil }
 
 // Stop implements otlptrace.Client.
@@ -27,11 +27,11 @@ func (c *collector) Stop(context.Context) error {
 	return nil
 }
 
-// UploadTraces implements otlptrace.Client. It tries once: a collector that is away costs spans.
+// UploadTraces implements otlptrace.Client. It tries once: spans are lost while the collector is unreachable.
 func (c *collector) UploadTraces(ctx context.Context, spans []*traces.ResourceSpans) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	// On the wire this is an ExportTraceServiceRequest, whose package is what brings gRPC.
+	// TracesData has the same encoding as ExportTraceServiceRequest, whose package would import gRPC.
 	body, err := proto.Marshal(&traces.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return fmt.Errorf("encode spans: %w", err)
@@ -46,7 +46,7 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*traces.ResourceSp
 		return fmt.Errorf("send spans: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // so that the connection can be reused
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return fmt.Errorf("send spans: the collector answered %s", response.Status) //nolint:err113 // only ever logged
 	}

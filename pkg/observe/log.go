@@ -10,28 +10,28 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// LogConfig says what is logged, and how.
+// LogConfig configures the logger.
 type LogConfig struct {
 	Level  slog.Level
 	Format string
 }
 
-// LogConfigFrom reads PARLEY_LOG_LEVEL and PARLEY_LOG_FORMAT; formatDefault is "json" in a cluster
-// and "text" on a laptop.
+// LogConfigFrom reads PARLEY_LOG_LEVEL and PARLEY_LOG_FORMAT. Services pass "json" as the default format, the
+// standalone server passes "text".
 func LogConfigFrom(r *env.Reader, formatDefault string) LogConfig {
 	var c LogConfig
-	level := r.String("PARLEY_LOG_LEVEL", "info", "What is logged: debug, info, warn or error.")
+	level := r.String("PARLEY_LOG_LEVEL", "info", "The lowest level that is logged: debug, info, warn or error.")
 	if err := c.Level.UnmarshalText([]byte(level)); err != nil {
 		r.Mistake("PARLEY_LOG_LEVEL: %q is not debug, info, warn or error", level)
 	}
-	c.Format = r.String("PARLEY_LOG_FORMAT", formatDefault, "How: json or text.")
+	c.Format = r.String("PARLEY_LOG_FORMAT", formatDefault, "The format of log lines: json or text.")
 	if c.Format != "json" && c.Format != "text" {
 		r.Mistake("PARLEY_LOG_FORMAT: %q is not json or text", c.Format)
 	}
 	return c
 }
 
-// NewLogger writes to w as c says. Each line tells what its context carries: the request, and the trace.
+// NewLogger returns a logger that writes to w. Each line has the request id and trace id of its context.
 func NewLogger(w io.Writer, c LogConfig) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level}
 	if c.Format == "text" {
@@ -42,12 +42,12 @@ func NewLogger(w io.Writer, c LogConfig) *slog.Logger {
 
 type requestKey struct{}
 
-// WithRequest returns ctx for the request of that id, which all lines logged in it tell.
+// WithRequest returns a context whose log lines have the request id.
 func WithRequest(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestKey{}, id)
 }
 
-// contextual adds to each line what its context carries.
+// contextual adds the ids of the context to each log line.
 type contextual struct{ slog.Handler }
 
 // Handle implements slog.Handler.
@@ -55,7 +55,7 @@ func (h contextual) Handle(ctx context.Context, record slog.Record) error {
 	if id, ok := ctx.Value(requestKey{}).(string); ok {
 		record.AddAttrs(slog.String("request_id", id))
 	}
-	if id := trace.Of(ctx).TraceID(); id != "" {
+	if id := trace.FromContext(ctx).TraceID(); id != "" {
 		record.AddAttrs(slog.String("trace_id", id))
 	}
 	if err := h.Handler.Handle(ctx, record); err != nil {

@@ -19,12 +19,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewRegistry holds the metrics of one process, those of the Go runtime and of the process among them.
+// NewRegistry returns the metrics registry of a process. It has the metrics of the Go runtime and of the process.
 func NewRegistry(readiness *Readiness) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	ThisBuild().register(registry)
-	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_ready", Help: "1 while the process wants new work, as /readyz says."}, func() float64 {
+	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_ready", Help: "1 while the process is ready for new work, as /readyz answers."}, func() float64 {
 		if readiness.Ready() {
 			return 1
 		}
@@ -34,13 +34,13 @@ func NewRegistry(readiness *Readiness) *prometheus.Registry {
 }
 
 // Admin serves /livez, /readyz and /metrics on a listener of its own, which no Ingress routes to.
-// Liveness says only that the process answers: it never looks at Redis or PostgreSQL, whose blips
-// must not restart every pod.
+// Liveness only means that the process answers. It does not depend on Redis or PostgreSQL, because a
+// short outage of either must not restart every pod.
 type Admin struct {
 	Listener  net.Listener
 	Registry  *prometheus.Registry
 	Readiness *Readiness
-	// Profiles says whether Go's profiles are served too, under /debug/pprof/.
+	// Profiles also serves Go's profiles under /debug/pprof/.
 	Profiles bool
 }
 
@@ -59,7 +59,7 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 		}
 		_, _ = io.WriteString(w, "ok"+warnings.String()+"\n")
 	})
-	// In OpenMetrics, which Prometheus asks for, exemplars go along.
+	// Only the OpenMetrics format, which Prometheus asks for, has exemplars.
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	if a.Profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -75,7 +75,7 @@ func (a *Admin) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("admin listener: %w", err)
 	case <-ctx.Done():
 	}
-	closed := server.Close() // scrapes are not worth waiting for
+	closed := server.Close() // a scrape under way is not worth waiting for
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin listener: %w", err)
 	}

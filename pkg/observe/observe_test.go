@@ -48,13 +48,13 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 		t.Error("readyz before ready", code, body)
 	}
 	readiness.Set(true)
-	readiness.Because("database", "it is away")
-	readiness.Because("another", "so it is")
+	readiness.NotReady("database", "it is away")
+	readiness.NotReady("another", "so it is")
 	if code, body := get("/readyz"); code != 503 || body != "not ready\nanother: so it is\ndatabase: it is away\n" {
 		t.Error("readyz with reasons", code, body)
 	}
-	readiness.Because("another", "")
-	readiness.Because("database", "")
+	readiness.NotReady("another", "")
+	readiness.NotReady("database", "")
 	if code, body := get("/readyz"); code != 200 || body != "ok\n" {
 		t.Error("readyz", code, body)
 	}
@@ -66,7 +66,7 @@ func TestAdminTellsLifeAndReadiness(t *testing.T) {
 	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "go_goroutines") || !strings.Contains(body, "\nparley_ready 1\n") || !strings.Contains(body, "\nparley_build_info{") {
 		t.Error("metrics", code)
 	}
-	metric.Observe(metric.Histogram(registry, "parley_test_seconds", "Help.", metric.Times()), 1, "0af7651916cd43dd8448eb211c80319c")
+	metric.Observe(metric.Histogram(registry, "parley_test_seconds", "Help.", metric.DurationBuckets()), 1, "0af7651916cd43dd8448eb211c80319c")
 	if _, body := get("/metrics", "application/openmetrics-text;version=1.0.0"); !strings.Contains(body, `# {trace_id="0af7651916cd43dd8448eb211c80319c"}`) {
 		t.Error("Prometheus gets no exemplars:", body)
 	}
@@ -80,7 +80,7 @@ func TestALineTellsItsRequestAndItsTrace(t *testing.T) {
 	var out bytes.Buffer
 	log := NewLogger(&out, LogConfig{Format: "json"}).With("service", "edge")
 	provider := sdk.NewTracerProvider()
-	ctx, span := trace.New(provider).Begin(WithRequest(t.Context(), "R1"), trace.Server, "request")
+	ctx, span := trace.New(provider).Start(WithRequest(t.Context(), "R1"), trace.Server, "request")
 	log.InfoContext(ctx, "within")
 	log.Info("outside")
 	within, outside, _ := strings.Cut(out.String(), "\n")

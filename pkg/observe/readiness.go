@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Readiness is whether a process wants new work: it has started, is not about to stop, and none of its parts
-// knows a reason why not. Its zero value has not started.
+// Readiness holds whether a process is ready for new work: it has started, it is not about to stop, and none of
+// its parts reports a problem. The zero value has not started.
 type Readiness struct {
 	mu       sync.Mutex
 	up       bool
@@ -15,16 +15,16 @@ type Readiness struct {
 	warnings map[string]string // by part
 }
 
-// Set says whether the process has started and is not about to stop.
+// Set records whether the process has started and is not about to stop.
 func (r *Readiness) Set(up bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.up = up
 }
 
-// Because says why a part can't do its work, "" once it can again. A reason is shown to whoever can reach the
-// admin listener: no secrets. Nobody is told by a nil Readiness.
-func (r *Readiness) Because(part, reason string) {
+// NotReady records why a part can't do its work; an empty reason means that it works again. The admin listener
+// shows the reason, so it must not contain secrets. A nil Readiness ignores the call.
+func (r *Readiness) NotReady(part, reason string) {
 	if r == nil {
 		return
 	}
@@ -33,8 +33,8 @@ func (r *Readiness) Because(part, reason string) {
 	set(&r.reasons, part, reason)
 }
 
-// Warn says what an operator should mend, although the process does its work; "" once it is mended. As to secrets it
-// is like Because.
+// Warn records a problem that an operator should fix although the part does its work; an empty warning means that
+// it is fixed. The admin listener shows the warning, so it must not contain secrets.
 func (r *Readiness) Warn(part, warning string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,10 +51,10 @@ func set(texts *map[string]string, part, text string) {
 	}
 }
 
-// Ready says whether the process wants new work.
+// Ready reports whether the process is ready for new work.
 func (r *Readiness) Ready() bool { return len(r.Reasons()) == 0 }
 
-// Reasons are why it wants none, in order; none where it does.
+// Reasons lists why the process is not ready, sorted by part. It is empty if the process is ready.
 func (r *Readiness) Reasons() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +65,7 @@ func (r *Readiness) Reasons() []string {
 	return append(reasons, list(r.reasons)...)
 }
 
-// Warnings are what an operator should mend, in order.
+// Warnings lists what an operator should fix, sorted by part.
 func (r *Readiness) Warnings() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,20 +20,20 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// TraceConfig says whether messages and calls are traced, and how many.
+// TraceConfig configures tracing.
 type TraceConfig struct {
-	Endpoint string // "" is off
-	Sample   float64
+	Endpoint string  // "" is off
+	Sample   float64 // share of messages and calls, 0 to 1
 }
 
 // TraceConfigFrom reads PARLEY_TRACES and PARLEY_TRACES_SAMPLE.
 func TraceConfigFrom(r *env.Reader) TraceConfig {
 	c := TraceConfig{
-		Endpoint: r.String("PARLEY_TRACES", "", "Where traces are sent to, by OTLP over HTTP, such as `http://collector:4318`; empty is off."),
-		Sample:   r.Float("PARLEY_TRACES_SAMPLE", 0.01, "Which part of all messages and calls is traced, 0 to 1."),
+		Endpoint: r.String("PARLEY_TRACES", "", "The OpenTelemetry collector that receives traces by OTLP over HTTP, such as `http://collector:4318`. Empty turns tracing off."),
+		Sample:   r.Float("PARLEY_TRACES_SAMPLE", 0.01, "The share of messages and calls that is traced, from 0 to 1."),
 	}
 	if c.Sample > 1 {
-		r.Mistake("PARLEY_TRACES_SAMPLE: %v is more than 1, which is all", c.Sample)
+		r.Mistake("PARLEY_TRACES_SAMPLE: %v is more than 1; 1 traces everything", c.Sample)
 	}
 	if _, err := tracesURL(c.Endpoint); c.Endpoint != "" && err != nil {
 		r.Mistake("PARLEY_TRACES: %v", err)
@@ -41,11 +41,11 @@ func TraceConfigFrom(r *env.Reader) TraceConfig {
 	return c
 }
 
-// tracesURL is where spans go: to the path that the URL has, or to the usual one.
+// tracesURL returns the URL that spans are sent to: the endpoint, with the standard path if it has none.
 func tracesURL(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", errors.New("it is no http or https URL")
+		return "", errors.New("it is not an http or https URL")
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		u = u.JoinPath("/v1/traces")
@@ -53,15 +53,15 @@ func tracesURL(endpoint string) (string, error) {
 	return u.String(), nil
 }
 
-// Traces sends what a Tracer has recorded to a collector. It is a part of the process, the first to start and
-// the last to stop.
+// Traces sends the spans of a Tracer to a collector. It is the first part of the process to start and the last
+// to stop.
 type Traces struct{ provider *sdk.TracerProvider }
 
-// sendTimeout bounds one call of the collector, and what a process that stops waits for it.
+// sendTimeout bounds one call of the collector, and how long a stopping process waits for the last one.
 const sendTimeout = 5 * time.Second
 
-// NewTraces makes the tracer of a service, nil where tracing is off. It connects to nothing: a collector may be
-// away at any time, which costs spans and nothing else.
+// NewTraces makes the tracer of a service; the tracer is nil if tracing is off. It does not connect yet. If the
+// collector is unreachable, spans are lost and nothing else fails.
 func NewTraces(ctx context.Context, c TraceConfig, service string, log *slog.Logger) (*Traces, *trace.Tracer, error) {
 	if c.Endpoint == "" {
 		return &Traces{}, nil, nil
@@ -74,7 +74,7 @@ func NewTraces(ctx context.Context, c TraceConfig, service string, log *slog.Log
 	if err != nil {
 		return nil, nil, fmt.Errorf("PARLEY_TRACES: %w", err)
 	}
-	otel.SetErrorHandler(&complaints{log: log}) // OpenTelemetry has one for the whole process
+	otel.SetErrorHandler(&errorLogger{log: log}) // OpenTelemetry has one handler for the whole process
 	provider := sdk.NewTracerProvider(
 		sdk.WithBatcher(exporter),
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(c.Sample))),
@@ -84,7 +84,7 @@ func NewTraces(ctx context.Context, c TraceConfig, service string, log *slog.Log
 	return &Traces{provider}, trace.New(provider), nil
 }
 
-// Run waits for ctx to end and sends what is left.
+// Run waits for ctx to end and then sends the remaining spans.
 func (t *Traces) Run(ctx context.Context, ready func()) error {
 	ready()
 	<-ctx.Done()
@@ -93,23 +93,22 @@ func (t *Traces) Run(ctx context.Context, ready func()) error {
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	_ = t.provider.Shutdown(stopping) // a collector that is away must not look like a service that failed
+	_ = t.provider.Shutdown(stopping) // an unreachable collector is not a failure of the service
 	return nil
 }
 
-// complaints logs that spans could not be sent, not each time.
-type complaints struct {
+// errorLogger logs that spans could not be sent, at most once per errorLogInterval.
+type errorLogger struct {
 	log  *slog.Logger
 	last atomic.Int64 // Unix seconds
 }
 
-// complainEvery is how often it is said.
-const complainEvery = 60
+const errorLogInterval = 60 // seconds
 
 // Handle implements otel.ErrorHandler.
-func (c *complaints) Handle(err error) {
-	now, last := time.Now().Unix(), c.last.Load()
-	if now-last >= complainEvery && c.last.CompareAndSwap(last, now) {
-		c.log.Warn("traces are not sent", slog.Any("error", err))
+func (l *errorLogger) Handle(err error) {
+	now, last := time.Now().Unix(), l.last.Load()
+	if now-last >= errorLogInterval && l.last.CompareAndSwap(last, now) {
+		l.log.Warn("spans are lost: the trace collector is unreachable or refuses them", slog.Any("error", err))
 	}
 }

@@ -37,7 +37,7 @@ func TestSpansAreSentToTheCollector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, span := tracer.Begin(t.Context(), trace.Server, "command send")
+	_, span := tracer.Start(t.Context(), trace.Server, "command send")
 	span.End(nil)
 	if err := stopped(t.Context(), sent); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestACollectorThatIsAwayIsSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1000 { // more than one batch
-		_, span := tracer.Begin(t.Context(), trace.Server, "command")
+		_, span := tracer.Start(t.Context(), trace.Server, "command")
 		span.End(nil)
 	}
 	if err := stopped(t.Context(), sent); err != nil {

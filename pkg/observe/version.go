@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Stamped by the linker: -X github.com/parley-chat/parley/pkg/observe.version=… .commit=… .date=….
+// The linker sets these: -X github.com/parley-chat/parley/pkg/observe.version=… .commit=… .date=….
 var version, commit, date string //nolint:gochecknoglobals // the linker sets nothing else
 
-// Build says what a program was made of.
+// Build identifies the source that a program was built from.
 type Build struct{ Version, Commit, Date, Go string }
 
-// ThisBuild is the program's own: what was stamped, or else what Go notes by itself.
+// ThisBuild returns the Build of the running program: the values from the linker, or else Go's build info.
 func ThisBuild() Build {
 	b := Build{Version: version, Commit: commit, Date: date, Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
@@ -36,14 +36,14 @@ func ThisBuild() Build {
 	return b
 }
 
-// String is the line that people read.
+// String returns one line for people to read.
 func (b Build) String() string {
 	return fmt.Sprintf("parley %s (commit %s of %s, %s)", b.Version, b.Commit, b.Date, b.Go)
 }
 
 func (b Build) register(reg prometheus.Registerer) {
 	promauto.With(reg).NewGauge(prometheus.GaugeOpts{
-		Name: "parley_build_info", Help: "Always 1; what runs is in the labels.",
+		Name: "parley_build_info", Help: "Always 1; the labels identify the build.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "date": b.Date, "goversion": b.Go},
 	}).Set(1)
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/parley-chat/parley/pkg/env"
 )
 
-// healthTimeout is how long a service may take to say that it is ready.
+// healthTimeout bounds the readiness request.
 const healthTimeout = 2 * time.Second
 
-// Main does what a service does for args, the program's arguments without its name: without any it
-// serves, as Run does. `version` prints what it was made of. `health` asks the service that runs on this machine, or in this container, whether
-// it is ready: for container engines that learn how a container is by running a command in it, where it
-// holds no other. Everything else is for the caller to do; done is then false.
+// Main runs the subcommand in args, the program's arguments without its name. Without arguments it serves, as
+// Run does. `version` prints the build. `health` asks the service on this machine, or in this container, whether
+// it is ready: container engines run it as a health check, because the image has no other program. For other
+// arguments done is false, and the caller handles them.
 func Main(args []string, reader *env.Reader, out, errors io.Writer, defaults Defaults, build Build) (status int, done bool) {
 	switch {
 	case len(args) == 0:
@@ -51,7 +51,7 @@ func health(listen string) error {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("it does not run: %w", err)
+		return fmt.Errorf("the service is not running: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

@@ -37,7 +37,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("unready: %d, %q", status, said)
 	}
 	admin.Close()
-	if status, said, _ := ask("", "health"); status != 1 || !strings.Contains(said, "does not run") {
+	if status, said, _ := ask("", "health"); status != 1 || !strings.Contains(said, "is not running") {
 		t.Errorf("not there: %d, %q", status, said)
 	}
 	for _, args := range [][]string{{"newlogs"}, {"health", "now"}} {

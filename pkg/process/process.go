@@ -1,5 +1,5 @@
-// Package process is what every main of Parley does alike: read the environment, log, serve the
-// admin listener, run the parts until a signal, and say in plain words what is wrong.
+// Package process is the common part of every main of Parley: it reads the environment, sets up logs, metrics
+// and traces, serves the admin listener, runs the parts until a signal, and prints what went wrong.
 package process
 
 import (
@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
-	_ "golang.org/x/crypto/x509roots/fallback" // Mozilla's roots, for images in which there are none
+	_ "golang.org/x/crypto/x509roots/fallback" // Mozilla's root certificates, for images without any
 
 	"github.com/parley-chat/parley/pkg/env"
 	"github.com/parley-chat/parley/pkg/lifecycle"
@@ -23,34 +23,33 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// Process is what a service's parts are built with.
+// Process holds what a service needs to build its parts.
 type Process struct {
 	Env       *env.Reader
 	Log       *slog.Logger
 	Registry  *prometheus.Registry
 	Readiness *observe.Readiness
-	Tracer    *trace.Tracer // nil where tracing is off
-	// Admin is where the admin listener listens.
-	Admin net.Addr
+	Tracer    *trace.Tracer // nil if tracing is off
+	Admin     net.Addr      // of the admin listener
 }
 
-// WarnOf is how a part says what an operator should mend.
-func (p *Process) WarnOf(part string) func(warning string) {
+// WarnFunc returns the function by which a part reports a problem that an operator should fix.
+func (p *Process) WarnFunc(part string) func(warning string) {
 	return func(warning string) { p.Readiness.Warn(part, warning) }
 }
 
-// Defaults are what differs between services on a laptop and in a cluster.
+// Defaults are the settings that differ between services, and between the standalone server and a cluster.
 type Defaults struct {
-	Name        string // of the service, as traces tell it
+	Name        string // of the service, in traces
 	AdminListen string // of PARLEY_ADMIN_LISTEN
 	LogFormat   string // of PARLEY_LOG_FORMAT
 }
 
 // Build reads the service's configuration from p.Env, returns p.Env.Err() if that is not nil, and
-// makes the parts, in the order in which they start.
+// returns the parts in starting order.
 type Build func(ctx context.Context, p *Process) ([]lifecycle.Part, error)
 
-// Run runs a service until SIGINT or SIGTERM and returns its exit status. What went wrong is on errors.
+// Run runs a service until SIGINT or SIGTERM and returns its exit status. It prints failures to errors.
 func Run(reader *env.Reader, errors io.Writer, defaults Defaults, build Build) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -67,8 +66,8 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	tracing := observe.TraceConfigFrom(reader)
 	readiness := &observe.Readiness{}
 	p := &Process{Env: reader, Log: observe.NewLogger(out, logs), Registry: observe.NewRegistry(readiness), Readiness: readiness}
-	made := observe.ThisBuild()
-	p.Log.InfoContext(ctx, "starting", slog.String("version", made.Version), slog.String("commit", made.Commit), slog.String("date", made.Date), slog.String("go", made.Go))
+	program := observe.ThisBuild()
+	p.Log.InfoContext(ctx, "starting", slog.String("version", program.Version), slog.String("commit", program.Commit), slog.String("date", program.Date), slog.String("go", program.Go))
 	traces, tracer, err := observe.NewTraces(ctx, tracing, defaults.Name, p.Log)
 	if err != nil {
 		return errors.Join(reader.Err(), err)
@@ -87,7 +86,7 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	admin := &observe.Admin{Listener: listener, Registry: p.Registry, Readiness: p.Readiness, Profiles: profiles}
 	parts = append([]lifecycle.Part{{Name: "traces", Component: traces}, {Name: "admin", Component: admin}}, parts...)
 
-	// Unready first of all: whoever routes to us needs time to notice.
+	// Become unready before any part stops: load balancers need time to notice.
 	defer context.AfterFunc(ctx, func() { p.Readiness.Set(false) })()
 	err = lifecycle.Run(ctx, func() {
 		p.Readiness.Set(ctx.Err() == nil)
@@ -97,8 +96,8 @@ func run(ctx context.Context, reader *env.Reader, out io.Writer, defaults Defaul
 	return err
 }
 
-// Version prints what the program was made of, where that is all that args, the program's arguments without its
-// name, ask for.
+// Version prints the build if args, the program's arguments without its name, are just `version`. It reports
+// whether it did.
 func Version(args []string, out io.Writer) bool {
 	if len(args) != 1 || strings.TrimLeft(args[0], "-") != "version" {
 		return false
@@ -109,6 +108,6 @@ func Version(args []string, out io.Writer) bool {
 
 // Admin reads PARLEY_ADMIN_LISTEN and PARLEY_PROFILES.
 func Admin(r *env.Reader, fallback string) (listen string, profiles bool) {
-	return r.String("PARLEY_ADMIN_LISTEN", fallback, "Where /livez, /readyz and /metrics are served. No Ingress may route to it."),
-		r.Bool("PARLEY_PROFILES", false, "Serves Go's profiles under /debug/pprof/ there too. They show what is in memory.")
+	return r.String("PARLEY_ADMIN_LISTEN", fallback, "The address that serves /livez, /readyz and /metrics. No Ingress may route to it."),
+		r.Bool("PARLEY_PROFILES", false, "Whether the admin listener also serves Go's profiles under /debug/pprof/. Profiles can reveal data in memory.")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Bubble is an embedded Redis for a test in a testing/synctest bubble: its connections are pipes, and its keys
+// Bubble is an embedded Redis for a test in a testing/synctest bubble. Its connections are pipes, and its keys
 // expire by the bubble's clock.
 type Bubble struct {
 	redis.UniversalClient
@@ -19,7 +19,7 @@ type Bubble struct {
 	server *miniredis.Miniredis
 }
 
-// InBubble starts one for the time of the test. It is called within the bubble.
+// InBubble starts a Bubble that ends with the test. Call it inside the bubble.
 func InBubble(t *testing.T) *Bubble {
 	t.Helper()
 	server := miniredis.NewMiniRedis()
@@ -27,8 +27,8 @@ func InBubble(t *testing.T) *Bubble {
 	client := redis.NewClient(&redis.Options{
 		Dialer:     func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
 		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
-		DialTimeout: time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second, // as stream.Open has them
-		PoolSize:                 100, // go-redis shares the timers with which it waits for a connection, and bubbles can't
+		DialTimeout: time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second, // the values of stream.Open
+		PoolSize:                 100, // never exhausted: go-redis would wait with timers that it shares, which a bubble can't
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	t.Cleanup(func() {
@@ -38,10 +38,10 @@ func InBubble(t *testing.T) *Bubble {
 	return &Bubble{client, server}
 }
 
-// Fail has every command refused until it is called with false.
-func (b *Bubble) Fail(away bool) {
-	if away {
-		b.server.SetError("ERR away")
+// Fail makes every command fail until it is called with false.
+func (b *Bubble) Fail(fail bool) {
+	if fail {
+		b.server.SetError("ERR refused by the test")
 	} else {
 		b.server.SetError("")
 	}

@@ -1,5 +1,5 @@
-// Package redistest runs a test on every Redis that Parley runs on: the embedded one and a real one, one that
-// sentinels look after, and a cluster.
+// Package redistest runs a test on every kind of Redis that Parley supports: embedded, a single server, Sentinel and
+// Cluster.
 package redistest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/parley-chat/parley/pkg/stream"
 )
 
-// Each runs test on each of them, all at once. The real one is that which PARLEY_TEST_REDIS names, which other
-// tests use too: keep to keys of your own there.
+// Each runs test on every kind in parallel. The single server is the one of PARLEY_TEST_REDIS. Other tests use it
+// too, so a test must use keys of its own.
 func Each(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
 	t.Helper()
 	for name, open := range map[string]func(t *testing.T) redis.UniversalClient{
@@ -29,7 +29,7 @@ func Each(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
 	}
 }
 
-// Embedded returns a client of an embedded Redis of its own. Its keys expire, as those of a real one do.
+// Embedded returns a client of a new embedded Redis. Its keys expire as in a real one.
 func Embedded(tb testing.TB) redis.UniversalClient {
 	tb.Helper()
 	server := miniredis.RunT(tb)
@@ -37,7 +37,7 @@ func Embedded(tb testing.TB) redis.UniversalClient {
 	return Open(tb, "redis://"+server.Addr())
 }
 
-// Real returns a client of the real Redis.
+// Real returns a client of the Redis of PARLEY_TEST_REDIS.
 func Real(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	url := os.Getenv("PARLEY_TEST_REDIS")
@@ -47,7 +47,7 @@ func Real(t *testing.T) redis.UniversalClient {
 	return Open(t, url)
 }
 
-// Open returns a client for url, which answers.
+// Open returns a client for url, after a ping.
 func Open(tb testing.TB, url string) redis.UniversalClient {
 	tb.Helper()
 	client, err := stream.Open(url)

@@ -16,14 +16,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// password is that of all servers started here, so that tests show that it is sent wherever it is wanted.
+// password is the password of all servers started here, so that tests prove that clients always send it.
 const password = "sesame"
 
-// startWithin bounds how long servers may take until they do their work: the slowest is a cluster, whose
-// masters wait for 2 s before they accept anything.
-const startWithin = time.Minute
+// startTimeout bounds how long servers may take to become ready. The slowest is a cluster, whose masters accept
+// nothing for 2 s.
+const startTimeout = time.Minute
 
-// Start starts a server that wants a password for the time of the test, and returns its address.
+// Start starts a server with a password that ends with the test, and returns its address.
 func Start(t *testing.T, password string) string {
 	t.Helper()
 	s := start(t, "maxclients 100")
@@ -33,7 +33,7 @@ func Start(t *testing.T, password string) string {
 	return s.address
 }
 
-// server is a Redis server of a test's own.
+// server is a Redis server that a test started.
 type server struct {
 	address string
 	admin   *redis.Client
@@ -48,7 +48,7 @@ func start(t *testing.T, args ...string) *server {
 	if err != nil {
 		t.Fatal("Redis is not installed: there is no redis-server on PATH (Debian: apt-get install redis-server)")
 	}
-	for try := 1; ; try++ { // a port that was free may not be so any more
+	for try := 1; ; try++ { // a free port may be taken before the server listens
 		s, err := tryStart(t, path, args)
 		if err == nil {
 			return s
@@ -63,7 +63,7 @@ func tryStart(t *testing.T, path string, args []string) (*server, error) {
 	t.Helper()
 	port, bus := freePort(t), freePort(t)
 	folder := t.TempDir()
-	file := filepath.Join(folder, "redis.conf") // sentinels want a file, which they write to
+	file := filepath.Join(folder, "redis.conf") // sentinels need a file that they can write to
 	settings := append([]string{
 		"bind 127.0.0.1", "port " + port, "dir " + folder, `save ""`, "appendonly no", "logfile log", "requirepass " + password,
 	}, args...)
@@ -71,7 +71,7 @@ func tryStart(t *testing.T, path string, args []string) (*server, error) {
 	switch {
 	case strings.HasPrefix(args[0], "sentinel "):
 		mode = append(mode, "--sentinel")
-		settings = append(settings[:3:3], settings[5:]...) // they store nothing
+		settings = append(settings[:3:3], settings[5:]...) // sentinels know no persistence settings
 	case args[0] == clusterEnabled:
 		settings = append(settings, "cluster-port "+bus)
 	}
@@ -88,7 +88,7 @@ func tryStart(t *testing.T, path string, args []string) (*server, error) {
 		_ = s.process.Wait()
 	}()
 	t.Cleanup(s.kill)
-	return s, s.until(t, "it answers", func(ctx context.Context) bool { return s.admin.Ping(ctx).Err() == nil })
+	return s, s.waitUntil(t, "it answers", func(ctx context.Context) bool { return s.admin.Ping(ctx).Err() == nil })
 }
 
 func freePort(t *testing.T) string {
@@ -104,10 +104,10 @@ func freePort(t *testing.T) string {
 
 var errExited = errors.New("it has exited")
 
-// until waits until a server does what is wanted of it.
-func (s *server) until(t *testing.T, what string, ok func(context.Context) bool) error {
+// waitUntil waits for a condition, which the error calls what.
+func (s *server) waitUntil(t *testing.T, what string, ok func(context.Context) bool) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
@@ -117,20 +117,20 @@ func (s *server) until(t *testing.T, what string, ok func(context.Context) bool)
 		case <-s.exited:
 			return fmt.Errorf("redis-server %s: %w before %s", s.address, errExited, what)
 		case <-ctx.Done():
-			return fmt.Errorf("redis-server %s: not within %s: %s", s.address, startWithin, what)
+			return fmt.Errorf("redis-server %s: not within %s: %s", s.address, startTimeout, what)
 		}
 	}
 	return nil
 }
 
-// kill ends the server as a lost machine would.
+// kill kills the server, as if its machine failed.
 func (s *server) kill() {
 	_ = s.process.Process.Kill()
 	<-s.exited
 	_ = s.admin.Close()
 }
 
-// must carries commands out.
+// must runs commands, and fails the test if one fails.
 func (s *server) must(t *testing.T, commands ...string) {
 	t.Helper()
 	for _, command := range commands {
@@ -144,8 +144,8 @@ func (s *server) must(t *testing.T, commands ...string) {
 	}
 }
 
-// says tells whether a section of a server's INFO, or of CLUSTER INFO, has a line.
-func (s *server) says(ctx context.Context, section, line string) bool {
+// infoHas reports whether a section of INFO, or CLUSTER INFO for section "cluster", contains a line.
+func (s *server) infoHas(ctx context.Context, section, line string) bool {
 	text, err := s.admin.Info(ctx, section).Result()
 	if section == "cluster" {
 		text, err = s.admin.ClusterInfo(ctx).Result()
@@ -153,13 +153,13 @@ func (s *server) says(ctx context.Context, section, line string) bool {
 	return err == nil && strings.Contains(text, line+"\r\n")
 }
 
-// Sentinel is a master, its replica, and a sentinel that looks after them.
+// Sentinel is a master, its replica, and a sentinel that monitors them.
 type Sentinel struct {
 	URL, Password string
 	master        *server
 }
 
-// StartSentinel starts them for the time of the test.
+// StartSentinel starts a Sentinel that ends with the test.
 func StartSentinel(t *testing.T) *Sentinel {
 	t.Helper()
 	auth := "masterauth " + password
@@ -171,7 +171,7 @@ func StartSentinel(t *testing.T) *Sentinel {
 		"sentinel monitor mymaster "+host+" "+port+" 1", "sentinel auth-pass mymaster "+password,
 		"sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000")
 	for s, what := range map[*server][2]string{replica: {"replication", "master_link_status:up"}, sentinel: {"sentinel", "slaves=1"}} {
-		if err := s.until(t, what[1], func(ctx context.Context) bool {
+		if err := s.waitUntil(t, what[1], func(ctx context.Context) bool {
 			text, err := s.admin.Info(ctx, what[0]).Result()
 			return err == nil && strings.Contains(text, what[1])
 		}); err != nil {
@@ -184,10 +184,10 @@ func StartSentinel(t *testing.T) *Sentinel {
 	}
 }
 
-// KillMaster has the replica become the master, after a while.
+// KillMaster kills the master. The replica becomes the master after a while.
 func (s *Sentinel) KillMaster() { s.master.kill() }
 
-// Cluster is a Redis Cluster of three masters, of which each has a third of the slots.
+// Cluster is a Redis Cluster of three masters, each with a third of the slots.
 type Cluster struct {
 	URL      string
 	masters  []*server
@@ -200,8 +200,8 @@ const (
 	slots          = 16384
 )
 
-// StartCluster starts one for the time of the test. The first masters, as many as replicas says, have a
-// replica, which waits for TakeOver. The nodes that are there answer for what is theirs without the others.
+// StartCluster starts a Cluster that ends with the test. The first masters have a replica each, replicas in all, which
+// do not take over before TakeOver. A node answers for its own slots while other nodes are down.
 func StartCluster(t *testing.T, replicas int) *Cluster {
 	t.Helper()
 	const masters = 3
@@ -234,13 +234,13 @@ func StartCluster(t *testing.T, replicas int) *Cluster {
 		}
 		all[0].must(t, "cluster meet "+host+" "+port+" "+bus["cluster-port"])
 	}
-	c.each(t, all, "cluster_known_nodes:"+strconv.Itoa(len(all)))
+	c.waitForAll(t, all, "cluster_known_nodes:"+strconv.Itoa(len(all)))
 	for n, s := range all[masters:] {
 		s.must(t, "cluster replicate "+c.ids[n])
 	}
-	c.each(t, all, "cluster_state:ok")
+	c.waitForAll(t, all, "cluster_state:ok")
 	for _, s := range all[masters:] {
-		if err := s.until(t, "it has copied its master", func(ctx context.Context) bool { return s.says(ctx, "replication", "master_link_status:up") }); err != nil {
+		if err := s.waitUntil(t, "the replica is in sync", func(ctx context.Context) bool { return s.infoHas(ctx, "replication", "master_link_status:up") }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -248,16 +248,17 @@ func StartCluster(t *testing.T, replicas int) *Cluster {
 	return &c
 }
 
-func (c *Cluster) each(t *testing.T, all []*server, line string) {
+// waitForAll waits until the CLUSTER INFO of every server has the line.
+func (c *Cluster) waitForAll(t *testing.T, all []*server, line string) {
 	t.Helper()
 	for _, s := range all {
-		if err := s.until(t, line, func(ctx context.Context) bool { return s.says(ctx, "cluster", line) }); err != nil {
+		if err := s.waitUntil(t, line, func(ctx context.Context) bool { return s.infoHas(ctx, "cluster", line) }); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// owner is the number of the master that key belongs to.
+// owner returns the number of the master that owns key, and the key's slot.
 func (c *Cluster) owner(t *testing.T, key string) (master, slot int) {
 	t.Helper()
 	n, err := c.masters[len(c.masters)-1].admin.ClusterKeySlot(t.Context(), key).Result()
@@ -267,17 +268,17 @@ func (c *Cluster) owner(t *testing.T, key string) (master, slot int) {
 	return int(n) * len(c.masters) / slots, int(n)
 }
 
-// Owner is the number of the master that key belongs to, before anything was moved.
+// Owner returns the number of the master that owned key before any Move.
 func (c *Cluster) Owner(t *testing.T, key string) int {
 	t.Helper()
 	master, _ := c.owner(t, key)
 	return master
 }
 
-// Kill ends a master.
+// Kill kills a master.
 func (c *Cluster) Kill(master int) { c.masters[master].kill() }
 
-// TakeOver has the replicas take over from masters that were killed, after a while.
+// TakeOver lets the replicas take over from killed masters. They do so after a while.
 func (c *Cluster) TakeOver(t *testing.T) {
 	t.Helper()
 	for _, s := range c.replicas {
@@ -285,7 +286,7 @@ func (c *Cluster) TakeOver(t *testing.T) {
 	}
 }
 
-// Move gives key's slot to another master, as an operator does who moves slots between nodes.
+// Move moves key's slot to another master, as an operator does to balance a cluster.
 func (c *Cluster) Move(t *testing.T, key string, to int) {
 	t.Helper()
 	from, slot := c.owner(t, key)

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// TLS is a Redis that speaks TLS alone and wants a certificate of whoever comes. Its own names ServerName,
-// and not its address.
+// TLS is a Redis that only speaks TLS and requires client certificates. Its own certificate is for ServerName,
+// and not for its address.
 type TLS struct {
 	Address, Password, ServerName string
 	CA, Cert, Key                 string // files
-	Stranger, StrangerKey         string // files: a certificate of another authority
+	Stranger, StrangerKey         string // files of a certificate from another CA
 }
 
-// StartTLS starts one for the time of the test.
+// StartTLS starts a TLS that ends with the test.
 func StartTLS(t *testing.T) *TLS {
 	t.Helper()
 	folder := t.TempDir()
@@ -63,7 +63,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate for name, and returns the files of it and of its key.
+// sign creates a certificate for name, and returns the files of the certificate and of its key.
 func (a *authority) sign(t *testing.T, folder, name string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -196,5 +196,5 @@ func (e *Error) Err() error {
 	if e.Code == "" {
 		return chat.Errorf(chat.CodeInternal, "an error without a code")
 	}
-	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.Wait(e.RetryAfterMS), Details: e.Details}
+	return &chat.Error{Code: e.Code, Message: e.Message, RetryAfter: chat.RetryAfter(e.RetryAfterMS), Details: e.Details}
 }

@@ -1,5 +1,5 @@
 // Package service runs one service of Parley as a process of its own: it reads the listeners' configuration, connects
-// to Redis, and puts the service's parts and its listeners in the order in which they start.
+// to Redis, and puts the service's parts and its listeners in starting order.
 package service
 
 import (
@@ -16,33 +16,33 @@ import (
 
 // Service is a service of Parley.
 type Service interface {
-	// Parts are the service's components, in the order in which they start; listeners come after them.
+	// Parts are the service's components in starting order. The listeners start after them.
 	Parts() []lifecycle.Part
 	// Routes mounts the public API.
 	Routes(r fiber.Router)
 }
 
-// Internal is a Service that other services call.
+// Internal is a Service with an internal API, which other services call.
 type Internal interface {
-	// InternalRoutes mounts what they call, on a listener of its own.
+	// InternalRoutes mounts the internal API, which has a listener of its own.
 	InternalRoutes(r fiber.Router)
 }
 
-// Drainer is a Service with clients that must be sent elsewhere before its listeners close.
+// Drainer is a Service whose clients must move to another pod before its listeners close.
 type Drainer interface {
-	// Drain is started after the listeners, and so stopped before them.
+	// Drain returns a part that starts after the listeners, so it stops before them.
 	Drain() lifecycle.Part
 }
 
-// Options are what differs between the services.
+// Options are the settings that differ between the services.
 type Options struct {
 	Name          string // of the public listener and its metrics
-	BodyBytes     int    // of a request on the public listener at most; 0 is the default of webapi.Options
-	InternalBytes int    // the same on the internal listener; 0 is no internal listener
+	BodyBytes     int    // the longest request body on the public listener; 0 is the default of webapi.Options
+	InternalBytes int    // the longest request body on the internal listener; 0 means no internal listener
 }
 
-// Build makes the parts of a process that runs one service. What the service itself reads from p.Env has been read
-// before. open makes the service with the Redis client, which is closed when the process ends.
+// Build makes the parts of a process that runs one service. The caller has already read the service's own variables
+// from p.Env. Build calls open to make the service with a Redis client, and closes the client when the process ends.
 func Build(ctx context.Context, p *process.Process, o Options, open func(redis.UniversalClient) (Service, error)) ([]lifecycle.Part, error) {
 	url := stream.URLFrom(p.Env)
 	listeners := []webapi.Listener{webapi.PublicFrom(p.Env, o.Name, o.BodyBytes)}
@@ -65,7 +65,7 @@ func Build(ctx context.Context, p *process.Process, o Options, open func(redis.U
 	if internal, ok := s.(Internal); ok && len(listeners) > 1 {
 		listeners[1].Routes = internal.InternalRoutes
 	}
-	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry, p.Log, p.WarnOf("redis"))}}, s.Parts()...)
+	parts := append([]lifecycle.Part{{Name: "redis watch", Component: stream.NewWatch(client, p.Registry, p.Log, p.WarnFunc("redis"))}}, s.Parts()...)
 	opened, err := webapi.Open(ctx, p.Log, p.Registry, p.Tracer, proxies, listeners...)
 	if err != nil {
 		return nil, err

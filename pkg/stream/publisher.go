@@ -73,7 +73,7 @@ func NewPublisher(client redis.UniversalClient, log *slog.Logger, registry prome
 		client: client, log: log, wake: make(chan struct{}, 1), drops: newDropper(),
 		lost: metric.Counters(registry, "parley_rooms_publish_lost_total", "Entries that did not get to Redis, which edges then fill from the log, by reason.", "reason", "full", "order", "redis"),
 		took: metric.Histogram(registry, "parley_rooms_publish_seconds", "Time of one pipeline of entries and bells.", prometheus.ExponentialBuckets(0.0002, 2.5, 12)),
-		lag:  metric.Histogram(registry, "parley_rooms_publish_lag_seconds", "From the commit to the end of the pipeline, of the oldest entry in it.", metric.Times()),
+		lag:  metric.Histogram(registry, "parley_rooms_publish_lag_seconds", "From the commit to the end of the pipeline, of the oldest entry in it.", metric.DurationBuckets()),
 	}
 	metrics := promauto.With(registry)
 	metrics.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_rooms_publish_queue_bytes", Help: "Bytes that wait to be published."}, func() float64 {
@@ -220,13 +220,13 @@ func (p *Publisher) follow(ctx context.Context, spans []trace.Span, one publicat
 	if e.Traceparent == "" {
 		return spans
 	}
-	_, span := p.Tracer.FollowSince(trace.From(ctx, e.Traceparent), trace.Producer, "publish", one.since)
-	if !span.Recorded() {
+	_, span := p.Tracer.StartChildSince(trace.Extract(ctx, e.Traceparent), trace.Producer, "publish", one.since)
+	if !span.IsRecording() {
 		return spans
 	}
-	span.Text("messaging.system", "redis")
-	span.Int("parley.seq", int64(e.Seq))
-	e.Traceparent = span.Parent()
+	span.SetString("messaging.system", "redis")
+	span.SetInt("parley.seq", int64(e.Seq))
+	e.Traceparent = span.Traceparent()
 	return append(spans, span)
 }
 

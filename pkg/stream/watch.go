@@ -41,7 +41,7 @@ func NewWatch(client redis.UniversalClient, reg prometheus.Registerer, log *slog
 			Name: "parley_redis_credential_refused", Help: "1 if Redis, or a sentinel, has refused the password or the user at the last ping that it answered.",
 		}),
 		up:   m.NewGauge(prometheus.GaugeOpts{Name: "parley_redis_up", Help: "1 if Redis has answered the last ping."}),
-		took: metric.Histogram(reg, "parley_redis_ping_seconds", "Time of a ping that Redis answered.", metric.Times()),
+		took: metric.Histogram(reg, "parley_redis_ping_seconds", "Time of a ping that Redis answered.", metric.DurationBuckets()),
 	}
 	connections := func(state string, count func(*redis.PoolStats) uint32) {
 		m.NewGaugeFunc(prometheus.GaugeOpts{

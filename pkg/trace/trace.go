@@ -1,7 +1,6 @@
-// Package trace follows single messages and calls through the services. It is a thin layer over
-// OpenTelemetry: what is not sampled, and all where tracing is off, costs next to nothing, since it is
-// never begun. Spans hold numbers, opaque ids and codes of errors: never names, bodies, tokens or the
-// words of an error.
+// Package trace traces single messages and calls through the services. It is a thin layer over
+// OpenTelemetry that starts no span for what is not sampled, so tracing costs next to nothing when it is off.
+// Spans hold numbers, opaque ids and error codes, but never names, bodies, tokens or error messages.
 package trace
 
 import (
@@ -29,32 +28,32 @@ const (
 	Consumer Kind = otel.SpanKindConsumer
 )
 
-// header is the one of W3C Trace Context, and the name of what carries it elsewhere.
+// header is the header of W3C Trace Context.
 const header = "traceparent"
 
-// Tracer begins spans. A nil Tracer is one that is off.
+// Tracer starts spans. A nil Tracer starts none.
 type Tracer struct{ tracer otel.Tracer }
 
-// New makes a Tracer of provider, which decides what is sampled.
+// New returns a Tracer that uses provider, which decides what is sampled.
 func New(provider otel.TracerProvider) *Tracer {
 	return &Tracer{provider.Tracer("github.com/parley-chat/parley")}
 }
 
-// Begin begins a trace, if the sampler wants one; within one that ctx carries, it goes on with it.
-func (t *Tracer) Begin(ctx context.Context, kind Kind, name string) (context.Context, Span) {
+// Start starts a span in the trace of ctx. Without one, it starts a new trace if the sampler chooses to.
+func (t *Tracer) Start(ctx context.Context, kind Kind, name string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
 	return t.start(ctx, kind, name, time.Time{})
 }
 
-// Follow begins a span within the trace that ctx carries; where there is none, nothing.
-func (t *Tracer) Follow(ctx context.Context, kind Kind, name string) (context.Context, Span) {
-	return t.FollowSince(ctx, kind, name, time.Time{})
+// StartChild starts a span in the trace of ctx, and no span if ctx has no trace.
+func (t *Tracer) StartChild(ctx context.Context, kind Kind, name string) (context.Context, Span) {
+	return t.StartChildSince(ctx, kind, name, time.Time{})
 }
 
-// FollowSince is Follow of what began at since.
-func (t *Tracer) FollowSince(ctx context.Context, kind Kind, name string, since time.Time) (context.Context, Span) {
+// StartChildSince is StartChild for work that has already started at since.
+func (t *Tracer) StartChildSince(ctx context.Context, kind Kind, name string, since time.Time) (context.Context, Span) {
 	if t == nil || !otel.SpanContextFromContext(ctx).IsSampled() {
 		return ctx, Span{}
 	}
@@ -68,64 +67,65 @@ func (t *Tracer) start(ctx context.Context, kind Kind, name string, since time.T
 	}
 	within, span := t.tracer.Start(ctx, name, options...)
 	if !span.IsRecording() {
-		return ctx, Span{} // what is called in it need not look
+		return ctx, Span{} // callees find no span, so they start none
 	}
 	return within, Span{span}
 }
 
-// Span is a piece of a trace. The zero Span records nothing.
+// Span is one operation in a trace. The zero Span records nothing.
 type Span struct{ span otel.Span }
 
-// Recorded says whether anybody will see the span.
-func (s Span) Recorded() bool { return s.span != nil }
+// IsRecording reports whether the span is recorded.
+func (s Span) IsRecording() bool { return s.span != nil }
 
-// In returns ctx within the span.
-func (s Span) In(ctx context.Context) context.Context {
+// ContextWith returns ctx with s as its current span.
+func (s Span) ContextWith(ctx context.Context) context.Context {
 	if s.span == nil {
 		return ctx
 	}
 	return otel.ContextWithSpan(ctx, s.span)
 }
 
-// Name gives the span another name.
-func (s Span) Name(name string) {
+// SetName changes the span's name.
+func (s Span) SetName(name string) {
 	if s.span != nil {
 		s.span.SetName(name)
 	}
 }
 
-// Int notes a number.
-func (s Span) Int(key string, value int64) {
+// SetInt sets an attribute to a number.
+func (s Span) SetInt(key string, value int64) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.Int64(key, value))
 	}
 }
 
-// Text notes what must be private to nobody: a code, an opaque id, a statement without its values.
-func (s Span) Text(key, value string) {
+// SetString sets an attribute to a text that holds no private data: a code, an opaque id, a statement without
+// its values.
+func (s Span) SetString(key, value string) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.String(key, value))
 	}
 }
 
-// Event notes a moment.
-func (s Span) Event(name string) {
+// AddEvent adds an event that happens now.
+func (s Span) AddEvent(name string) {
 	if s.span != nil {
 		s.span.AddEvent(name)
 	}
 }
 
-// Link points to a span of another trace; "" is none.
-func (s Span) Link(traceparent string) {
+// AddLink links to a span of another trace. It ignores an empty traceparent.
+func (s Span) AddLink(traceparent string) {
 	if s.span == nil || traceparent == "" {
 		return
 	}
-	if other := otel.SpanContextFromContext(From(context.Background(), traceparent)); other.IsValid() {
+	if other := otel.SpanContextFromContext(Extract(context.Background(), traceparent)); other.IsValid() {
 		s.span.AddLink(otel.Link{SpanContext: other})
 	}
 }
 
-// End ends the span. Of an error it tells the code.
+// End ends the span. It records the code of err, but not its message.
 func (s Span) End(err error) {
 	if s.span == nil {
 		return
@@ -136,8 +136,8 @@ func (s Span) End(err error) {
 	s.span.End()
 }
 
-// Parent is what carries the span to another process, "" where nothing is recorded.
-func (s Span) Parent() string {
+// Traceparent returns the header value that carries the span to another process, "" if nothing is recorded.
+func (s Span) Traceparent() string {
 	if s.span == nil {
 		return ""
 	}
@@ -145,7 +145,7 @@ func (s Span) Parent() string {
 	return "00-" + c.TraceID().String() + "-" + c.SpanID().String() + "-" + c.TraceFlags().String()
 }
 
-// TraceID names the trace, "" where nothing is recorded.
+// TraceID returns the id of the trace, "" if nothing is recorded.
 func (s Span) TraceID() string {
 	if s.span == nil {
 		return ""
@@ -153,16 +153,17 @@ func (s Span) TraceID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Of returns the span that ctx carries, if it is recorded here.
-func Of(ctx context.Context) Span {
+// FromContext returns the current span of ctx if it is recorded, else the zero Span.
+func FromContext(ctx context.Context) Span {
 	if span := otel.SpanFromContext(ctx); span.IsRecording() {
 		return Span{span}
 	}
 	return Span{}
 }
 
-// From returns ctx within the trace that traceparent names. What is malformed, or not sampled, is none.
-func From(ctx context.Context, traceparent string) context.Context {
+// Extract returns ctx in the trace of traceparent. It returns ctx itself if traceparent is malformed or its trace
+// is not sampled.
+func Extract(ctx context.Context, traceparent string) context.Context {
 	if traceparent == "" {
 		return ctx
 	}
@@ -173,9 +174,9 @@ func From(ctx context.Context, traceparent string) context.Context {
 	return within
 }
 
-// Inject has a call carry the trace of ctx.
+// Inject adds the trace of ctx to the headers of a call.
 func Inject(ctx context.Context, h http.Header) {
-	if parent := Of(ctx).Parent(); parent != "" {
-		h.Set(header, parent)
+	if traceparent := FromContext(ctx).Traceparent(); traceparent != "" {
+		h.Set(header, traceparent)
 	}
 }

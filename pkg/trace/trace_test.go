@@ -26,14 +26,14 @@ func TestWhatIsOffCostsNothing(t *testing.T) {
 	var off *Tracer
 	ctx, failed := t.Context(), errors.New("failed")
 	allocated := testing.AllocsPerRun(1000, func() {
-		within, span := off.Begin(From(ctx, ""), Server, "command")
-		_, inner := off.FollowSince(within, Client, "call", time.Time{})
-		span.Int("n", 1)
-		span.Text("t", "x")
-		span.Link(inner.Parent())
+		within, span := off.Start(Extract(ctx, ""), Server, "command")
+		_, inner := off.StartChildSince(within, Client, "call", time.Time{})
+		span.SetInt("n", 1)
+		span.SetString("t", "x")
+		span.AddLink(inner.Traceparent())
 		inner.End(failed)
 		span.End(nil)
-		if span.Recorded() || span.TraceID() != "" {
+		if span.IsRecording() || span.TraceID() != "" {
 			t.Error("recorded")
 		}
 	})
@@ -44,8 +44,8 @@ func TestWhatIsOffCostsNothing(t *testing.T) {
 
 func TestASpanGoesOnInAnotherProcess(t *testing.T) {
 	tracer, spans := recording(t, 1)
-	_, first := tracer.Begin(t.Context(), Server, "first")
-	_, second := tracer.Follow(From(t.Context(), first.Parent()), Client, "second")
+	_, first := tracer.Start(t.Context(), Server, "first")
+	_, second := tracer.StartChild(Extract(t.Context(), first.Traceparent()), Client, "second")
 	second.End(chat.Errorf(chat.CodeUnavailable, "who knows what it says"))
 	first.End(nil)
 	got := spans.GetSpans()
@@ -59,12 +59,12 @@ func TestASpanGoesOnInAnotherProcess(t *testing.T) {
 
 func TestOnlyWhatIsSampledIsFollowed(t *testing.T) {
 	tracer, spans := recording(t, 0)
-	ctx, span := tracer.Begin(t.Context(), Server, "command")
-	_, followed := tracer.Follow(ctx, Client, "call")
-	_, unasked := tracer.Follow(t.Context(), Client, "by itself")
+	ctx, span := tracer.Start(t.Context(), Server, "command")
+	_, followed := tracer.StartChild(ctx, Client, "call")
+	_, unasked := tracer.StartChild(t.Context(), Client, "by itself")
 	header := http.Header{}
 	Inject(ctx, header)
-	if span.Recorded() || followed.Recorded() || unasked.Recorded() || span.Parent() != "" || len(header) != 0 || ctx != t.Context() {
+	if span.IsRecording() || followed.IsRecording() || unasked.IsRecording() || span.Traceparent() != "" || len(header) != 0 || ctx != t.Context() {
 		t.Error("recorded what is not sampled")
 	}
 	if got := spans.GetSpans(); len(got) != 0 {
@@ -83,12 +83,12 @@ func FuzzFrom(f *testing.F) {
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(tracetest.NewNoopExporter()))
 	tracer := New(provider)
 	f.Fuzz(func(t *testing.T, traceparent string) {
-		ctx := From(t.Context(), traceparent)
-		_, span := tracer.Follow(ctx, Consumer, "read")
-		if span.Recorded() != (ctx != t.Context()) {
-			t.Errorf("%q: recorded is %v", traceparent, span.Recorded())
+		ctx := Extract(t.Context(), traceparent)
+		_, span := tracer.StartChild(ctx, Consumer, "read")
+		if span.IsRecording() != (ctx != t.Context()) {
+			t.Errorf("%q: recorded is %v", traceparent, span.IsRecording())
 		}
-		if span.Recorded() && (len(traceparent) < 55 || traceparent[3:35] != span.TraceID()) {
+		if span.IsRecording() && (len(traceparent) < 55 || traceparent[3:35] != span.TraceID()) {
 			t.Errorf("%q is trace %s", traceparent, span.TraceID())
 		}
 		span.End(nil)

@@ -14,21 +14,22 @@ import (
 	"github.com/parley-chat/parley/pkg/token"
 )
 
-// Verifier checks an access token: CodeUnauthenticated if it is missing, bad, expired or revoked,
-// CodeUnavailable if that can't be told.
+// Verifier verifies access tokens. Verify returns CodeUnauthenticated for a token that is missing, invalid,
+// expired or revoked, and CodeUnavailable if it can't find out.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (token.Claims, error)
 }
 
-// Browsers says how browsers are recognised: which origins may call, and what the cookies are like.
+// Browsers configures the handling of browsers: which origins may call, and how the cookies are set.
 type Browsers struct {
-	// Origins may call besides the host's own, such as https://www.example.org, as browsers write them.
+	// Origins may call besides the server's own origin, such as https://www.example.org, as browsers write them.
 	Origins []string
-	// PublicURL is where browsers find us, as an origin: our own, whatever Host a proxy passes on. "" is unknown.
+	// PublicURL is the server's own origin for browsers, even if a proxy passes on another Host. "" is unknown.
 	PublicURL string
-	// Secure says that browsers reach us by TLS: cookies go by nothing else, nor does an own origin.
+	// Secure means that browsers connect by TLS. Cookies are then only sent by TLS, and the server's own origin
+	// must be https.
 	Secure bool
-	// CookieSuffix tells our cookies from those of another server on the same host.
+	// CookieSuffix distinguishes the cookies from those of another server on the same host.
 	CookieSuffix string
 }
 
@@ -38,13 +39,13 @@ func BrowsersFrom(r *env.Reader) Browsers {
 }
 
 func secureFrom(r *env.Reader) bool {
-	return r.Bool("PARLEY_COOKIE_SECURE", false, "Whether browsers come by TLS: cookies are then `Secure` and carry the `__Host-` prefix, and browsers are told to come by nothing else for a year (HSTS). The same for all services.")
+	return r.Bool("PARLEY_COOKIE_SECURE", false, "Whether browsers connect by TLS. If so, cookies are `Secure` and have the `__Host-` prefix, and browsers must use TLS for the next year (HSTS). Use the same value for all services.")
 }
 
-// SessionCookie is the name of the cookie with the access token.
+// SessionCookie returns the name of the cookie with the access token.
 func (b Browsers) SessionCookie() string { return b.sessionCookie() + b.suffix() }
 
-// RefreshCookie is the name of the cookie with the refresh token, which only auth gets.
+// RefreshCookie returns the name of the cookie with the refresh token. Browsers send it to auth only.
 func (b Browsers) RefreshCookie() string { return b.refreshCookie() + b.suffix() }
 
 func (b Browsers) sessionCookie() string {
@@ -68,8 +69,8 @@ func (b Browsers) suffix() string {
 	return "_" + b.CookieSuffix
 }
 
-// RefreshTokens are the refresh tokens that cookies carry, those first that are most likely ours. Those under the
-// name without a suffix are from before there was one, or another server's.
+// RefreshTokens returns the refresh tokens in the request's cookies. The cookies with our suffix come first. A
+// cookie without a suffix was set before the suffix was configured, or by another server on this host.
 func (b Browsers) RefreshTokens(c *fiber.Ctx) []string {
 	own := cookies(c, b.RefreshCookie())
 	if b.CookieSuffix != "" {
@@ -78,13 +79,13 @@ func (b Browsers) RefreshTokens(c *fiber.Ctx) []string {
 	return own
 }
 
-// mostCookies of one name are looked at.
-const mostCookies = 4
+// maxSameCookies bounds how many cookies of one name are read.
+const maxSameCookies = 4
 
-// cookies are the values of all cookies of that name: a browser may have one for each path and each domain.
+// cookies returns the values of all cookies with the name: a browser may hold one for each path and domain.
 func cookies(c *fiber.Ctx, name string) (values []string) {
 	c.Request().Header.VisitAllCookie(func(key, value []byte) {
-		if string(key) == name && len(value) > 0 && len(values) < mostCookies {
+		if string(key) == name && len(value) > 0 && len(values) < maxSameCookies {
 			values = append(values, string(value))
 		}
 	})
@@ -107,9 +108,9 @@ func (b Browsers) SetCookie(c *fiber.Ctx, name, value string, maxAge time.Durati
 	c.Cookie(cookie)
 }
 
-// CheckOrigin refuses a call by cookie that does not come from an allowed origin: CodeForbidden.
+// CheckOrigin returns CodeForbidden for a call by cookie that does not come from an allowed origin.
 func (b Browsers) CheckOrigin(c *fiber.Ctx) error {
-	refused := chat.Errorf(chat.CodeForbidden, "calls with the session cookie must come from an allowed origin")
+	refused := chat.Errorf(chat.CodeForbidden, "calls with the session cookie must come from an allowed origin: add this one to PARLEY_ORIGINS, or use a bearer token")
 	header := c.Get(fiber.HeaderOrigin)
 	if header == "" {
 		if c.Get("Sec-Fetch-Site") == "same-origin" {
@@ -118,22 +119,22 @@ func (b Browsers) CheckOrigin(c *fiber.Ctx) error {
 		return refused
 	}
 	from, err := origin(header)
-	// The Host header itself, never fasthttp's Host(): that may come out of the path.
+	// Use the Host header itself, never fasthttp's Host(), which may come from the path.
 	if err == nil && (slices.Contains(b.Origins, from) || from == b.PublicURL || ownOrigin(from, string(c.Request().Header.Host()), b.Secure)) {
 		return nil
 	}
 	return refused
 }
 
-// CheckHandshake is CheckOrigin for a WebSocket, with which browsers always send an Origin.
+// CheckHandshake is CheckOrigin for a WebSocket handshake, in which browsers always send an Origin.
 func (b Browsers) CheckHandshake(c *fiber.Ctx) error {
 	if c.Get(fiber.HeaderOrigin) == "" {
-		return chat.Errorf(chat.CodeForbidden, "a socket with the session cookie needs an Origin")
+		return chat.Errorf(chat.CodeForbidden, "a socket with the session cookie must have an Origin header")
 	}
 	return b.CheckOrigin(c)
 }
 
-// Caller is who calls, by a verified token.
+// Caller is the user of a request, by a verified token.
 type Caller struct {
 	token.Claims
 
@@ -141,15 +142,15 @@ type Caller struct {
 	ByCookie bool
 }
 
-// Authenticator finds out who calls.
+// Authenticator identifies the caller of a request.
 type Authenticator struct {
 	Verifier Verifier
 	Browsers Browsers
 }
 
-// Caller returns who calls by bearer header or session cookie, nil for nobody signed in. A token that
-// does not verify is CodeUnauthenticated, and a state-changing call by cookie from a foreign origin
-// is CodeForbidden.
+// Caller returns the caller by bearer header or session cookie, or nil for an anonymous request. It returns
+// CodeUnauthenticated for a token that does not verify, and CodeForbidden for a state-changing call by cookie
+// from an origin that is not allowed.
 func (a *Authenticator) Caller(c *fiber.Ctx) (*Caller, error) {
 	if c.Method() == http.MethodGet || c.Method() == http.MethodHead {
 		return a.caller(c, func(*fiber.Ctx) error { return nil })
@@ -157,12 +158,12 @@ func (a *Authenticator) Caller(c *fiber.Ctx) (*Caller, error) {
 	return a.caller(c, a.Browsers.CheckOrigin)
 }
 
-// Handshake is Caller for a WebSocket.
+// Handshake is Caller for a WebSocket handshake.
 func (a *Authenticator) Handshake(c *fiber.Ctx) (*Caller, error) {
 	return a.caller(c, a.Browsers.CheckHandshake)
 }
 
-// caller finds out who calls, a call by cookie if check allows it.
+// caller identifies the caller. Cookies only count if check allows the request.
 func (a *Authenticator) caller(c *fiber.Ctx, check func(*fiber.Ctx) error) (*Caller, error) {
 	if raw, ok := bearerOf(c); ok {
 		claims, err := a.Verifier.Verify(c.UserContext(), raw)
@@ -172,7 +173,7 @@ func (a *Authenticator) caller(c *fiber.Ctx, check func(*fiber.Ctx) error) (*Cal
 		return &Caller{Claims: claims, Token: raw}, nil
 	}
 	own, others := cookies(c, a.Browsers.SessionCookie()), []string(nil)
-	if a.Browsers.CookieSuffix != "" { // from before there was a suffix, or another server's
+	if a.Browsers.CookieSuffix != "" { // set before the suffix was configured, or by another server
 		others = cookies(c, a.Browsers.sessionCookie())
 	}
 	if len(own)+len(others) == 0 {
@@ -181,27 +182,27 @@ func (a *Authenticator) caller(c *fiber.Ctx, check func(*fiber.Ctx) error) (*Cal
 	if err := check(c); err != nil {
 		return nil, err
 	}
-	return a.firstGood(c.UserContext(), own, others)
+	return a.firstValid(c.UserContext(), own, others)
 }
 
-// firstGood is whom the first token that verifies names. Where none does, a bad one of our own is an error, one
-// under others is as good as none.
-func (a *Authenticator) firstGood(ctx context.Context, own, others []string) (*Caller, error) {
+// firstValid returns the caller of the first token that verifies. If none verifies, an invalid token in own is an
+// error, but an invalid token in others is ignored.
+func (a *Authenticator) firstValid(ctx context.Context, own, others []string) (*Caller, error) {
 	var failed error
 	for i, raw := range slices.Concat(own, others) {
 		claims, err := a.Verifier.Verify(ctx, raw)
 		if err == nil {
 			return &Caller{Claims: claims, Token: raw, ByCookie: true}, nil
 		}
-		bad := chat.CodeOf(err) == chat.CodeUnauthenticated
-		if !bad || i < len(own) && failed == nil {
+		invalid := chat.CodeOf(err) == chat.CodeUnauthenticated
+		if !invalid || i < len(own) && failed == nil {
 			failed = err
 		}
 	}
 	return nil, failed
 }
 
-// SignedIn is Caller, with CodeUnauthenticated for nobody.
+// SignedIn is like Caller, but returns CodeUnauthenticated for an anonymous request.
 func (a *Authenticator) SignedIn(c *fiber.Ctx) (*Caller, error) {
 	caller, err := a.Caller(c)
 	if err == nil && caller == nil {
@@ -210,8 +211,9 @@ func (a *Authenticator) SignedIn(c *fiber.Ctx) (*Caller, error) {
 	return caller, err
 }
 
-// bearerOf is the token of the Authorization header; false for none. Other schemes are for proxies before us. A
-// malformed one is no token of anybody, and refused as such rather than taken for nobody.
+// bearerOf returns the bearer token of the Authorization headers, false if there is none. It ignores other schemes,
+// which are meant for proxies. For a malformed header it returns a text that no Verifier accepts, so that the
+// request is refused and not treated as anonymous.
 func bearerOf(c *fiber.Ctx) (string, bool) {
 	for _, line := range c.Request().Header.PeekAll(fiber.HeaderAuthorization) {
 		scheme, _, _ := strings.Cut(strings.TrimSpace(string(line)), " ")

@@ -12,7 +12,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// status is the one table from codes to HTTP.
+// status is the only mapping from error codes to HTTP statuses.
 func status(code chat.Code) int {
 	switch code {
 	case chat.CodeBadRequest:
@@ -37,7 +37,7 @@ func status(code chat.Code) int {
 	return http.StatusInternalServerError
 }
 
-// Failure is the body of every answer that is not a success.
+// Failure is the body of every error response.
 type Failure struct {
 	Error FailureError `json:"error"`
 }
@@ -50,11 +50,11 @@ type FailureError struct {
 	Details      map[string]any `json:"details,omitempty"`
 }
 
-// errorHandler answers err; what is not classified is logged whole and shown blank.
-func errorHandler(log *slog.Logger, answers standard) fiber.ErrorHandler {
+// errorHandler writes the response for err. An unclassified error is logged in full, and clients see none of it.
+func errorHandler(log *slog.Logger, common commonHeaders) fiber.ErrorHandler {
 	return func(c *fiber.Ctx, err error) error {
-		if c.GetRespHeader(fiber.HeaderXRequestID) == "" { // refused before it came to us, as what is too large
-			answers.set(&c.Response().Header)
+		if c.GetRespHeader(fiber.HeaderXRequestID) == "" { // fasthttp refused the request itself, such as a body that is too large
+			common.set(&c.Response().Header)
 		}
 		shown, code := classify(err)
 		if code >= http.StatusInternalServerError && shown.Code == chat.CodeInternal {
@@ -67,7 +67,7 @@ func errorHandler(log *slog.Logger, answers standard) fiber.ErrorHandler {
 	}
 }
 
-// classify gives Fiber's own errors a code: they carry a status only.
+// classify gives every error a code. Fiber's own errors only have a status.
 func classify(err error) (*chat.Error, int) {
 	if e, ok := errors.AsType[*chat.Error](err); ok {
 		return e, status(e.Code)
@@ -78,7 +78,7 @@ func classify(err error) (*chat.Error, int) {
 	}
 	switch {
 	case e.Code == http.StatusNotFound:
-		return chat.Errorf(chat.CodeNotFound, "there is nothing here"), e.Code
+		return chat.Errorf(chat.CodeNotFound, "there is no such path; check the URL"), e.Code
 	case e.Code == http.StatusRequestEntityTooLarge || e.Code == http.StatusRequestHeaderFieldsTooLarge:
 		return chat.Errorf(chat.CodeTooLarge, "the request is too large"), http.StatusRequestEntityTooLarge
 	case e.Code >= http.StatusBadRequest && e.Code < http.StatusInternalServerError:

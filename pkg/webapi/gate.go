@@ -14,38 +14,38 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// gate refuses requests that are none, or none for us, before they are routed.
-type gate struct {
-	answers standard
-	hosts   Hosts // nil: any
+// requestFilter refuses malformed requests, and requests for another host, before they are routed.
+type requestFilter struct {
+	common commonHeaders
+	hosts  Hosts // nil: any
 }
 
-// before puts the gate before next.
-func (g gate) before(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+// wrap returns a handler that calls next for the requests that pass the filter.
+func (f requestFilter) wrap(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(c *fasthttp.RequestCtx) {
 		h := &c.Request.Header
 		originForm(&c.Request)
 		host := string(h.Host())
 		switch problem := malformed(h); {
 		case problem != "":
-			c.SetConnectionClose() // whatever else lies on it was cut up by rules that are not those of others
-			g.answers.refuse(c, fiber.StatusBadRequest, chat.CodeBadRequest, problem)
-		case g.hosts != nil && !g.hosts.allow(host):
-			g.answers.refuse(c, fiber.StatusForbidden, chat.CodeForbidden,
-				fmt.Sprintf("this server does not go by the name %.100q: whoever runs it can let the name in with PARLEY_HOSTS or PARLEY_PUBLIC_URL", hostOf(host)))
+			c.SetConnectionClose() // a proxy may see other request boundaries in the rest of the connection than we do
+			f.common.refuse(c, fiber.StatusBadRequest, chat.CodeBadRequest, problem)
+		case f.hosts != nil && !f.hosts.allow(host):
+			f.common.refuse(c, fiber.StatusForbidden, chat.CodeForbidden,
+				fmt.Sprintf("this server does not accept the host name %.100q; its operator can allow it with PARLEY_HOSTS or PARLEY_PUBLIC_URL", hostOf(host)))
 		case !slices.Contains(fiber.DefaultMethods, string(c.Method())):
-			g.answers.refuse(c, fiber.StatusMethodNotAllowed, chat.CodeBadRequest, "Method Not Allowed")
+			f.common.refuse(c, fiber.StatusMethodNotAllowed, chat.CodeBadRequest, "Method Not Allowed")
 		case len(h.PeekAll(fiber.HeaderContentEncoding)) > 0:
-			g.answers.refuse(c, fiber.StatusUnsupportedMediaType, chat.CodeBadRequest, "no Content-Encoding is taken: send the body as it is")
+			f.common.refuse(c, fiber.StatusUnsupportedMediaType, chat.CodeBadRequest, "Content-Encoding is not supported; send the body uncompressed")
 		case bytes.HasPrefix(h.RequestURI(), []byte("//")):
-			g.answers.refuse(c, fiber.StatusNotFound, chat.CodeNotFound, "there is nothing here")
+			f.common.refuse(c, fiber.StatusNotFound, chat.CodeNotFound, "there is no such path; check the URL")
 		default:
 			next(c)
 		}
 	}
 }
 
-// originForm makes a target of the absolute form what it would be without: the Host header and a path.
+// originForm rewrites a request target in absolute form (RFC 9112) to a Host header and a path.
 func originForm(r *fasthttp.Request) {
 	target := string(r.Header.RequestURI())
 	scheme, rest, ok := strings.Cut(target, "://")
@@ -63,12 +63,12 @@ func originForm(r *fasthttp.Request) {
 	r.SetRequestURI(rest[at:])
 }
 
-// malformed says what is wrong with a request that a proxy before us may have read in another way than
-// fasthttp, which is lenient; "" for nothing.
+// malformed returns why a proxy may have read the request differently from fasthttp, which is lenient. It returns
+// "" if the request is unambiguous.
 func malformed(h *fasthttp.RequestHeader) string {
 	switch target, protocol := h.RequestURI(), string(h.Protocol()); {
 	case !bytes.HasPrefix(target, []byte("/")) || bytes.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return "the target must be a path, without blanks"
+		return "the request target must be a path without spaces"
 	case protocol != "HTTP/1.1" && protocol != "HTTP/1.0":
 		return "the protocol must be HTTP/1.1"
 	}
@@ -80,7 +80,7 @@ func malformed(h *fasthttp.RequestHeader) string {
 		}
 		name, value, ok := bytes.Cut(line, []byte(":"))
 		if !ended || !ok || !isToken(name) || bytes.ContainsFunc(value, isControl) {
-			return "a line of the head is malformed"
+			return "a header line is malformed"
 		}
 		for _, framing := range []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"} {
 			if strings.EqualFold(string(name), framing) {
@@ -91,17 +91,17 @@ func malformed(h *fasthttp.RequestHeader) string {
 	}
 	switch {
 	case count["Host"] > 1 || len(h.Host()) == 0 && string(h.Protocol()) == "HTTP/1.1":
-		return "there must be one Host"
+		return "the request must have exactly one Host header"
 	case count["Content-Length"]+count["Transfer-Encoding"] > 1:
-		return "there must be one Content-Length or one Transfer-Encoding"
+		return "the request must have only one Content-Length or Transfer-Encoding header"
 	case count["Trailer"] > 0 || count["Transfer-Encoding"] > 0 && hasTrailers(h):
-		return "no trailers are taken"
+		return "trailers are not supported; send them as headers"
 	}
 	return ""
 }
 
-// hasTrailers says whether fields came behind a chunked body: fasthttp has put them among those of the head,
-// which read alone is then another.
+// hasTrailers reports whether trailer fields followed a chunked body. fasthttp adds them to the headers, so the
+// headers then differ from what a fresh parse of the head gives.
 func hasTrailers(h *fasthttp.RequestHeader) bool {
 	raw := slices.Concat([]byte("GET / HTTP/1.1\r\n"), h.RawHeaders())
 	var head, all fasthttp.RequestHeader
@@ -109,11 +109,11 @@ func hasTrailers(h *fasthttp.RequestHeader) bool {
 		return true
 	}
 	h.CopyTo(&all)
-	for _, one := range []*fasthttp.RequestHeader{&head, &all} { // what else differs
-		one.SetMethod(fiber.MethodGet)
-		one.SetRequestURI("/")
-		one.SetHost("")
-		one.SetContentLength(0)
+	for _, header := range []*fasthttp.RequestHeader{&head, &all} { // these may differ without trailers
+		header.SetMethod(fiber.MethodGet)
+		header.SetRequestURI("/")
+		header.SetHost("")
+		header.SetContentLength(0)
 	}
 	return head.String() != all.String()
 }
@@ -127,43 +127,42 @@ func isToken(name []byte) bool {
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// standard is what every answer has.
-type standard struct {
-	secure bool // browsers come by TLS, and shall come by nothing else
+// commonHeaders sets the headers of every response.
+type commonHeaders struct {
+	secure bool // adds HSTS
 }
 
-// hsts holds for a year.
-const hsts = "max-age=31536000"
+const hsts = "max-age=31536000" // a year
 
-func (s standard) set(h *fasthttp.ResponseHeader) {
-	if len(h.Peek(fiber.HeaderXRequestID)) == 0 { // where the request did not come to us
+func (s commonHeaders) set(h *fasthttp.ResponseHeader) {
+	if len(h.Peek(fiber.HeaderXRequestID)) == 0 { // the request never reached observed
 		h.Set(fiber.HeaderXRequestID, NewID())
 	}
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	h.Set(fiber.HeaderCacheControl, "no-store") // the web page's files say otherwise
+	h.Set(fiber.HeaderCacheControl, "no-store") // the web page's files override it
 	if s.secure {
 		h.Set(fiber.HeaderStrictTransportSecurity, hsts)
 	}
 }
 
-// headers sets what every answer has on one that is routed.
-func (s standard) headers(c *fiber.Ctx) error {
+// middleware sets the headers on responses of routed requests.
+func (s commonHeaders) middleware(c *fiber.Ctx) error {
 	s.set(&c.Response().Header)
 	return c.Next()
 }
 
-// refuse answers a request that is not routed, in the error form.
-func (s standard) refuse(c *fasthttp.RequestCtx, status int, code chat.Code, message string) {
+// refuse writes the error response of a request that is not routed.
+func (s commonHeaders) refuse(c *fasthttp.RequestCtx, status int, code chat.Code, message string) {
 	s.fill(&c.Response, status, FailureError{Code: code, Message: message})
 }
 
-func (s standard) fill(r *fasthttp.Response, status int, e FailureError) {
+func (s commonHeaders) fill(r *fasthttp.Response, status int, e FailureError) {
 	s.set(&r.Header)
 	r.SetStatusCode(status)
 	r.Header.SetContentType(fiber.MIMEApplicationJSON)
 	body, err := json.Marshal(Failure{e})
-	if err == nil { // it can't fail
+	if err == nil { // Failure always marshals
 		r.SetBody(body)
 	}
 }

@@ -96,7 +96,7 @@ func raw(t *testing.T, address, request string) (statuses []int, last *http.Resp
 		if response.StatusCode >= 400 {
 			var f Failure
 			if err := json.Unmarshal(content, &f); err != nil || f.Error.Code == "" || response.Header.Get("X-Request-Id") == "" || response.Header.Get("X-Content-Type-Options") != "nosniff" {
-				t.Errorf("%q: no error form or standard headers: %q %v", request, content, response.Header)
+				t.Errorf("%q: no error form or common headers: %q %v", request, content, response.Header)
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func TestEveryAnswerSaysToComeByTLSOnly(t *testing.T) {
 				t.Errorf("%q: %v", request, last.Header)
 			}
 		}
-		if refusal := string(standard{secure: secure}.full("full")); strings.Contains(refusal, "Strict-Transport-Security") != secure || !strings.HasPrefix(refusal, "HTTP/1.1 503 ") || !strings.Contains(refusal, `"code":"unavailable"`) {
+		if refusal := string(commonHeaders{secure: secure}.tooManyConnections("full")); strings.Contains(refusal, "Strict-Transport-Security") != secure || !strings.HasPrefix(refusal, "HTTP/1.1 503 ") || !strings.Contains(refusal, `"code":"unavailable"`) {
 			t.Error(refusal)
 		}
 	}
@@ -270,7 +270,7 @@ func TestEveryAnswerSaysToComeByTLSOnly(t *testing.T) {
 
 func TestAnAnswerThatNobodyReadsEnds(t *testing.T) {
 	t.Parallel()
-	address := started(t, Options{times: times{read: patience, write: 50 * time.Millisecond, idle: patience}})
+	address := started(t, Options{timeouts: timeouts{read: patience, write: 50 * time.Millisecond, idle: patience}})
 	conn := dialled(t, address)
 	if err := conn.SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
@@ -287,14 +287,14 @@ func TestAnAnswerThatNobodyReadsEnds(t *testing.T) {
 
 func TestASlowRequestEnds(t *testing.T) {
 	t.Parallel()
-	address := started(t, Options{times: times{read: 200 * time.Millisecond, write: patience, idle: patience}})
-	for _, begun := range []string{"", "GET /ec", "GET /echo HTTP/1.1\r\nHost: h\r\nX: ", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"} {
+	address := started(t, Options{timeouts: timeouts{read: 200 * time.Millisecond, write: patience, idle: patience}})
+	for _, partial := range []string{"", "GET /ec", "GET /echo HTTP/1.1\r\nHost: h\r\nX: ", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"} {
 		conn := dialled(t, address)
-		if _, err := io.WriteString(conn, begun); err != nil {
+		if _, err := io.WriteString(conn, partial); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || err != nil && strings.Contains(err.Error(), "timeout") {
-			t.Errorf("%q is waited for: %v", begun, err)
+			t.Errorf("%q is waited for: %v", partial, err)
 		}
 	}
 }

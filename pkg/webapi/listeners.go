@@ -23,34 +23,34 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// Listener is an app on a listener of its own.
+// Listener describes an app on a listener of its own.
 type Listener struct {
-	Name        string // of the part and of the metrics
-	Variable    string // that Address was read from
+	Name        string // of the part and in the metrics' names
+	Variable    string // the variable with the address
 	Address     string
 	BodyLimit   int
 	Internal    bool
-	Secure      bool // of Options
+	Secure      bool // see Options
 	Connections Connections
 	Routes      func(fiber.Router)
 }
 
-// Connections bound those of a listener: all, and those of one client address. 0 is what the process's
-// descriptors allow, and half of that.
+// Connections bounds the open connections of a listener, in all and per client address. A Max of 0 is what the
+// limit of file descriptors allows. A PerAddress of 0 is half of Max.
 type Connections struct{ Max, PerAddress int }
 
 // ConnectionsFrom reads PARLEY_CONNECTIONS and PARLEY_CONNECTIONS_ADDRESS.
 func ConnectionsFrom(r *env.Reader) Connections {
 	return Connections{
-		Max:        r.Int("PARLEY_CONNECTIONS", 0, 0, "Connections that the public listener holds; more are answered 503 and closed. 0, or too many, is what the limit of open files allows."),
-		PerAddress: r.Int("PARLEY_CONNECTIONS_ADDRESS", 0, 0, "Connections of one client address (IPv6: one /64), 0 is half of all. It does not hold for `PARLEY_TRUSTED_PROXIES`."),
+		Max:        r.Int("PARLEY_CONNECTIONS", 0, 0, "How many connections the public listener holds. It answers 503 to further ones and closes them. 0 means as many as the limit of open files allows, which is also the upper bound."),
+		PerAddress: r.Int("PARLEY_CONNECTIONS_ADDRESS", 0, 0, "How many connections one client address (IPv6: one /64) may hold. 0 means half of all. `PARLEY_TRUSTED_PROXIES` are exempt."),
 	}
 }
 
-// within returns the bounds that hold where most connections are possible.
-func (c Connections) within(most int) Connections {
-	if c.Max == 0 || c.Max > most {
-		c.Max = most
+// withDefaults returns c with its zero values set, and with at most limit connections.
+func (c Connections) withDefaults(limit int) Connections {
+	if c.Max == 0 || c.Max > limit {
+		c.Max = limit
 	}
 	if c.PerAddress == 0 {
 		c.PerAddress = max(c.Max/2, 1)
@@ -58,11 +58,11 @@ func (c Connections) within(most int) Connections {
 	return c
 }
 
-// PublicFrom reads PARLEY_LISTEN and what else a public listener is told.
+// PublicFrom reads PARLEY_LISTEN and the other variables of a public listener.
 func PublicFrom(r *env.Reader, name string, bodyLimit int) Listener {
 	const variable = "PARLEY_LISTEN"
 	return Listener{
-		Name: name, Variable: variable, Address: r.String(variable, ":8080", "Where the public API is served."), BodyLimit: bodyLimit,
+		Name: name, Variable: variable, Address: r.String(variable, ":8080", "The address that serves the public API."), BodyLimit: bodyLimit,
 		Secure: secureFrom(r), Connections: ConnectionsFrom(r),
 	}
 }
@@ -70,7 +70,7 @@ func PublicFrom(r *env.Reader, name string, bodyLimit int) Listener {
 // InternalFrom reads PARLEY_INTERNAL_LISTEN.
 func InternalFrom(r *env.Reader, name string, bodyLimit int) Listener {
 	const variable = "PARLEY_INTERNAL_LISTEN"
-	return Listener{Name: name + "_internal", Variable: variable, Address: r.String(variable, ":8081", "Where other services call. No Ingress may route to it."), BodyLimit: bodyLimit, Internal: true}
+	return Listener{Name: name + "_internal", Variable: variable, Address: r.String(variable, ":8081", "The address that serves the internal API, which other services call. No Ingress may route to it."), BodyLimit: bodyLimit, Internal: true}
 }
 
 // Open listens at each address and returns the parts that serve them.
@@ -91,20 +91,20 @@ func Open(ctx context.Context, log *slog.Logger, registry prometheus.Registerer,
 	return parts, nil
 }
 
-// Listen opens the listener of an app with the same options, within bounds; variable names where the address
-// came from, for the error.
+// Listen opens the listener for an app with the same options. Errors name the variable that the address was read
+// from.
 func Listen(ctx context.Context, variable, address string, bounds Connections, o Options) (net.Listener, error) {
 	budget := listen.BudgetHere()
-	if o.Internal { // its peers are pods, and those of a kind are no stranger than all together
+	if o.Internal { // the clients are pods, so one address may hold all connections
 		bounds = Connections{Max: budget.Internal, PerAddress: budget.Internal}
 	} else {
-		bounds = bounds.within(budget.Public)
+		bounds = bounds.withDefaults(budget.Public)
 	}
-	refused := metric.Counters(o.Registry, "parley_"+o.Service+"_tcp_connections_refused_total", "Connections that were closed at once, because too many were open in all (full) or of their address.", "reason", string(listen.Full), string(listen.AddressFull))
-	failed := promauto.With(o.Registry).NewCounter(prometheus.CounterOpts{Name: "parley_" + o.Service + "_accepts_failed_total", Help: "Times that no connection could be accepted, as for want of file descriptors."})
+	refused := metric.Counters(o.Registry, "parley_"+o.Service+"_tcp_connections_refused_total", "Connections closed at once because too many were open, in all (full) or from their address.", "reason", string(listen.Full), string(listen.AddressFull))
+	failed := promauto.With(o.Registry).NewCounter(prometheus.CounterOpts{Name: "parley_" + o.Service + "_accepts_failed_total", Help: "Failures to accept a connection, such as for lack of file descriptors."})
 	listener, err := listen.Open(ctx, variable, address, listen.Options{
 		Log: o.Log, Max: bounds.Max, PerAddress: bounds.PerAddress, Exempt: o.TrustedProxies,
-		Answer: standard{secure: o.Secure}.full, Failed: failed.Inc,
+		Answer: commonHeaders{secure: o.Secure}.tooManyConnections, Failed: failed.Inc,
 		Refused: func(reason listen.Reason) { refused.WithLabelValues(string(reason)).Inc() },
 	})
 	if err != nil {
@@ -114,22 +114,22 @@ func Listen(ctx context.Context, variable, address string, bounds Connections, o
 	return listener, nil
 }
 
-// comeAgain is when a refused client shall come again.
-const comeAgain = 5 * time.Second
+// fullRetryAfter is when a client that was refused for too many connections may try again.
+const fullRetryAfter = 5 * time.Second
 
-// full is the answer to a connection that is refused, whatever it asks.
-func (s standard) full(reason listen.Reason) []byte {
-	message := "too many connections are open, come again"
+// tooManyConnections returns the response to a refused connection. It is sent without reading the request.
+func (s commonHeaders) tooManyConnections(reason listen.Reason) []byte {
+	message := "the server has too many open connections; try again in a few seconds"
 	if reason == listen.AddressFull {
-		message = "too many connections of your address are open, come again"
+		message = "your address has too many open connections; close some, or try again in a few seconds"
 	}
 	var r fasthttp.Response
-	s.fill(&r, fiber.StatusServiceUnavailable, FailureError{Code: chat.CodeUnavailable, Message: message, RetryAfterMS: comeAgain.Milliseconds()})
-	r.Header.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(comeAgain.Seconds())))
+	s.fill(&r, fiber.StatusServiceUnavailable, FailureError{Code: chat.CodeUnavailable, Message: message, RetryAfterMS: fullRetryAfter.Milliseconds()})
+	r.Header.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(fullRetryAfter.Seconds())))
 	r.SetConnectionClose()
 	var out bytes.Buffer
 	w := bufio.NewWriter(&out)
-	_, _ = r.WriteTo(w) // into memory
+	_, _ = r.WriteTo(w) // a buffer in memory does not fail
 	_ = w.Flush()
 	return out.Bytes()
 }

@@ -69,15 +69,15 @@ func TestSomeRefusalsAreLoggedAndAllCounted(t *testing.T) {
 	}
 	do(t, a, "GET", "/me", "")
 	do(t, a, "GET", "/other", "")
-	told := map[any]int{}
+	logged := map[any]int{}
 	for _, line := range lines(t, &out, "request refused") {
-		told[line["route"]]++
+		logged[line["route"]]++
 		if line["client"] != "0.0.0.0" || line["request_id"] == "" {
 			t.Error(line)
 		}
 	}
-	if told["/login"] < refusalsAtOnce || told["/login"] > 500 || told["/other"] != 1 || told["/me"] != 0 {
-		t.Error(told)
+	if logged["/login"] < refusalBurst || logged["/login"] > 500 || logged["/other"] != 1 || logged["/me"] != 0 {
+		t.Error(logged)
 	}
 }
 

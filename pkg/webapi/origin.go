@@ -14,11 +14,12 @@ import (
 )
 
 var (
-	errOriginForm = errors.New("it must be like https://chat.example.org or http://chat.example.org:8080")
-	errHostForm   = errors.New("it must be a host's name or address, and maybe a port")
+	errOriginForm = errors.New("it must look like https://chat.example.org or http://chat.example.org:8080")
+	errHostForm   = errors.New("it must be a host name or an address, optionally with a port")
 )
 
-// origin is text as browsers send origins: scheme and host in lower case, the host in ASCII, no default port.
+// origin returns text in the form in which browsers send origins: scheme and host in lower case, the host in ASCII,
+// no default port.
 func origin(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Path != "" && u.Path != "/" ||
@@ -42,7 +43,7 @@ func origin(text string) (string, error) {
 	return u.Scheme + "://" + host, nil
 }
 
-// hostName is a host's name as browsers send it, or its address.
+// hostName returns a host name in the form in which browsers send it, or an address.
 func hostName(text string) (string, error) {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return ip.String(), nil
@@ -58,10 +59,10 @@ func hostName(text string) (string, error) {
 func originsFrom(r *env.Reader) []string {
 	const variable = "PARLEY_ORIGINS"
 	var origins []string
-	for _, item := range r.List(variable, "", "Origins that may call with the session cookie besides the host's own, such as `https://www.example.org`, comma-separated.") {
+	for _, item := range r.List(variable, "", "Origins that may call with the session cookie besides the server's own, comma-separated, such as `https://www.example.org`.") {
 		o, err := origin(item)
 		if err != nil {
-			r.Mistake("%s: %q is no origin: %v", variable, item, err)
+			r.Mistake("%s: %q is not an origin: %v", variable, item, err)
 			continue
 		}
 		origins = append(origins, o)
@@ -72,22 +73,22 @@ func originsFrom(r *env.Reader) []string {
 // PublicURLFrom reads PARLEY_PUBLIC_URL, as an origin.
 func PublicURLFrom(r *env.Reader) string {
 	const variable = "PARLEY_PUBLIC_URL"
-	text := r.String(variable, "", "Where browsers find Parley, such as `https://chat.example.org`: an origin of our own even where a proxy passes on another `Host`.")
+	text := r.String(variable, "", "The URL at which browsers reach Parley, such as `https://chat.example.org`. It counts as the server's own origin even if a proxy passes on another `Host`.")
 	if text == "" {
 		return ""
 	}
 	o, err := origin(text)
 	if err != nil {
-		r.Mistake("%s: %q is no URL of ours: %v", variable, text, err)
+		r.Mistake("%s: %q is not a usable URL: %v", variable, text, err)
 	}
 	return o
 }
 
-// Hosts are the names under which a server may be called. A page of a stranger whose own name was pointed at us
-// (DNS rebinding) is of the same origin as we are; it gives itself away by that name.
+// Hosts are the host names that a server accepts. They prevent DNS rebinding: an attacker's page whose name
+// resolves to this server has the same origin as the server, but its requests name the attacker's host.
 type Hosts []string
 
-// HostsFrom reads PARLEY_HOSTS; the host of publicURL and that of the address listen are names too.
+// HostsFrom reads PARLEY_HOSTS, and adds the hosts of publicURL and of the address listen.
 func HostsFrom(r *env.Reader, publicURL, listen string) Hosts {
 	const variable = "PARLEY_HOSTS"
 	hosts := Hosts{}
@@ -97,20 +98,21 @@ func HostsFrom(r *env.Reader, publicURL, listen string) Hosts {
 	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" {
 		hosts = append(hosts, strings.ToLower(host))
 	}
-	for _, item := range r.List(variable, "", "Names of this server besides that of `PARLEY_PUBLIC_URL`, comma-separated; `*` is any. IP addresses, names without a dot, and those under `.local` and `.localhost` are always let in; under any other name the server answers 403, so that no page of a stranger can pass for its own.") {
+	for _, item := range r.List(variable, "", "Host names of this server besides that of `PARLEY_PUBLIC_URL`, comma-separated; `*` allows any. IP addresses, names without a dot, and names under `.local` and `.localhost` are always allowed. For any other name the server answers 403, which prevents DNS rebinding.") {
 		name, err := hostName(item)
 		if item == "*" {
 			name, err = item, nil
 		}
 		if err != nil {
-			r.Mistake("%s: %q is no host's name, such as chat.example.org", variable, item)
+			r.Mistake("%s: %q is not a host name such as chat.example.org", variable, item)
 		}
 		hosts = append(hosts, name)
 	}
 	return hosts
 }
 
-// allow says whether the Host header names us. What nobody outside can point at us needs no list.
+// allow reports whether the server accepts the Host header. Names that an attacker can't register are always
+// allowed.
 func (h Hosts) allow(header string) bool {
 	name := strings.ToLower(strings.TrimSuffix(hostOf(header), "."))
 	if _, err := netip.ParseAddr(name); err == nil || !strings.Contains(name, ".") {
@@ -119,7 +121,7 @@ func (h Hosts) allow(header string) bool {
 	return strings.HasSuffix(name, ".local") || strings.HasSuffix(name, ".localhost") || slices.Contains(h, name) || slices.Contains(h, "*")
 }
 
-// hostOf is a Host header without its port.
+// hostOf returns a Host header without its port.
 func hostOf(header string) string {
 	if host, _, err := net.SplitHostPort(header); err == nil {
 		return host
@@ -127,7 +129,7 @@ func hostOf(header string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(header, "["), "]")
 }
 
-// ownOrigin says whether candidate is that of a page of the host in the header.
+// ownOrigin reports whether candidate is the origin of pages on host. If secure is set, it must be https.
 func ownOrigin(candidate, host string, secure bool) bool {
 	if host == "" {
 		return false
@@ -143,11 +145,11 @@ func ownOrigin(candidate, host string, secure bool) bool {
 // cookieSuffixFrom reads PARLEY_COOKIE_SUFFIX.
 func cookieSuffixFrom(r *env.Reader) string {
 	const variable = "PARLEY_COOKIE_SUFFIX"
-	suffix := r.String(variable, "", "What the cookies' names end in. Servers on several ports of one host need one each, since cookies know no ports. The same for all services.")
+	suffix := r.String(variable, "", "A suffix for the names of the cookies. Servers on different ports of one host need different ones, because cookies ignore ports. Use the same value for all services.")
 	if strings.ContainsFunc(suffix, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-'
 	}) {
-		r.Mistake("%s: %q has other characters than letters, digits, - and _", variable, suffix)
+		r.Mistake("%s: %q may only have letters, digits, - and _", variable, suffix)
 	}
 	return suffix
 }

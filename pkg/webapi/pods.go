@@ -13,50 +13,49 @@ import (
 	"time"
 )
 
-// Times of the pods.
 const (
 	connectTimeout = time.Second
-	// resolveEvery is how often names are looked up again; resolveSoonest is how soon, after a pod could
-	// not be connected to.
-	resolveEvery   = 3 * time.Second
-	resolveSoonest = 300 * time.Millisecond
-	resolveTimeout = 2 * time.Second
-	// shunFor is how long a pod that failed is asked last. Then one call tries it.
-	shunFor = 5 * time.Second
+	// resolveInterval is the time between two DNS lookups. After a failure to connect the next lookup comes
+	// sooner, but not before minResolveInterval.
+	resolveInterval    = 3 * time.Second
+	minResolveInterval = 300 * time.Millisecond
+	resolveTimeout     = 2 * time.Second
+	// ejectFor is how long a pod that failed is only called after all others. Then one call tries it again.
+	ejectFor = 5 * time.Second
 )
 
-// pods are the addresses behind a service's URLs. A name may have many, as a headless Service's has: each is
-// a pod of its own, with connections of its own.
+// pods are the addresses behind a service's URLs. A host name may have several, such as the name of a headless
+// Service. Each address is a pod with its own connections.
 type pods struct {
 	services []*service
 	lookup   func(ctx context.Context, name string) ([]netip.Addr, error)
 	log      *slog.Logger
 
-	known    atomic.Pointer[[]*pod] // replaced whole, never changed
-	resolved chan struct{}          // closed when all names have been looked up once
-	again    chan struct{}          // asks run to look them up; holds one
+	known    atomic.Pointer[[]*pod] // the slice is replaced, never changed
+	resolved chan struct{}          // closed after the first lookup of all names
+	wake     chan struct{}          // makes run look the names up; holds one
 }
 
-// service is one URL. Its pods are run's alone.
+// service is one URL. Only the goroutine of run uses pods and unresolved.
 type service struct {
-	url, name, port string // no name: its pod is known from the start
+	url, name, port string // an empty name needs no lookup
 	pods            []*pod
-	failing         bool
+	unresolved      bool // the last lookup failed
 }
 
-// pod is one address. It is called by its service's URL: TLS and the Host header go by the name.
+// pod is one address. Calls use the service's URL, because TLS and the Host header need the name.
 type pod struct {
-	url     string
-	address netip.Addr
-	http    *http.Client
-	shunned atomic.Int64 // until when, in nanoseconds; 0 is not at all
+	url          string
+	address      netip.Addr
+	http         *http.Client
+	ejectedUntil atomic.Int64 // Unix time in nanoseconds; 0: the pod is not ejected
 }
 
-var errNoAddress = errors.New("its name has no address")
+var errNoAddress = errors.New("the host name has no address")
 
-// newPods makes the pods at urls. Names are looked up unless dial, which then knows them, is not nil.
+// newPods makes the pods at urls. It looks no names up if dial is not nil, because dial then resolves them.
 func newPods(urls []string, dial Dial, log *slog.Logger) *pods {
-	p := &pods{lookup: lookup, log: log, resolved: make(chan struct{}), again: make(chan struct{}, 1)}
+	p := &pods{lookup: lookup, log: log, resolved: make(chan struct{}), wake: make(chan struct{}, 1)}
 	for _, text := range urls {
 		s := &service{url: text}
 		u, err := url.Parse(text)
@@ -73,7 +72,7 @@ func newPods(urls []string, dial Dial, log *slog.Logger) *pods {
 		}
 		p.services = append(p.services, s)
 	}
-	if !p.named() {
+	if !p.needLookup() {
 		close(p.resolved)
 	}
 	p.publish()
@@ -98,12 +97,11 @@ func lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 }
 
-func (p *pods) named() bool {
+func (p *pods) needLookup() bool {
 	return slices.ContainsFunc(p.services, func(s *service) bool { return s.name != "" })
 }
 
-// all returns the pods that are known by now. Only before names have been looked up for the first time
-// does it wait for that.
+// all returns the known pods. It waits for the first lookup, but for no later one.
 func (p *pods) all(ctx context.Context) ([]*pod, error) {
 	select {
 	case <-p.resolved:
@@ -118,42 +116,42 @@ func (p *pods) all(ctx context.Context) ([]*pod, error) {
 	return known, nil
 }
 
-// resolveSoon asks run to look the names up before it is time: a pod may be gone.
+// resolveSoon makes run look the names up early, because a pod may be gone.
 func (p *pods) resolveSoon() {
 	select {
-	case p.again <- struct{}{}:
+	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run looks names up until ctx ends, and then gives back the idle connections.
+// run looks the names up until ctx ends, and then closes the idle connections.
 func (p *pods) run(ctx context.Context) {
 	defer func() {
-		for _, one := range *p.known.Load() {
-			one.http.CloseIdleConnections()
+		for _, known := range *p.known.Load() {
+			known.http.CloseIdleConnections()
 		}
 	}()
-	if !p.named() {
+	if !p.needLookup() {
 		<-ctx.Done()
 		return
 	}
-	soonest, due := time.NewTimer(0), time.NewTimer(0)
-	defer soonest.Stop()
+	earliest, due := time.NewTimer(0), time.NewTimer(0)
+	defer earliest.Stop()
 	defer due.Stop()
 	for first := true; ; first = false {
 		p.resolve(ctx)
 		if first {
 			close(p.resolved)
 		}
-		soonest.Reset(resolveSoonest)
-		due.Reset(resolveEvery)
+		earliest.Reset(minResolveInterval)
+		due.Reset(resolveInterval)
 		select {
-		case <-soonest.C:
+		case <-earliest.C:
 		case <-ctx.Done():
 			return
 		}
 		select {
-		case <-p.again:
+		case <-p.wake:
 		case <-due.C:
 		case <-ctx.Done():
 			return
@@ -161,55 +159,58 @@ func (p *pods) run(ctx context.Context) {
 	}
 }
 
-// resolve looks all names up, one after the other.
+// resolve looks all names up. A service whose lookup fails keeps its pods.
 func (p *pods) resolve(ctx context.Context) {
 	for _, s := range p.services {
 		if s.name == "" {
 			continue
 		}
-		within, cancel := context.WithTimeout(ctx, resolveTimeout)
-		addresses, err := p.lookup(within, s.name)
+		lookupCtx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		addresses, err := p.lookup(lookupCtx, s.name)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		if failing := err != nil || len(addresses) == 0; failing != s.failing {
-			s.failing = failing
-			p.log.WarnContext(ctx, "a service's name can be looked up or not; its addresses stay as they were until it can",
-				slog.String("url", s.url), slog.Bool("found", !failing), slog.Any("error", err))
+		switch unresolved := err != nil || len(addresses) == 0; {
+		case unresolved && !s.unresolved:
+			p.log.WarnContext(ctx, "service name does not resolve, its last addresses stay in use", slog.String("url", s.url), slog.Any("error", err))
+			s.unresolved = true
+		case !unresolved && s.unresolved:
+			p.log.InfoContext(ctx, "service name resolves again", slog.String("url", s.url))
+			s.unresolved = false
 		}
-		if !s.failing {
-			s.moved(addresses)
+		if !s.unresolved {
+			s.setAddresses(addresses)
 		}
 	}
 	p.publish()
 }
 
-// moved makes addresses the service's pods. Those that it had go on with what they know and their connections.
-func (s *service) moved(addresses []netip.Addr) {
+// setAddresses replaces the service's pods. A pod whose address stays keeps its state and its connections.
+func (s *service) setAddresses(addresses []netip.Addr) {
 	for i, a := range addresses {
 		addresses[i] = a.Unmap()
 	}
-	slices.SortFunc(addresses, netip.Addr.Compare) // as on every pod that calls: numbers mean the same for long
+	slices.SortFunc(addresses, netip.Addr.Compare) // all callers use the same order, so PostOnce's numbers mean the same pod
 	addresses = slices.Compact(addresses)
-	now := make([]*pod, len(addresses))
+	current := make([]*pod, len(addresses))
 	for i, a := range addresses {
-		if at := slices.IndexFunc(s.pods, func(had *pod) bool { return had.address == a }); at >= 0 {
-			now[i] = s.pods[at]
+		if at := slices.IndexFunc(s.pods, func(old *pod) bool { return old.address == a }); at >= 0 {
+			current[i] = s.pods[at]
 			continue
 		}
 		target := net.JoinHostPort(a.String(), s.port)
-		now[i] = newPod(s.url, a, func(ctx context.Context, network, _ string) (net.Conn, error) { return tcp(ctx, network, target) })
+		current[i] = newPod(s.url, a, func(ctx context.Context, network, _ string) (net.Conn, error) { return tcp(ctx, network, target) })
 	}
-	for _, had := range s.pods {
-		if !slices.Contains(now, had) {
-			had.http.CloseIdleConnections()
+	for _, old := range s.pods {
+		if !slices.Contains(current, old) {
+			old.http.CloseIdleConnections()
 		}
 	}
-	s.pods = now
+	s.pods = current
 }
 
-// publish makes the services' pods known to callers.
+// publish makes the services' pods visible to callers.
 func (p *pods) publish() {
 	var known []*pod
 	for _, s := range p.services {
@@ -218,30 +219,30 @@ func (p *pods) publish() {
 	p.known.Store(&known)
 }
 
-// answered notes whether the pod could do its work.
-func (p *pod) answered(well bool) {
-	if !well {
-		p.shunned.Store(time.Now().Add(shunFor).UnixNano())
-	} else if p.shunned.Load() != 0 {
-		p.shunned.Store(0)
+// recordResult ejects a pod that failed, and takes a pod back that succeeded.
+func (p *pod) recordResult(ok bool) {
+	if !ok {
+		p.ejectedUntil.Store(time.Now().Add(ejectFor).UnixNano())
+	} else if p.ejectedUntil.Load() != 0 {
+		p.ejectedUntil.Store(0)
 	}
 }
 
-// inTurn returns pods in the order in which a call asks them: from number start on, those that failed lately
-// last. Of one that failed a while ago the first call that comes finds out how it is.
-func inTurn(known []*pod, start int) []*pod {
-	order, last := make([]*pod, 0, len(known)), []*pod(nil)
+// callOrder returns the order in which a call tries the pods: round robin from number start, with ejected pods
+// last. When the ejection of a pod ends, one call tries that pod first, and other calls still avoid it.
+func callOrder(known []*pod, start int) []*pod {
+	order, ejected := make([]*pod, 0, len(known)), []*pod(nil)
 	now := time.Now()
 	for n := range known {
-		one := known[(start+n)%len(known)]
-		switch until := one.shunned.Load(); {
+		p := known[(start+n)%len(known)]
+		switch until := p.ejectedUntil.Load(); {
 		case until == 0:
-			order = append(order, one)
-		case now.UnixNano() > until && one.shunned.CompareAndSwap(until, now.Add(shunFor).UnixNano()):
-			order = slices.Insert(order, 0, one)
+			order = append(order, p)
+		case now.UnixNano() > until && p.ejectedUntil.CompareAndSwap(until, now.Add(ejectFor).UnixNano()):
+			order = slices.Insert(order, 0, p)
 		default:
-			last = append(last, one)
+			ejected = append(ejected, p)
 		}
 	}
-	return append(order, last...)
+	return append(order, ejected...)
 }

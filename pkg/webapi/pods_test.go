@@ -223,20 +223,20 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 			synctest.Wait()
 			return n.asked()
 		}
-		if got := lookups(resolveEvery - 1); got != 1 {
+		if got := lookups(resolveInterval - 1); got != 1 {
 			t.Error("before it is time:", got)
 		}
 		if got := lookups(1); got != 2 {
 			t.Error("when it is time:", got)
 		}
 		c.pods.resolveSoon() // as where a pod can't be connected to
-		if got := lookups(resolveSoonest); got != 3 {
+		if got := lookups(minResolveInterval); got != 3 {
 			t.Error("when a pod is gone:", got)
 		}
 		for range 100 {
 			c.pods.resolveSoon()
 		}
-		if got := lookups(resolveSoonest - 1); got != 3 {
+		if got := lookups(minResolveInterval - 1); got != 3 {
 			t.Error("looked up too often:", got)
 		}
 	})
@@ -304,32 +304,32 @@ func TestTLSGoesByTheName(t *testing.T) {
 	}
 }
 
-func TestAPodThatFailedIsAskedLastForAWhile(t *testing.T) {
+func TestAFailedPodIsEjected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known := []*pod{{url: "a"}, {url: "b"}, {url: "c"}}
 		order := func(start int) (s string) {
-			for _, one := range inTurn(known, start) {
-				s += one.url
+			for _, p := range callOrder(known, start) {
+				s += p.url
 			}
 			return s
 		}
-		known[1].answered(false)
+		known[1].recordResult(false)
 		if got := order(0) + " " + order(1) + " " + order(2); got != "acb cab cab" {
 			t.Error(got)
 		}
-		time.Sleep(shunFor + 1)
+		time.Sleep(ejectFor + 1)
 		if got := order(0) + " " + order(0); got != "bac acb" {
-			t.Error("one call finds out how it is, and no other:", got)
+			t.Error("exactly one call tries the pod again:", got)
 		}
-		known[1].answered(true)
+		known[1].recordResult(true)
 		if got := order(0) + " " + order(1); got != "abc bca" {
 			t.Error(got)
 		}
 		for _, one := range known {
-			one.answered(false)
+			one.recordResult(false)
 		}
 		if got := order(2); got != "cab" {
-			t.Error("when all have failed, all are asked:", got)
+			t.Error("when all are ejected, all are tried:", got)
 		}
 	})
 }
@@ -339,7 +339,7 @@ func TestManyCallersWhilePodsMove(t *testing.T) {
 	n := &names{}
 	n.set(nil, "127.0.0.2", "127.0.0.3")
 	c := running(t, n, "http://pods:"+port)
-	c.turn.Store(math.MaxUint32 - 50) // it begins anew at 0
+	c.next.Store(math.MaxUint32 - 50) // it wraps around to 0
 	stop := make(chan struct{})
 	var movers, callers sync.WaitGroup
 	movers.Go(func() {
@@ -379,7 +379,7 @@ func TestALookupOfTheSystem(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx, func() {}) }()
 	for range 4 { // localhost may be ::1 too, where nobody listens
-		if err := c.Post(t.Context(), "/", nil, &told{}); err != nil {
+		if err := c.Post(t.Context(), "/", nil, &whoAnswered{}); err != nil {
 			t.Error(err)
 		}
 	}

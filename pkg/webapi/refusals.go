@@ -10,74 +10,74 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Of the refusals of one kind so many are logged at once, and then one each time.
+// For each kind of refusal, refusalBurst lines are logged at once, and then one line per refusalInterval.
 const (
-	refusalsAtOnce = 10
-	refusalsEvery  = 10 * time.Second
+	refusalBurst    = 10
+	refusalInterval = 10 * time.Second
 )
 
-// refusals logs who was not let in: wrong passwords, foreign origins, limits. Strangers decide how many there
-// are, so only some are logged, with the number of those that were not; all are counted.
-type refusals struct {
+// refusalLog logs refused requests: wrong passwords, foreign origins, rate limits. Attackers control how many there
+// are, so it only logs some, each with the number of lines suppressed before it. Metrics count all.
+type refusalLog struct {
 	logger *slog.Logger
 
 	mu    sync.Mutex
-	kinds map[refusal]*told
+	kinds map[refusalKind]*refusalState
 }
 
-// refusal is a kind of refusals, of which there are few.
-type refusal struct {
+// refusalKind is a route and a status; both are closed sets.
+type refusalKind struct {
 	route  string
 	status int
 }
 
-type told struct {
-	bucket *rate.Limiter
-	untold int
+type refusalState struct {
+	limiter    *rate.Limiter
+	suppressed int // since the last line
 }
 
-func newRefusals(log *slog.Logger) *refusals {
-	return &refusals{logger: log, kinds: map[refusal]*told{}}
+func newRefusalLog(log *slog.Logger) *refusalLog {
+	return &refusalLog{logger: log, kinds: map[refusalKind]*refusalState{}}
 }
 
-// log logs the answer if it is a refusal. That somebody who asks for something has yet to sign in is none.
-func (r *refusals) log(c *fiber.Ctx, status int) {
+// log logs the response if it is a refusal. A 401 to a read is not: the caller just has to sign in first.
+func (r *refusalLog) log(c *fiber.Ctx, status int) {
 	reads := c.Method() == http.MethodGet || c.Method() == http.MethodHead
 	if status != http.StatusForbidden && status != http.StatusTooManyRequests && (status != http.StatusUnauthorized || reads) {
 		return
 	}
-	kind := refusal{route(c), status}
-	if tell, untold := r.turn(kind); tell {
+	kind := refusalKind{route(c), status}
+	if allowed, suppressed := r.allow(kind); allowed {
 		attrs := []slog.Attr{
 			slog.String("method", method(c)), slog.String("route", kind.route), slog.Int("status", status),
-			slog.String("client", ClientIP(c).String()), slog.Int("untold", untold),
+			slog.String("client", ClientIP(c).String()), slog.Int("suppressed", suppressed),
 		}
-		if status == http.StatusForbidden { // where it is the origin, whoever set up the proxy needs both
-			attrs = append(attrs, slog.String("origin", short(c.Get(fiber.HeaderOrigin))), slog.String("host", short(string(c.Request().Header.Host()))))
+		if status == http.StatusForbidden { // shows a proxy that passes on the wrong Host
+			attrs = append(attrs, slog.String("origin", truncate(c.Get(fiber.HeaderOrigin))), slog.String("host", truncate(string(c.Request().Header.Host()))))
 		}
 		r.logger.LogAttrs(c.UserContext(), slog.LevelInfo, "request refused", attrs...)
 	}
 }
 
-// short is the beginning of what a stranger wrote.
-func short(text string) string {
-	const enough = 200
-	return text[:min(len(text), enough)]
+// truncate bounds how much of a client's text is logged.
+func truncate(text string) string {
+	const maxBytes = 200
+	return text[:min(len(text), maxBytes)]
 }
 
-// turn says whether a refusal may be told, and how many like it were not.
-func (r *refusals) turn(kind refusal) (tell bool, untold int) {
+// allow reports whether a refusal may be logged, and how many of its kind were suppressed since the last line.
+func (r *refusalLog) allow(kind refusalKind) (allowed bool, suppressed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.kinds[kind]
-	if t == nil {
-		t = &told{bucket: rate.NewLimiter(rate.Every(refusalsEvery), refusalsAtOnce)}
-		r.kinds[kind] = t
+	s := r.kinds[kind]
+	if s == nil {
+		s = &refusalState{limiter: rate.NewLimiter(rate.Every(refusalInterval), refusalBurst)}
+		r.kinds[kind] = s
 	}
-	if !t.bucket.Allow() {
-		t.untold++
+	if !s.limiter.Allow() {
+		s.suppressed++
 		return false, 0
 	}
-	untold, t.untold = t.untold, 0
-	return true, untold
+	suppressed, s.suppressed = s.suppressed, 0
+	return true, suppressed
 }

@@ -1,5 +1,5 @@
-// Package webapi is the HTTP side that all services share: the Fiber app and its limits, the one
-// table from error codes to statuses, callers and their origins, rate limits, internal listeners.
+// Package webapi is the HTTP server that all services share: the Fiber app and its limits, the mapping from
+// error codes to statuses, authentication of callers, checks of origins, and calls between services.
 package webapi
 
 import (
@@ -20,84 +20,86 @@ import (
 	"github.com/parley-chat/parley/pkg/trace"
 )
 
-// Options says what an app serves.
+// Options configures an app.
 type Options struct {
-	Service   string // of the metrics' names: auth, rooms, edge, web, standalone
+	Service   string // in the metrics' names: auth, rooms, edge, web, standalone
 	Log       *slog.Logger
 	Registry  prometheus.Registerer
-	Tracer    *trace.Tracer // nil: nothing is traced
-	BodyLimit int           // bytes of a request's body, 64 KiB if 0
-	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	Tracer    *trace.Tracer // nil: tracing is off
+	BodyLimit int           // bytes of a request's body; 0 means 64 KiB
+	// TrustedProxies are the networks whose X-Forwarded-For is trusted.
 	TrustedProxies []netip.Prefix
-	// Internal says that other services call, whose traces are gone on with. Strangers can't choose what is
-	// traced, and no trace begins with what a service does by itself once a second.
+	// Internal means that other services are the clients. The app then continues their traces but starts none, so
+	// a service's periodic calls are not traced. A public app ignores the traces of its clients, so that clients
+	// can't choose what is traced.
 	Internal bool
-	// Secure says that browsers come by TLS: they are told to come by nothing else.
+	// Secure means that browsers connect by TLS. Responses then have an HSTS header.
 	Secure bool
-	// Hosts are the names that requests may be for; nil is any.
+	// Hosts are the host names that requests may use; nil means any.
 	Hosts Hosts
 
-	times times
+	timeouts timeouts
 }
 
-// times bound what a client may keep us waiting for.
-type times struct {
-	read  time.Duration // for a request: its head and its body
-	write time.Duration // to take an answer; a stream moves its own deadline as it writes
+// timeouts bound how long a client may keep a connection waiting.
+type timeouts struct {
+	read  time.Duration // for the headers and the body of a request
+	write time.Duration // for the response; a stream extends its own deadline as it writes
 	idle  time.Duration // between requests
 }
 
-func (t times) orDefaults() times {
-	if t == (times{}) {
-		return times{read: 30 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute}
+func (t timeouts) orDefaults() timeouts {
+	if t == (timeouts{}) {
+		return timeouts{read: 30 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute}
 	}
 	return t
 }
 
-// mostConnections is more than a listener ever hands to fasthttp, whose own refusal has not our form.
-const mostConnections = 1 << 20
+// maxConcurrency is more than a listener ever passes to fasthttp. fasthttp's own refusal would not have our error
+// format.
+const maxConcurrency = 1 << 20
 
-// New makes an app that answers every failure in the error form of PROTOCOL.md.
+// New makes an app that answers every failure in the error format of the wire contract.
 func New(o Options) *fiber.App {
 	if o.BodyLimit == 0 {
 		o.BodyLimit = 64 << 10
 	}
-	t, answers := o.times.orDefaults(), standard{secure: o.Secure}
+	t, common := o.timeouts.orDefaults(), commonHeaders{secure: o.Secure}
 	app := fiber.New(fiber.Config{
 		AppName:               "parley-" + o.Service,
 		DisableStartupMessage: true,
-		Immutable:             true, // Fiber's strings are borrowed otherwise
+		Immutable:             true, // otherwise Fiber reuses the memory of its strings
 		BodyLimit:             o.BodyLimit,
 		ReadBufferSize:        16 << 10, // also the limit of all headers together
-		Concurrency:           mostConnections,
+		Concurrency:           maxConcurrency,
 		ReadTimeout:           t.read,
 		WriteTimeout:          t.write,
 		IdleTimeout:           t.idle,
-		ErrorHandler:          errorHandler(o.Log, answers),
-		// A path is written in one way only, as proxies before us route it.
+		ErrorHandler:          errorHandler(o.Log, common),
+		// Each path has only one spelling, so that proxies and the app agree on its route.
 		StrictRouting: true, CaseSensitive: true,
-		DisablePreParseMultipartForm: true, // nobody takes one
+		DisablePreParseMultipartForm: true, // no route takes one
 	})
 	seconds := metric.Histograms(o.Registry, "parley_"+o.Service+"_http_request_seconds", "Time to answer an HTTP request, by route, method and status.",
 		prometheus.ExponentialBuckets(0.0005, 2.5, 12), "route", "method", "code")
-	app.Use(observed(o, seconds), answers.headers, recovered(o.Log))
+	app.Use(observed(o, seconds), common.middleware, recovered(o.Log))
 	server := app.Server()
-	server.Handler = gate{answers, o.Hosts}.before(server.Handler)
-	server.KeepHijackedConns = true // whoever takes a connection over ends it
+	server.Handler = requestFilter{common, o.Hosts}.wrap(server.Handler)
+	server.KeepHijackedConns = true // the handler that hijacks a connection closes it
 	return app
 }
 
 type clientIPKey struct{}
 
-// observed counts, traces and logs each request. Bodies, queries and tokens are never logged.
+// observed counts, traces and logs each request. It never logs bodies, queries and tokens.
 func observed(o Options, seconds *prometheus.HistogramVec) fiber.Handler {
-	refused := newRefusals(o.Log)
+	refusals := newRefusalLog(o.Log)
 	return func(c *fiber.Ctx) error {
 		start := time.Now()
 		id := NewID()
 		c.Response().Header.Set(fiber.HeaderXRequestID, id)
 		c.Locals(clientIPKey{}, clientIP(c, o.TrustedProxies))
-		ctx, span := begin(c, o, observe.WithRequest(c.UserContext(), id))
+		ctx, span := startSpan(c, o, observe.WithRequest(c.UserContext(), id))
 		c.SetUserContext(ctx)
 		err := c.Next()
 		failed := err
@@ -111,31 +113,31 @@ func observed(o Options, seconds *prometheus.HistogramVec) fiber.Handler {
 		took := time.Since(start)
 		status := c.Response().StatusCode()
 		metric.Observe(seconds.WithLabelValues(route(c), method(c), strconv.Itoa(status)), took.Seconds(), span.TraceID())
-		if span.Recorded() {
-			span.Name(method(c) + " " + route(c))
-			span.Int("http.response.status_code", int64(status))
+		if span.IsRecording() {
+			span.SetName(method(c) + " " + route(c))
+			span.SetInt("http.response.status_code", int64(status))
 		}
 		if status < fiber.StatusInternalServerError {
-			failed = nil // the caller's fault
+			failed = nil // a client error is not a failure of the span
 		}
 		span.End(failed)
-		refused.log(c, status)
+		refusals.log(c, status)
 		o.Log.DebugContext(ctx, "request", slog.String("method", c.Method()), slog.String("path", c.Path()),
 			slog.Int("status", status), slog.Duration("took", took))
 		if status == fiber.StatusTooManyRequests && !o.Internal {
-			slowDown(c.Context().Done())
+			delay(c.Context().Done())
 		}
 		return nil
 	}
 }
 
-// refusedAfter is how long a caller waits for the answer that it asks too often. A script that asks again at once
-// thus costs a hundredth of what it would; a caller that heeds Retry-After loses nothing.
-const refusedAfter = 250 * time.Millisecond
+// rateLimitDelay is how long a 429 response is held back. It slows a script that retries at once down to a
+// hundredth of its load. A client that respects Retry-After loses nothing.
+const rateLimitDelay = 250 * time.Millisecond
 
-// slowDown waits, but not for a server that stops.
-func slowDown(stopped <-chan struct{}) {
-	timer := time.NewTimer(refusedAfter)
+// delay waits for rateLimitDelay, or until the server stops.
+func delay(stopped <-chan struct{}) {
+	timer := time.NewTimer(rateLimitDelay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -143,19 +145,19 @@ func slowDown(stopped <-chan struct{}) {
 	}
 }
 
-// begin begins the span of a request.
-func begin(c *fiber.Ctx, o Options, ctx context.Context) (context.Context, trace.Span) { //nolint:revive // the context is what is begun in
+// startSpan starts the span of a request.
+func startSpan(c *fiber.Ctx, o Options, ctx context.Context) (context.Context, trace.Span) { //nolint:revive // the context is the one to extend
 	switch {
 	case o.Tracer == nil:
 		return ctx, trace.Span{}
 	case o.Internal:
-		return o.Tracer.Follow(trace.From(ctx, c.Get("traceparent")), trace.Server, "request")
+		return o.Tracer.StartChild(trace.Extract(ctx, c.Get("traceparent")), trace.Server, "request")
 	default:
-		return o.Tracer.Begin(ctx, trace.Server, "request")
+		return o.Tracer.Start(ctx, trace.Server, "request")
 	}
 }
 
-// route names the pattern that matched: a closed set, unlike the path.
+// route returns the pattern that matched. Patterns are a closed set, unlike paths.
 func route(c *fiber.Ctx) string {
 	if r := c.Route(); r != nil && r.Path != "/" || c.Path() == "/" {
 		return r.Path
@@ -163,7 +165,7 @@ func route(c *fiber.Ctx) string {
 	return "none"
 }
 
-// method keeps to the set of known methods, since strangers may send any.
+// method returns the request's method, or "other" for an unknown one, because clients can send any text.
 func method(c *fiber.Ctx) string {
 	switch m := c.Method(); m {
 	case fiber.MethodGet, fiber.MethodHead, fiber.MethodPost, fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete, fiber.MethodOptions:
@@ -173,23 +175,23 @@ func method(c *fiber.Ctx) string {
 	}
 }
 
-// recovered turns a panic of a handler into a blank internal error, with the stack in the log.
+// recovered turns a panic of a handler into an internal error, and logs the stack.
 func recovered(log *slog.Logger) fiber.Handler {
 	return recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: func(c *fiber.Ctx, e any) {
 		log.ErrorContext(c.UserContext(), "handler panicked", slog.Any("panic", e), slog.String("path", c.Path()), slog.String("stack", stack()))
 	}})
 }
 
-// Server runs an app on a listener as a part of a process.
+// Server is the part of a process that serves an app on a listener.
 type Server struct {
 	App      *fiber.App
 	Listener net.Listener
-	// Grace is how long requests under way may take when the server stops, 10 s if 0.
+	// Grace is how long requests in flight may take when the server stops; 0 means 10 s.
 	Grace time.Duration
 }
 
-// Run serves until ctx ends, then waits for the requests under way. Sockets are not requests: whoever
-// owns them drains them before.
+// Run serves until ctx ends, and then waits for the requests in flight. It does not wait for WebSockets: their
+// owner must drain them before.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	served := make(chan error, 1)
 	go func() { served <- s.App.Listener(s.Listener) }()
@@ -207,11 +209,11 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer cancel()
 	err := s.App.ShutdownWithContext(stopping)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil // the stragglers end with the process
+		err = nil // requests that are still in flight end with the process
 	}
 	closed := s.Listener.Close()
 	if errors.Is(closed, net.ErrClosed) {
-		closed = nil // as it should be: the app closed it
+		closed = nil // the app has already closed it
 	}
 	return errors.Join(err, closed, <-served)
 }

@@ -228,7 +228,7 @@ func TestClientAsksTheNextPodOnlyWhenThatIsSafe(t *testing.T) {
 	var answer struct{ OK bool }
 
 	c := NewClient([]string{nobody, cut.URL, good.URL}, "x", nil, quiet)
-	c.turn.Store(math.MaxUint32) // the first is asked first
+	c.next.Store(math.MaxUint32) // the first is asked first
 	if err := c.Post(t.Context(), "/", nil, &answer); err != nil || !answer.OK || calls.Load() != 1 {
 		t.Error(err, answer, calls.Load())
 	}
@@ -261,8 +261,8 @@ func TestAPodThatHangsLeavesTimeForTheNext(t *testing.T) {
 			return ours, nil
 		}
 		c := NewClient([]string{"http://hung", "http://good"}, "x", dial, quiet)
-		c.turn.Store(math.MaxUint32)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*tryFor)
+		c.next.Store(math.MaxUint32)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*attemptTimeout)
 		defer cancel()
 		for range 3 { // the second is not sent to the one that hangs
 			if err := c.Post(ctx, "/", nil, &struct{}{}); err != nil {

@@ -9,47 +9,57 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
 )
 
-// makeAdmin makes the configured administrator, if there is none.
-func (s *Service) makeAdmin(ctx context.Context, log *slog.Logger) error {
-	made, err := s.accounts.CreateFirst(ctx, s.store, chat.DefaultTenant, s.config.Admin.Username, s.config.Admin.Password)
+// GeneratedAdmin is a first administrator for servers that somebody is trying out, whose password is random and to be
+// shown once. A cluster configures its administrator, or runs `auth createsuperuser`.
+func GeneratedAdmin() Credentials { return Credentials{Username: "admin", Password: rand.Text()} }
+
+// EnsureAdmin makes the GeneratedAdmin where there is no administrator, under another name if that is taken, and returns
+// it; nil if there is one.
+func (s *Service) EnsureAdmin(ctx context.Context) (*Credentials, error) {
+	admin := GeneratedAdmin()
+	created, err := s.createFirstAdmin(ctx, admin)
+	if chat.CodeOf(err) == chat.CodeConflict {
+		admin.Username += "-" + rand.Text()[:8]
+		created, err = s.createFirstAdmin(ctx, admin)
+	}
+	if err != nil || !created {
+		return nil, err
+	}
+	return &admin, nil
+}
+
+// configuredAdmin makes the administrator of the configuration, if there is none.
+func (s *Service) configuredAdmin(ctx context.Context) error {
+	_, err := s.createFirstAdmin(ctx, s.config.Admin)
 	if chat.CodeOf(err) == chat.CodeConflict {
 		return fmt.Errorf("there is no administrator, and PARLEY_ADMIN_USER names an account that is not staff: choose another name, or make one by `auth createsuperuser`: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("PARLEY_ADMIN_USER: %w", err)
 	}
-	if made {
-		log.InfoContext(ctx, "first administrator made", slog.String("username", s.config.Admin.Username))
-	}
 	return nil
 }
 
-// EnsureAdmin makes an administrator with a random password where there is none, and returns name
-// and password for the caller to show once; nil if there is one. It is for servers that somebody is
-// trying out; a cluster configures its administrator, or runs `auth createsuperuser`.
-func (s *Service) EnsureAdmin(ctx context.Context) (*Credentials, error) {
-	c := Credentials{Username: "admin", Password: rand.Text()}
-	made, err := s.accounts.CreateFirst(ctx, s.store, chat.DefaultTenant, c.Username, c.Password)
-	if chat.CodeOf(err) == chat.CodeConflict { // somebody took the name
-		c.Username = "admin-" + rand.Text()[:8]
-		made, err = s.accounts.CreateFirst(ctx, s.store, chat.DefaultTenant, c.Username, c.Password)
+// createFirstAdmin is how every first administrator is made.
+func (s *Service) createFirstAdmin(ctx context.Context, admin Credentials) (bool, error) {
+	created, err := s.accounts.CreateFirst(ctx, s.store, chat.DefaultTenant, admin.Username, admin.Password)
+	if created {
+		s.log.InfoContext(ctx, "first administrator created", slog.String("username", admin.Username))
 	}
-	if err != nil || !made {
-		return nil, err
-	}
-	return &c, nil
+	return created, err
 }
 
 // CreateSuperuser makes a staff account, beside a service that may be running: chat.CodeConflict if
 // the name is taken, chat.CodeBadRequest for a name or password that may not be.
 func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) error {
-	store, db, err := openStore(ctx, c.Database, nil, toPeople())
+	store, db, err := openStore(ctx, c.Database, nil, commandLog())
 	if err != nil {
 		return err
 	}
@@ -59,8 +69,8 @@ func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) erro
 	if err != nil {
 		return err
 	}
-	accounts := account.New(account.Options{Store: store, Hasher: hasher, Now: time.Now, NewID: webapi.NewID, Registry: reg})
-	_, err = accounts.Create(ctx, chat.DefaultTenant, login.Username, login.Password, true)
+	accounts := account.New(account.Options{Store: store, Hasher: hasher, Now: time.Now, NewID: webapi.NewID, Log: slog.New(slog.DiscardHandler), Registry: reg})
+	_, err = accounts.Create(ctx, chat.DefaultTenant, login.Username, login.Password, true, audit.Origin{})
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/parley-chat/parley/pkg/changefeed"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/pkg/lifecycle"
@@ -25,8 +26,8 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
-	"github.com/parley-chat/parley/services/auth/internal/postgres"
 	"github.com/parley-chat/parley/services/auth/internal/session"
+	"github.com/parley-chat/parley/services/auth/internal/sqlstore"
 )
 
 // Deps are what the service shares with its process.
@@ -43,6 +44,7 @@ type Deps struct {
 // Service is the auth service, to be mounted on listeners and run as parts of a process.
 type Service struct {
 	config   Config
+	log      *slog.Logger
 	store    store
 	accounts *account.Accounts
 	sessions *session.Sessions
@@ -66,11 +68,11 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	if err = db.Register(d.Registry, "auth"); err != nil {
 		return nil, err
 	}
-	watch, err := database.NewWatch(db, postgres.Schema(), func(reason string) { d.Readiness.Because("auth database", reason) }, d.Log)
+	watch, err := database.NewWatch(db, sqlstore.Schema(db), func(reason string) { d.Readiness.NotReady("auth database", reason) }, d.Log)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{config: c, store: kept}
+	s := &Service{config: c, store: kept, log: d.Log}
 	log, err := kept.LobbyLog(ctx)
 	if err != nil {
 		return nil, err
@@ -82,13 +84,13 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	}
 	s.accounts = account.New(account.Options{
 		Store: kept, Names: kept, Hasher: hasher, Throttle: account.NewThrottle(c.BadLogins, d.Now),
-		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
+		Announce: announcer{events, log}, Now: d.Now, NewID: webapi.NewID, Log: d.Log, Registry: d.Registry,
 	})
 	if err = fillNames(ctx, kept); err != nil {
 		return nil, err
 	}
 	if c.Admin.Username != "" {
-		if err = s.makeAdmin(ctx, d.Log); err != nil {
+		if err = s.configuredAdmin(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +98,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	s.ring.Register(d.Registry)
 	s.sessions = session.New(session.Options{
 		Store: kept, Signer: s.ring, Announce: announcer{events, log}, Lifetimes: c.Lifetimes,
-		Now: d.Now, NewID: webapi.NewID, Registry: d.Registry,
+		Now: d.Now, NewID: webapi.NewID, Log: d.Log, Registry: d.Registry,
 	})
 	// Without Revocations: here every use of a token looks its session up.
 	verifier, err := token.NewVerifier(c.Issuer, s.ring, nil, d.Now)
@@ -108,7 +110,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		Browsers: c.Browsers, Credential: c.Credential, Signup: c.Signup, Guests: c.Guests,
 		Limits: c.Limits, NewID: webapi.NewID, Now: d.Now, Log: d.Log, Registry: d.Registry,
 	})
-	sweeps := &sweeper{sessions: s.sessions, lobby: kept, names: kept, log: d.Log, now: d.Now}
+	sweeps := &sweeper{sessions: s.sessions, store: kept, log: d.Log, now: d.Now}
 	metric.Timestamp(d.Registry, "parley_auth_swept_timestamp_seconds", "When what is over by age was last deleted; 0 is not yet.", nil, sweeps.last)
 	s.parts = []lifecycle.Part{
 		{Name: "auth store", Component: db},
@@ -122,13 +124,20 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 
 // fillNames brings the names of all accounts up to date.
 func fillNames(ctx context.Context, names account.NameStore) error {
+	_, err := untilNone(func() (int, error) { return names.FillNames(ctx, account.NameRule, account.NameOf) })
+	if err != nil {
+		return fmt.Errorf("bringing names up to date: %w", err)
+	}
+	return nil
+}
+
+// untilNone calls do, which does a bounded part of the work each time, until nothing is left, and returns how much it was.
+func untilNone(do func() (int, error)) (total int, _ error) {
 	for {
-		n, err := names.FillNames(ctx, account.NameRule, account.NameOf)
-		if err != nil {
-			return fmt.Errorf("bringing names up to date: %w", err)
-		}
-		if n == 0 {
-			return nil
+		n, err := do()
+		total += n
+		if err != nil || n == 0 {
+			return total, err
 		}
 	}
 }
@@ -156,16 +165,14 @@ func (a announcer) Announce(_ context.Context, events []lobby.Event) {
 // What the sweeper does, and when.
 const (
 	sweepEvery = 10 * time.Minute
-	// keepLobby is far longer than any follower looks back (token.MaxLifetime), for people who look.
-	keepLobby = 7 * 24 * time.Hour
+	keepAudit  = 365 * 24 * time.Hour
 )
 
 // sweeper deletes what is over by age, and brings the names of accounts up to date that a pod of an
 // older release made. All pods do; they don't get in each other's way.
 type sweeper struct {
 	sessions *session.Sessions
-	lobby    lobbyKeeper
-	names    account.NameStore
+	store    sweepStore
 	log      *slog.Logger
 	now      func() time.Time
 	swept    atomic.Int64 // Unix milliseconds
@@ -197,20 +204,20 @@ func (s *sweeper) Run(ctx context.Context, ready func()) error {
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {
-	for {
-		n, err := s.sessions.Sweep(ctx)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		s.log.InfoContext(ctx, "sessions swept", slog.Int("count", n))
+	swept, err := untilNone(func() (int, error) { return s.sessions.Sweep(ctx) })
+	if swept > 0 {
+		s.log.InfoContext(ctx, "sessions swept", slog.Int("count", swept))
 	}
-	if err := s.lobby.PruneLobby(ctx, s.now().Add(-keepLobby)); err != nil {
-		return fmt.Errorf("sweeping: %w", err)
+	if err != nil {
+		return err
 	}
-	if err := fillNames(ctx, s.names); err != nil {
+	if _, err := untilNone(func() (int, error) { return s.store.PruneLobby(ctx, s.now().Add(-changefeed.Retention)) }); err != nil {
+		return fmt.Errorf("sweeping the lobby: %w", err)
+	}
+	if _, err := untilNone(func() (int, error) { return s.store.PruneAudit(ctx, s.now().Add(-keepAudit)) }); err != nil {
+		return fmt.Errorf("sweeping audit entries: %w", err)
+	}
+	if err := fillNames(ctx, s.store); err != nil {
 		return err
 	}
 	s.swept.Store(s.now().UnixMilli())

@@ -104,7 +104,7 @@ func TestAccountsOfAnOlderReleaseGoOn(t *testing.T) {
 		}
 		all("beside the older release")
 		s.call("POST", "/api/auth/guest", obj{"name": "straße"}).want(t, "a guest, meanwhile", 409)
-		sweep := &sweeper{sessions: s.sessions, lobby: s.store, names: s.store, now: s.clock.Now, log: s.logger()}
+		sweep := &sweeper{sessions: s.sessions, store: s.store, now: s.clock.Now, log: s.logger()}
 		if err := sweep.sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -235,7 +235,7 @@ func TestSessionsEndByAge(t *testing.T) {
 		s.me(latest).want(t, "the access token at the end", 401)
 		s.refresh(latest.Body.RefreshToken).want(t, "the refresh token at the end", 401)
 		s.login("Ada", good).want(t, "login anew", 200)
-		sweep := &sweeper{sessions: s.sessions, lobby: s.store, names: s.store, now: s.clock.Now, log: s.logger()}
+		sweep := &sweeper{sessions: s.sessions, store: s.store, now: s.clock.Now, log: s.logger()}
 		if err := sweep.sweep(t.Context()); err != nil {
 			t.Error(err)
 		}

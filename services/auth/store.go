@@ -13,9 +13,8 @@ import (
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/httpapi"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
-	"github.com/parley-chat/parley/services/auth/internal/postgres"
 	"github.com/parley-chat/parley/services/auth/internal/session"
-	"github.com/parley-chat/parley/services/auth/internal/sqlite"
+	"github.com/parley-chat/parley/services/auth/internal/sqlstore"
 )
 
 // store is what the service keeps its accounts in.
@@ -24,24 +23,31 @@ type store interface {
 	session.Store
 	keys.Store
 	httpapi.Lobby
-	lobbyKeeper
+	lobbyStore
+	sweepStore
 }
 
 // accountStore is what accounts are kept in.
 type accountStore interface {
 	account.Store
-	account.NameStore
 	account.FirstStore
 }
 
-// lobbyKeeper is what the service itself does with the lobby.
-type lobbyKeeper interface {
+// lobbyStore is what the service itself does with the lobby.
+type lobbyStore interface {
 	// LobbyLog returns the name of the lobby's log.
 	LobbyLog(ctx context.Context) (chat.LogID, error)
 	// RenewLobby gives the lobby's log another name.
 	RenewLobby(ctx context.Context, log chat.LogID) error
-	// PruneLobby forgets events from before a moment, the oldest first.
-	PruneLobby(ctx context.Context, before time.Time) error
+}
+
+// sweepStore is what the sweeper deletes from.
+type sweepStore interface {
+	account.NameStore
+	// PruneLobby deletes events from before a moment, the oldest first and a bounded number, and returns how many.
+	PruneLobby(ctx context.Context, before time.Time) (int, error)
+	// PruneAudit deletes audit entries from before a moment, a bounded number, and returns how many.
+	PruneAudit(ctx context.Context, before time.Time) (int, error)
 }
 
 // openStore opens the database of that name and brings its schema up to date. The caller closes it.
@@ -49,11 +55,7 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog
 	if db, err = database.Open(ctx, name, tracer, log); err != nil {
 		return nil, nil, err
 	}
-	if db.SQLite != nil {
-		s, err = sqlite.Open(ctx, db.SQLite, newLog())
-	} else {
-		s, err = postgres.Open(ctx, db.Postgres, newLog())
-	}
+	s, err = sqlstore.Open(ctx, db, newLog())
 	if err != nil {
 		db.Close()
 		return nil, nil, err
@@ -61,15 +63,15 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog
 	return s, db, nil
 }
 
-// toPeople is the log of a command, for whoever runs it.
-func toPeople() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+// commandLog is the log of a command, on the terminal of its caller.
+func commandLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
 
 func newLog() chat.LogID { return chat.LogID(webapi.NewID()) }
 
 // NewLogs gives the lobby's log another name: to be run after a restore from a backup, while the service
 // is stopped, so that nobody takes a lobby that went back in time for the one that they knew.
 func NewLogs(ctx context.Context, c StoreConfig) error {
-	s, db, err := openStore(ctx, c.Database, nil, toPeople())
+	s, db, err := openStore(ctx, c.Database, nil, commandLog())
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 	if err = db.Register(d.Registry, "rooms"); err != nil {
 		return nil, err
 	}
-	watch, err := database.NewWatch(db, postgres.Schema(), func(reason string) { d.Readiness.Because("rooms database", reason) }, d.Log)
+	watch, err := database.NewWatch(db, postgres.Schema(), func(reason string) { d.Readiness.NotReady("rooms database", reason) }, d.Log)
 	if err != nil {
 		return nil, err
 	}

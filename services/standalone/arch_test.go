@@ -20,10 +20,12 @@ var rank = map[string]int{
 	"images":   0, // packs what the others are built to, and knows none of them
 	"pkg/chat": -2, "pkg/wire": -1, "pkg/operation": 0, "pkg/metric": 0,
 
-	"pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1,
+	"pkg/audit": 1, "pkg/env": 1, "pkg/lifecycle": 1, "pkg/lobby": 1, "pkg/roomsapi": 1, "pkg/trace": 1,
 	"pkg/limit": 2, "pkg/stream": 2, "pkg/token": 2,
 
 	"pkg/listen": 3, "pkg/observe": 3, "pkg/database": 3, "pkg/redistest": 3, "pkg/databasetest": 3,
+
+	"pkg/audit/audittable": 4, "pkg/audit/audittest": 4, "pkg/changefeed": 4, "pkg/changefeed/feedtest": 4,
 
 	"pkg/webapi": 4, "pkg/process": 4, "pkg/client": 4,
 	"pkg/service": 8,
@@ -35,7 +37,6 @@ var rank = map[string]int{
 	"services/rooms/internal/ledger":    6,
 	"services/rooms/internal/directory": 7,
 
-	"services/auth/internal/record":      8,
 	"services/*/internal/storetest":      8,
 	"services/edge/internal/roomsclient": 8,
 	"services/edge/internal/presence":    8,
@@ -50,6 +51,7 @@ var rank = map[string]int{
 	"services/edge/internal/ws":          9,
 	"services/edge/internal/follow":      9,
 	"services/*/internal/httpapi":        9,
+	"services/auth/internal/sqlstore":    9,
 	"services/*/internal/sqlite":         9,
 	"services/*/internal/postgres":       9,
 

@@ -176,8 +176,8 @@ func checkPasses(t *testing.T, c *launched) {
 		t.Fatal(said)
 	}
 	for _, want := range []string{
-		"the page is served", "as " + adminName, "at the edges ", "10 messages, the same order at both",
-		"came back at the other edge and got the 5 that it missed", "has all 15 messages", "OK: people can talk",
+		"the page is served", "as " + adminName, "at the edges ", "10 messages, in the same order at both",
+		"resumed at the other edge with the 5 missed messages", "has all 15 messages", "OK: people can talk",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)

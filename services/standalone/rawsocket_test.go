@@ -165,7 +165,7 @@ func standBy(t *testing.T, s *server) *bystander {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := client.NewSocket(client.Options{Base: s.url, Tokens: s.api.Keep(guest)})
+	socket := client.NewSocket(client.Options{Base: s.url, Tokens: s.api.Refresher(guest)})
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {

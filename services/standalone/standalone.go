@@ -108,7 +108,7 @@ func (s *standalone) build(ctx context.Context, p *process.Process) ([]lifecycle
 		return nil, err
 	}
 	s.address = listener.Addr()
-	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}, {Name: "redis watch", Component: stream.NewWatch(redis.client, p.Registry, p.Log, p.WarnOf("redis"))}}
+	parts := []lifecycle.Part{{Name: "data folder", Component: held{dir}}, {Name: "embedded redis", Component: redis}, {Name: "redis watch", Component: stream.NewWatch(redis.client, p.Registry, p.Log, p.WarnFunc("redis"))}}
 	parts = append(parts, all.parts(p, lines, listener, door)...)
 	return append(parts, lifecycle.Part{Name: "welcome", Component: welcome{out: s.out, address: s.address, hint: hint}}), nil
 }

@@ -31,13 +31,13 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"a wrong password": {
 			[]string{"PARLEY_CHECK_USER=" + adminName, "PARLEY_CHECK_PASSWORD=wrong"},
 			[]string{"--url=" + s.url},
-			"FAILED at sign in: PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD are not those of an account",
+			"FAILED at sign in: no account has this PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD",
 		},
-		"no such room":  {nil, []string{"--url=" + s.url, "--room=nowhere"}, "FAILED at room: there is no room nowhere that guests may join"},
+		"no such room":  {nil, []string{"--url=" + s.url, "--room=nowhere"}, "FAILED at room: there is no room nowhere that a guest may join"},
 		"no edge":       {nil, []string{"--auth=" + s.url, "--rooms=" + s.url, "--edges=127.0.0.1:1", "--timeout=1s"}, "FAILED at sockets: dial tcp 127.0.0.1:1"},
 		"nobody":        {nil, []string{"--url=http://127.0.0.1:1", "--timeout=1s"}, "FAILED at web"},
 		"half of it":    {nil, []string{"--auth=" + s.url}, "give either --url"},
-		"half of whom":  {[]string{"PARLEY_CHECK_USER=" + adminName}, []string{"--url=" + s.url}, "are needed both or not at all"},
+		"half of whom":  {[]string{"PARLEY_CHECK_USER=" + adminName}, []string{"--url=" + s.url}, "must be set together"},
 		"only one edge": {nil, []string{"--auth=" + s.url, "--rooms=" + s.url, "--edges=" + strings.TrimPrefix(s.url, "http://")}, "both at the only edge"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestCheckHasAnAccountOfItsOwn(t *testing.T) {
 	for _, password := range []string{adminPassword, "changed by now"} {
 		environment := append([]string{"PARLEY_CHECK_ADMIN_USER=" + adminName, "PARLEY_CHECK_ADMIN_PASSWORD=" + password}, own...)
 		said, err := stewardCheck(t, environment, "--url="+s.url, "--make-account")
-		if err != nil || !strings.Contains(said, "helm-test-A2B3, user") || !strings.Contains(said, "made check-") {
+		if err != nil || !strings.Contains(said, "helm-test-A2B3, user") || !strings.Contains(said, "created check-") {
 			t.Errorf("%v; it says:\n%s", err, said)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package web serves the web page and its JavaScript client: static files, compiled into the program
-// as they are. Everything that moves comes from the other services, at the same origin.
+// Package web serves the web page and its JavaScript client: static files that are embedded in the program. All
+// dynamic content comes from the other services, at the same origin.
 package web
 
 import (
@@ -17,23 +17,22 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// policy lets the page run its own files and talk to its own origin, and nothing else: no script or
-// style in the page itself, no frame around it, and no text that becomes markup.
+// policy is the Content-Security-Policy. The page may only load its own files and call its own origin. Inline scripts
+// and styles, framing, and turning text into markup are forbidden.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// Service is the page. It holds no state.
+// Service serves the page. It has no state.
 type Service struct {
 	files []file
 }
 
 type file struct {
-	path, kind, tag string
-	body            []byte
+	path, contentType, etag string
+	body                    []byte
 }
 
-// New reads the compiled-in files. It fails only where the program was built with a file of a kind
-// that it can't name.
+// New reads the embedded files. It only fails if a file has an extension without a known content type.
 func New() (*Service, error) {
 	s := &Service{}
 	err := fs.WalkDir(assets, "assets", func(name string, entry fs.DirEntry, err error) error {
@@ -44,23 +43,23 @@ func New() (*Service, error) {
 		if err != nil {
 			return err
 		}
-		kind, err := contentType(name)
+		kind, err := contentTypeOf(name)
 		if err != nil {
 			return err
 		}
 		sum := sha256.Sum256(body)
 		s.files = append(s.files, file{
-			path: strings.TrimPrefix(name, "assets"),
-			kind: kind,
-			tag:  `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`,
-			body: body,
+			path:        strings.TrimPrefix(name, "assets"),
+			contentType: kind,
+			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`,
+			body:        body,
 		})
 		return nil
 	})
 	return s, err
 }
 
-// Routes serves the files on router: the page at /, the rest by name.
+// Routes serves the page at / and every file by its name.
 func (s *Service) Routes(router fiber.Router) {
 	for _, f := range s.files {
 		router.Get(f.path, f.serve)
@@ -70,10 +69,10 @@ func (s *Service) Routes(router fiber.Router) {
 	}
 }
 
-// serve answers the file, or that the browser's copy is still right. Browsers ask each time: files of
-// different versions must not meet in one page.
+// serve sends the file, or 304 if the browser's copy is current. Browsers must revalidate each time, because a page must
+// not mix files of different versions.
 func (f file) serve(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderETag, f.tag)
+	c.Set(fiber.HeaderETag, f.etag)
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderContentSecurityPolicy, policy)
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -82,12 +81,12 @@ func (f file) serve(c *fiber.Ctx) error {
 	if c.Fresh() {
 		return c.SendStatus(http.StatusNotModified)
 	}
-	c.Set(fiber.HeaderContentType, f.kind)
+	c.Set(fiber.HeaderContentType, f.contentType)
 	return c.Send(f.body)
 }
 
-// contentType is a table of our own, since the machine's differs from one machine to the next.
-func contentType(name string) (string, error) {
+// contentTypeOf has a table of its own, because the operating system's table differs between machines.
+func contentTypeOf(name string) (string, error) {
 	switch path.Ext(name) {
 	case ".html":
 		return "text/html; charset=utf-8", nil
@@ -100,6 +99,6 @@ func contentType(name string) (string, error) {
 	case ".svg":
 		return "image/svg+xml", nil
 	default:
-		return "", &fs.PathError{Op: "tell the content type of", Path: name, Err: fs.ErrInvalid}
+		return "", &fs.PathError{Op: "find the content type of", Path: name, Err: fs.ErrInvalid}
 	}
 }

@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// Catalogue is what can be asked for: the labels of each series, by name.
+// Catalogue has the existing series and their labels.
 type Catalogue struct {
 	labels map[string]Set
-	values map[string]map[string][]string // by series and label, where the table tells them
+	values map[string]map[string][]string // by series and label, if the table lists them
 }
 
-// target is what the scrape adds to each series: see prometheus.yml and the chart's PodMonitor.
+// target has the labels that the scrape adds to each series: see prometheus.yml and the chart's PodMonitor.
 var target = setOf("namespace", "release", "component", "pod", "job", "instance") //nolint:gochecknoglobals // a table
 
-// foreign are the metrics of others that the queries may use.
-var foreign = map[string]Set{ //nolint:gochecknoglobals // a table
-	// Of the scrape, Go's runtime and the process: each target has them.
+// external has the metrics of other programs that the queries may use.
+var external = map[string]Set{ //nolint:gochecknoglobals // a table
+	// From the scrape, Go's runtime and the process. Each target has them.
 	"up": target, "ALERTS": target.and(setOf("alertname", "alertstate", "severity", "slo", "window")),
 	"go_goroutines": target, "go_gc_duration_seconds": target.and(setOf("quantile")),
 	"process_cpu_seconds_total": target, "process_resident_memory_bytes": target, "process_start_time_seconds": target,
 	"process_open_fds": target, "process_max_fds": target,
-	// Of kube-state-metrics (stable ones) and the kubelet.
+	// From kube-state-metrics (only stable ones) and the kubelet.
 	"kube_deployment_spec_replicas":                        setOf("namespace", "deployment"),
 	"kube_deployment_status_replicas_available":            setOf("namespace", "deployment"),
 	"kube_horizontalpodautoscaler_spec_max_replicas":       setOf("namespace", "horizontalpodautoscaler"),
@@ -42,19 +42,19 @@ var foreign = map[string]Set{ //nolint:gochecknoglobals // a table
 // metricRow is a row of the table of metrics, such as: | `name` | type | `label`: value, value; `label` | what it is |.
 var (
 	metricRow = regexp.MustCompile("^\\| `(parley_[a-z_<>]+)` \\| (counter|gauge|histogram) \\| ([^|]*) \\|")
-	labelTold = regexp.MustCompile("`([a-z_]+)`(?:: ([^;`]+))?")
+	labelCell = regexp.MustCompile("`([a-z_]+)`(?:: ([^;`]+))?")
 )
 
-// listeners are those that count their requests under a name of their own, in a cluster.
+// listeners are the names of the listeners in a cluster. Each has its own metrics of requests.
 var listeners = []string{"auth", "auth_internal", "rooms", "rooms_internal", "edge", "web"} //nolint:gochecknoglobals // a table
 
-// Read makes the catalogue of docs/observability.md, which another test holds against what the services
-// register, and of the metrics of others.
+// Read makes the catalogue from docs/observability.md and the external metrics. Another test compares that document with
+// the metrics that the services register.
 func Read(observability string) (Catalogue, error) {
 	c := Catalogue{labels: map[string]Set{}, values: map[string]map[string][]string{}}
-	content, err := os.ReadFile(observability) //nolint:gosec // our own
+	content, err := os.ReadFile(observability) //nolint:gosec // a file of this repository
 	if err != nil {
-		return c, fmt.Errorf("the table of metrics: %w", err)
+		return c, fmt.Errorf("read the table of metrics: %w", err)
 	}
 	for line := range strings.Lines(string(content)) {
 		row := metricRow.FindStringSubmatch(line)
@@ -71,14 +71,14 @@ func Read(observability string) (Catalogue, error) {
 	if len(c.labels) == 0 {
 		return c, fmt.Errorf("%s has no row that reads | `parley_…` | type | labels |", observability)
 	}
-	maps.Copy(c.labels, foreign)
+	maps.Copy(c.labels, external)
 	return c, nil
 }
 
-// add takes a row of the table.
-func (c Catalogue) add(name, kind, told string) {
+// add adds the metric of a row of the table; cell lists its labels.
+func (c Catalogue) add(name, kind, cell string) {
 	labels, values := target, map[string][]string{}
-	for _, found := range labelTold.FindAllStringSubmatch(told, -1) {
+	for _, found := range labelCell.FindAllStringSubmatch(cell, -1) {
 		labels = labels.and(setOf(found[1]))
 		if found[2] != "" {
 			values[found[1]] = strings.Split(strings.TrimSpace(found[2]), ", ")

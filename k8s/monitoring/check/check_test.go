@@ -244,10 +244,10 @@ func TestTheCheckFinds(t *testing.T) {
 		`parley_edge_conections`:                                                      "no metric",
 		`parley_edge_delivery_seconds`:                                                "no metric", // a histogram has no series of its name
 		`parley_edge_closed_total{reason="x"}`:                                        "no label",
-		`parley_edge_closed_total{code="4410"}`:                                       "is ever so",
+		`parley_edge_closed_total{code="4410"}`:                                       "has such a value",
 		`sum by (reason) (rate(parley_edge_closed_total[5m]))`:                        "to aggregate by",
 		`histogram_quantile(0.9, sum(rate(parley_edge_delivery_seconds_bucket[5m])))`: "le",
-		`parley_edge_held and on (slo) parley_redis_up`:                               "both sides",
+		`parley_edge_held and on (slo) parley_redis_up`:                               "only one side",
 		`sum by (pod) (parley_edge_held) / sum(parley_edge_held)`:                     "never match",
 	} {
 		e, err := Parse(query)

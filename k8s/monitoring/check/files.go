@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Rule is one of a rule file: it records or alerts.
+// Rule is a recording rule or an alert of a rule file.
 type Rule struct {
 	File        string            `yaml:"-"`
 	Record      string            `yaml:"record"`
@@ -21,7 +21,7 @@ type Rule struct {
 	Annotations map[string]string `yaml:"annotations"`
 }
 
-// Rules reads all rule files of a folder, in the order of their names. Nothing may stand in one that is not known.
+// Rules reads all rule files of a folder, in the order of their names. An unknown field is an error.
 func Rules(folder string) ([]Rule, error) {
 	var all []Rule
 	err := each(folder, "*.yaml", func(file string, content []byte) error {
@@ -45,13 +45,13 @@ func Rules(folder string) ([]Rule, error) {
 	return all, err
 }
 
-// Case is a test of one alert at one time.
+// Case tests one alert at one time.
 type Case struct {
 	Alert string
 	Fires bool
 }
 
-// Cases reads the tests of promtool in a folder.
+// Cases reads the promtool tests in a folder.
 func Cases(folder string) ([]Case, error) {
 	var all []Case
 	err := each(folder, "*.yaml", func(_ string, content []byte) error {
@@ -76,7 +76,7 @@ func Cases(folder string) ([]Case, error) {
 	return all, err
 }
 
-// Panel is one picture of a dashboard, as Grafana reads it.
+// Panel is a panel of a dashboard's JSON.
 type Panel struct {
 	Type, Title, Description string
 	Targets                  []struct{ Expr, LegendFormat string }
@@ -84,7 +84,7 @@ type Panel struct {
 	GridPos                  struct{ X, Y, W, H int }
 }
 
-// Dashboard is what is looked at of a dashboard's JSON.
+// Dashboard has the checked fields of a dashboard's JSON.
 type Dashboard struct {
 	File, UID, Title string
 	Tags             []string
@@ -108,10 +108,10 @@ func Dashboards(folder string) ([]Dashboard, error) {
 func each(folder, pattern string, do func(file string, content []byte) error) error {
 	files, err := filepath.Glob(filepath.Join(folder, pattern))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("%s has no %s (%w)", folder, pattern, err)
+		return fmt.Errorf("%s has no file that matches %s (%w)", folder, pattern, err)
 	}
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // our own
+		content, err := os.ReadFile(file) //nolint:gosec // a file of this repository
 		if err == nil {
 			err = do(filepath.Base(file), content)
 		}

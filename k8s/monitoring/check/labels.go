@@ -1,5 +1,5 @@
-// Package check holds every query of the rules and the dashboards against the metrics that exist: their
-// names and their labels, those that an alert's text or a graph's legend names among them.
+// Package check checks that the queries of the rules and the dashboards only use metrics and labels that exist. It also
+// checks the labels in the texts of alerts and in the legends of graphs.
 package check
 
 import (
@@ -45,8 +45,8 @@ func Parse(query string) (parser.Expr, error) {
 	return parser.NewParser(parser.Options{}).ParseExpr(query)
 }
 
-// Labels returns the names of the labels that the series of a query's result may have, or says which
-// metric or label in it does not exist.
+// Labels returns the label names that the result of a query may have. The error says which metric or label does not
+// exist.
 func (c Catalogue) Labels(e parser.Expr) (Set, error) {
 	switch e := e.(type) {
 	case *parser.VectorSelector:
@@ -70,7 +70,7 @@ func (c Catalogue) Labels(e parser.Expr) (Set, error) {
 	case *parser.NumberLiteral, *parser.StringLiteral:
 		return Set{}, nil
 	}
-	return nil, fmt.Errorf("%T is not known to this check", e)
+	return nil, fmt.Errorf("this check does not support %T", e)
 }
 
 func (c Catalogue) selector(e *parser.VectorSelector) (Set, error) {
@@ -87,7 +87,7 @@ func (c Catalogue) selector(e *parser.VectorSelector) (Set, error) {
 		}
 		values := c.values[e.Name][m.Name]
 		if len(values) > 0 && !slices.ContainsFunc(values, m.Matches) {
-			return nil, fmt.Errorf("%s: no %s is ever so, they are %s", e, m.Name, strings.Join(values, ", "))
+			return nil, fmt.Errorf("%s: no %s has such a value, the values are %s", e, m.Name, strings.Join(values, ", "))
 		}
 	}
 	return known, nil
@@ -104,7 +104,7 @@ func (c Catalogue) call(e *parser.Call) (Set, error) {
 	}
 	if e.Func.Name == "histogram_quantile" {
 		if !all["le"] {
-			return nil, fmt.Errorf("%s: there is no le any more", e)
+			return nil, fmt.Errorf("%s: the label le is missing", e)
 		}
 		return all.without("le"), nil
 	}
@@ -118,7 +118,7 @@ func (c Catalogue) aggregate(e *parser.AggregateExpr) (Set, error) {
 	}
 	for _, name := range e.Grouping {
 		if !inner[name] {
-			return nil, fmt.Errorf("%s: there is no label %q to aggregate by, only %s", e, name, inner)
+			return nil, fmt.Errorf("%s: there is no label %q to aggregate by; there are only %s", e, name, inner)
 		}
 	}
 	if e.Without {
@@ -137,12 +137,12 @@ func (c Catalogue) binary(e *parser.BinaryExpr) (Set, error) {
 		return nil, err
 	}
 	match := e.VectorMatching
-	if match == nil { // a number on one side
+	if match == nil { // one side is a number
 		return left.and(right), nil
 	}
 	for _, name := range match.MatchingLabels {
 		if match.On && (!left[name] || !right[name]) {
-			return nil, fmt.Errorf("%s: %q is not on both sides: %s; %s", e, name, left, right)
+			return nil, fmt.Errorf("%s: only one side has the label %q: %s; %s", e, name, left, right)
 		}
 	}
 	switch {

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// Dashboard is one page.
+// Dashboard describes one dashboard.
 type Dashboard struct {
 	name  string // of the file, and the end of the uid
 	title string
@@ -15,7 +15,7 @@ type row struct {
 	panels []panel
 }
 
-// panel is one picture. Good says what it shows when all is well: at night nobody remembers.
+// panel describes one panel. Good says what it shows when all is well, for an engineer on call who does not remember.
 type panel struct {
 	kind    string // of Grafana: timeseries, stat, heatmap, table
 	title   string
@@ -34,8 +34,8 @@ type step struct {
 	color string
 }
 
-// query is PromQL with two abbreviations: @ for the namespace and the release that are chosen, and
-// [auto] for the range that Grafana finds right.
+// query is PromQL with two abbreviations: @ selects the chosen namespace and release, and [auto] is the range that
+// Grafana chooses.
 type query struct {
 	expr   string
 	legend string
@@ -45,7 +45,7 @@ func (q query) text() string {
 	return strings.NewReplacer("@", `namespace=~"$namespace", release=~"$release"`, "[auto]", "[$__rate_interval]").Replace(q.expr)
 }
 
-// Units, by Grafana's names.
+// Units, with Grafana's names.
 const (
 	count   = "short"
 	perS    = "ops"
@@ -63,22 +63,22 @@ const (
 
 func q(expr, legend string) query { return query{expr, legend} }
 
-// graph is a picture over time, three in a row.
+// graph is a time series. A row has three.
 func graph(title, good, unit string, queries ...query) panel {
 	return panel{kind: "timeseries", title: title, good: good, unit: unit, width: third, height: 8, queries: queries}
 }
 
-// stat is one figure; what it is coloured by begins at each step.
+// stat is one number. Each step sets the colour from a value on.
 func stat(title, good, unit string, steps []step, queries ...query) panel {
 	return panel{kind: "stat", title: title, good: good, unit: unit, width: quarter, height: 4, steps: steps, queries: queries}
 }
 
-// table shows the labels of what there is now.
+// table shows the labels of the current series.
 func table(title, good string, columns []string, queries ...query) panel {
 	return panel{kind: "table", title: title, good: good, unit: count, width: whole, height: 7, columns: columns, queries: queries}
 }
 
-// heatmap shows how the times of a histogram spread.
+// heatmap shows the distribution of a histogram over time.
 func heatmap(title, good, histogram string) panel {
 	return panel{
 		kind: "heatmap", title: title, good: good, unit: seconds, width: half, height: 8,
@@ -88,10 +88,10 @@ func heatmap(title, good, histogram string) panel {
 
 func (p panel) wide(of24 int) panel { p.width = of24; return p }
 
-// stack says that the lines add up to something.
+// stack stacks the series, because their sum is meaningful.
 func (p panel) stack() panel { p.stacked = true; return p }
 
-// times are the median and the slowest of a hundred of a histogram.
+// times queries the median and the 99th percentile of a histogram.
 func times(histogram string) []query {
 	return []query{quantile("0.5", histogram), quantile("0.99", histogram)}
 }
@@ -101,16 +101,16 @@ func quantile(share, histogram string) query {
 	return q("histogram_quantile("+share+", sum by (le) (rate("+histogram+"_bucket{@}[auto])))", name)
 }
 
-// orNone draws a line at 0 where nothing of that kind has been counted yet, as long as anything is.
-func orNone(counted, of, legend string) query {
-	return q("(sum(rate("+counted+"[auto])) or 0 * sum(rate("+of+"[auto])))", legend)
+// orZero queries the rate of part of a counter, or 0 if that part does not exist yet but the counter does.
+func orZero(part, counter, legend string) query {
+	return q("(sum(rate("+part+"[auto])) or 0 * sum(rate("+counter+"[auto])))", legend)
 }
 
-// slowest is the slowest of a hundred, by a label.
-func slowest(histogram, by string) query {
+// p99By queries the 99th percentile of a histogram, by a label.
+func p99By(histogram, by string) query {
 	return q("histogram_quantile(0.99, sum by ("+by+", le) (rate("+histogram+"_bucket{@}[auto])))", "{{"+by+"}}")
 }
 
 // Colours by value.
-func noneIsGood() []step { return []step{{0, "green"}, {1, "red"}} }
-func plain() []step      { return []step{{0, "text"}} }
+func redAboveZero() []step { return []step{{0, "green"}, {1, "red"}} }
+func plain() []step        { return []step{{0, "text"}} }

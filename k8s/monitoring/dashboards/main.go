@@ -1,6 +1,5 @@
-// Command dashboards writes Parley's Grafana dashboards into the folder that it is given, one JSON file
-// for each. They are described here in Go, since what differs between two panels is a few words of
-// sixty lines of JSON. A test holds the files against what this program writes.
+// Command dashboards writes Parley's Grafana dashboards to a folder, one JSON file each. They are described in Go, because
+// two panels differ in a few words of sixty lines of JSON. A test checks that the committed files are up to date.
 package main
 
 import (
@@ -24,7 +23,7 @@ func write(args []string) error {
 	for _, d := range All() {
 		content, err := d.Render()
 		if err == nil {
-			err = os.WriteFile(filepath.Join(args[0], d.File()), content, 0o644) //nolint:gosec // to be read by all
+			err = os.WriteFile(filepath.Join(args[0], d.File()), content, 0o644) //nolint:gosec // world-readable, like the rest of the chart
 		}
 		if err != nil {
 			return err
@@ -33,7 +32,7 @@ func write(args []string) error {
 	return nil
 }
 
-// All are the dashboards, in the order in which one looks at them.
+// All returns the dashboards, in reading order.
 func All() []Dashboard {
 	return []Dashboard{overview(), edge(), path(), dependencies(), rollout(), abuse()}
 }

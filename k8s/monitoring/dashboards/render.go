@@ -6,22 +6,22 @@ import (
 	"fmt"
 )
 
-// schema is that of Grafana 11.0; newer ones bring it up to theirs as they load it.
+// schema is the schema version of Grafana 11.0. Newer versions of Grafana migrate the dashboards when they load them.
 const schema = 39
 
 type object = map[string]any
 
-// source is the Prometheus that was chosen.
+// source is the chosen Prometheus.
 func source() object { return object{"type": "prometheus", "uid": "${datasource}"} }
 
-// File is the name of the dashboard's file.
+// File returns the name of the dashboard's file.
 func (d Dashboard) File() string { return d.name + ".json" }
 
-// Render makes the JSON that Grafana imports or is provisioned with.
+// Render returns the dashboard's JSON for Grafana.
 func (d Dashboard) Render() ([]byte, error) {
 	var content bytes.Buffer
 	encoder := json.NewEncoder(&content)
-	encoder.SetEscapeHTML(false) // to be read by people too
+	encoder.SetEscapeHTML(false) // people read the files too
 	encoder.SetIndent("", "  ")
 	err := encoder.Encode(object{
 		"uid": "parley-" + d.name, "title": "Parley / " + d.title, "description": d.about, "tags": []string{"parley"},
@@ -49,7 +49,7 @@ func variables() []object {
 		return object{
 			"name": name, "label": label, "type": "query", "datasource": source(), "query": object{"query": expr, "refId": name}, "definition": expr,
 			"refresh": 2, "sort": 1, "multi": true, "includeAll": true,
-			"allValue": ".*", // also where there is no such label
+			"allValue": ".*", // also matches series without the label
 			"current":  object{"text": "All", "value": "$__all"},
 		}
 	}
@@ -60,7 +60,7 @@ func variables() []object {
 	}
 }
 
-// panels lays the rows out, each below the one before.
+// panels lays out the rows, from top to bottom.
 func (d Dashboard) panels() []object {
 	var all []object
 	id, y := 0, 0

@@ -1,4 +1,4 @@
-// JSON over HTTP, and what the answers' errors mean in plain words.
+// JSON over HTTP, and error messages for people.
 
 export class ApiError extends Error {
   /** @param {string} code @param {string} message @param {number} [retryAfterMs] */
@@ -10,7 +10,7 @@ export class ApiError extends Error {
 }
 
 /**
- * Rejects with an ApiError; a network that is down has the code `unavailable`.
+ * Makes an HTTP call. Rejects with an ApiError; if the network fails, its code is `unavailable`.
  * @param {string} method
  * @param {string} path
  * @param {{body?: unknown, token?: string}} [options]
@@ -34,7 +34,7 @@ export async function call(method, path, { body, token } = {}) {
   try {
     answer = text ? JSON.parse(text) : null;
   } catch {
-    throw new ApiError('unavailable', 'something between here and the server answered in its place');
+    throw new ApiError('unavailable', 'the response is not Parley’s; a proxy may have sent it');
   }
   if (response.ok) return answer;
   const error = answer?.error ?? {};
@@ -42,33 +42,33 @@ export async function call(method, path, { body, token } = {}) {
 }
 
 /**
- * What went wrong, as a sentence for people.
+ * Returns an error as a sentence for people.
  * @param {any} error an ApiError or ParleyError
- * @param {Record<string, string>} [words] better ones for some codes
+ * @param {Record<string, string>} [texts] special sentences for some codes
  */
-export function explain(error, words = {}) {
+export function explain(error, texts = {}) {
   const { code, message, retry_after_ms } = error;
-  if (words[code]) return words[code];
+  if (texts[code]) return texts[code];
   switch (code) {
     case 'rate_limited':
       return retry_after_ms
-        ? `That was too fast. Try again in ${Math.ceil(retry_after_ms / 1000)} s.`
-        : 'That was too fast. Try again in a moment.';
+        ? `You are doing this too often. Try again in ${Math.ceil(retry_after_ms / 1000)} s.`
+        : 'You are doing this too often. Try again in a moment.';
     case 'unavailable':
       return 'The server can’t be reached right now. Try again in a moment.';
     case 'too_large':
-      return 'That is too long.';
+      return 'This is too long. Shorten it and try again.';
     case 'forbidden':
-      return message ? sentence(message) : 'You may not do that.';
+      return message ? sentence(message) : 'You are not allowed to do this.';
     case 'not_found':
-      return 'That is not there any more.';
+      return 'This no longer exists.';
     case 'unauthenticated':
       return 'Please sign in again.';
     case 'bad_request':
     case 'conflict':
-      return message ? sentence(message) : 'The server did not accept that.';
+      return message ? sentence(message) : 'The server did not accept this.';
     default:
-      return 'Something went wrong on the server.';
+      return 'Something went wrong on the server. Try again in a moment.';
   }
 }
 

@@ -1,4 +1,4 @@
-// Where the page starts: shows the sign-in forms or the chat, and goes from one to the other.
+// The entry point of the page. It shows the sign-in forms or the chat, and switches between them.
 import { explain } from './api.js';
 import { Chat } from './chat.js';
 import { find } from './dom.js';
@@ -6,7 +6,7 @@ import { showEntry, wireEntry } from './entry.js';
 import { Backoff } from './parley/backoff.js';
 import { Session } from './session.js';
 
-const NO_COOKIES = 'This browser keeps no cookies of this site. Allow them, or you have to sign in again after each reload.';
+const NO_COOKIES = 'This browser blocks cookies for this site. Allow them, or sign in again after each reload.';
 
 /** @type {Chat | null} */
 let chat = null;
@@ -37,7 +37,7 @@ function showChat() {
   chat?.end();
   show('chat');
   chat = new Chat(session, () => {
-    if (session.user) return; // the chat of somebody else takes over
+    if (session.user) return; // another tab signed in as somebody else, and a new chat replaces this one
     showSignIn('Your session has ended. Please sign in again.');
   });
 }
@@ -48,10 +48,10 @@ find('#sign-out').addEventListener('click', async () => {
   chat?.end();
   chat = null;
   try {
-    await session.leave();
+    await session.signOut();
     showSignIn();
   } catch (error) {
-    showSignIn(`You are signed out here, but the server could not be told: ${explain(error)}`);
+    showSignIn(`You are signed out here, but the server could not end your session: ${explain(error)}`);
   }
 });
 
@@ -62,8 +62,8 @@ for (;;) {
     else showSignIn();
     break;
   } catch (error) {
-    // Whoever is signed in is not asked for a password because a server is away.
-    find('#loading').textContent = `${explain(error)} This page tries again by itself.`;
+    // A signed-in user must not be asked for a password because a server is unreachable.
+    find('#loading').textContent = `${explain(error)} This page retries automatically.`;
     await new Promise((resolve) => setTimeout(resolve, 1_000 + backoff.next()));
   }
 }

@@ -1,4 +1,4 @@
-// The page of one who is signed in: one connection, the list of rooms, and the panels of the open ones.
+// The page of a signed-in user: one connection, the list of rooms, and a panel for each open room.
 import { explain } from './api.js';
 import { wireCreateRoom } from './create-room.js';
 import { Directory } from './directory.js';
@@ -10,14 +10,14 @@ import { Status, toast } from './status.js';
 import { tabStore } from './storage.js';
 import { watchDay } from './time.js';
 
-/** The server's room list is asked for again after a reconnect, at some moment in this time: everybody reconnects at once. */
+/** After a reconnect the room list is loaded at a random time in this span, because all clients reconnect at once. */
 const RELOAD_SPREAD_MS = 2_000;
 
 export class Chat {
   /** @type {Map<string, RoomPanel>} */
   #panels = new Map();
   #active = '';
-  /** Ends every listener on what outlives this chat. */
+  /** Removes this chat's listeners on objects that outlive it. */
   #ended = new AbortController();
   #session;
   #user;
@@ -25,7 +25,7 @@ export class Chat {
   #parley;
   #directory;
 
-  /** @param {import('./session.js').Session} session of somebody signed in @param {() => void} signedOut the server says that the session is over */
+  /** @param {import('./session.js').Session} session of a signed-in user @param {() => void} signedOut called when the server ended the session */
   constructor(session, signedOut) {
     const { signal } = this.#ended;
     this.#session = session;
@@ -43,11 +43,11 @@ export class Chat {
       if (event.state === 'signed_out') signedOut();
     });
     const named = location.hash.slice(1);
-    this.#follow();
+    this.#subscribe();
     this.#activate('');
     find('[data-user-name]').textContent = this.#user.name;
     watchDay(() => {
-      for (const { timeline } of this.#panels.values()) timeline.renewDays();
+      for (const { timeline } of this.#panels.values()) timeline.updateDays();
     }, signal);
     addEventListener('hashchange', () => location.hash.length > 1 && this.open(location.hash.slice(1)), { signal });
     this.#parley.connect();
@@ -58,12 +58,12 @@ export class Chat {
     this.#ended.abort();
     this.#parley.close();
     for (const panel of this.#panels.values()) {
-      panel.keepUnsent();
+      panel.saveUnsent();
       panel.element.remove();
     }
   }
 
-  /** Forgets which rooms were open, so that the next one at this screen does not see. */
+  /** Forgets which rooms were open, so that the next user of this browser does not see them. */
   forget() {
     tabStore.erase(this.#key());
     history.replaceState(null, '', location.pathname);
@@ -78,30 +78,30 @@ export class Chat {
     await this.#join(slug, true);
   }
 
-  /** @param {string} slug @param {boolean} aloud whether the user asked for it */
-  async #join(slug, aloud) {
+  /** @param {string} slug @param {boolean} requested whether the user asked for it: the room is then shown, and errors too */
+  async #join(slug, requested) {
     this.#directory.opening(slug, true);
     try {
       await this.#parley.join(slug, { limit: 50 });
-      if (aloud) this.#activate(slug);
+      if (requested) this.#activate(slug);
     } catch (error) {
-      if (!aloud || this.#ended.signal.aborted) return;
-      toast(explain(error, { not_found: 'There is no such room.', forbidden: 'You may not join that room.', closed: 'Left before it was open.' }));
+      if (!requested || this.#ended.signal.aborted) return;
+      toast(explain(error, { not_found: 'There is no such room.', forbidden: 'You are not allowed to join this room.', closed: 'You left the room before it opened.' }));
     } finally {
       this.#directory.opening(slug, false);
     }
   }
 
-  #follow() {
+  #subscribe() {
     const { signal } = this.#ended;
     const parley = this.#parley;
     const panel = (/** @type {string} */ slug) => this.#panels.get(slug);
-    let greeted = false;
+    let connectedBefore = false;
     parley.on('hello', (hello) => {
       this.#user = hello.user;
-      const timer = setTimeout(() => this.#directory.reload(), greeted ? Math.random() * RELOAD_SPREAD_MS : 0);
+      const timer = setTimeout(() => this.#directory.reload(), connectedBefore ? Math.random() * RELOAD_SPREAD_MS : 0);
       signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
-      greeted = true;
+      connectedBefore = true;
     });
     parley.on('joined', (joined) => {
       this.#opened(joined.room);
@@ -109,24 +109,24 @@ export class Chat {
     });
     parley.on('message', ({ room, message }) => {
       panel(room)?.message(message);
-      if ((room !== this.#active || document.hidden) && message.author.id !== this.#user.id) this.#directory.unread(room);
+      if ((room !== this.#active || document.hidden) && message.author.id !== this.#user.id) this.#directory.addUnread(room);
     });
     parley.on('edited', ({ room, message }) => panel(room)?.edited(message));
     parley.on('deleted', ({ room, message }) => panel(room)?.deleted(message));
     parley.on('notice', ({ room, seq, text }) => panel(room)?.timeline.notice(seq, text));
     parley.on('entered', (event) => panel(event.room)?.people.entered(event));
     parley.on('exited', (event) => panel(event.room)?.people.exited(event));
-    parley.on('typing', ({ room, user }) => panel(room)?.people.types(user));
+    parley.on('typing', ({ room, user }) => panel(room)?.people.startTyping(user));
     parley.on('room_created', ({ room }) => this.#directory.put(room));
     parley.on('room_updated', ({ room }) => {
       this.#directory.put(room);
       panel(room.slug)?.describe(room);
     });
     parley.on('room_deleted', ({ room }) => {
-      this.#closed(room, 'The room is gone.');
+      this.#closed(room, 'This room was deleted.');
       this.#directory.remove(room);
     });
-    parley.on('kicked', ({ room }) => this.#closed(room, 'You are no longer in the room.'));
+    parley.on('kicked', ({ room }) => this.#closed(room, 'You were removed from this room.'));
     parley.on('error', (error) => toast(explain(error)));
     addEventListener('beforeunload', (event) => {
       if ([...this.#panels.values()].some(({ pending }) => pending.unsent.length > 0)) event.preventDefault();
@@ -148,7 +148,7 @@ export class Chat {
     });
     this.#panels.set(room.slug, panel);
     find('#stage').append(panel.element);
-    this.#remember();
+    this.#saveOpenRooms();
   }
 
   /** @param {string} slug */
@@ -157,7 +157,7 @@ export class Chat {
     this.#closed(slug);
   }
 
-  /** @param {string} slug @param {string} [why] where it was not the user's wish */
+  /** @param {string} slug @param {string} [why] if the user did not ask for it */
   #closed(slug, why) {
     const panel = this.#panels.get(slug);
     if (!panel) return;
@@ -165,15 +165,15 @@ export class Chat {
     const name = () => bdi(panel.title.textContent);
     if (why) toast(name(), `: ${why}`);
     if (unsent) toast(name(), `: ${unsent === 1 ? 'one message' : `${unsent} messages`} may not have been sent.`);
-    panel.keepUnsent();
+    panel.saveUnsent();
     panel.element.remove();
     this.#panels.delete(slug);
     this.#directory.closed(slug);
-    this.#remember();
+    this.#saveOpenRooms();
     if (slug === this.#active) this.#activate(matchMedia('(max-width: 46rem)').matches ? '' : ([...this.#panels.keys()].at(-1) ?? ''));
   }
 
-  /** Shows one open room; '' the list only. @param {string} slug */
+  /** Shows one open room, or only the list if slug is ''. @param {string} slug */
   #activate(slug) {
     this.#active = slug;
     for (const [other, panel] of this.#panels) panel.show(other === slug);
@@ -184,14 +184,14 @@ export class Chat {
     else if (location.hash) history.replaceState(null, '', location.pathname);
   }
 
-  /** A reload opens again what was open in this tab, and the room that the address names. @param {string} named */
+  /** After a reload, opens the rooms that were open in this tab, and the room in the address. @param {string} named */
   #reopen(named) {
     const before = tabStore.read(this.#key());
     for (const slug of Array.isArray(before) ? before : []) if (slug !== named) this.#join(slug, false);
     if (named) this.open(named);
   }
 
-  #remember() {
+  #saveOpenRooms() {
     tabStore.write(this.#key(), [...this.#panels.keys()]);
   }
 

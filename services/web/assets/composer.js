@@ -1,24 +1,24 @@
-// The field that one writes in.
+// The form for writing a message.
 import { el, fit, isComposing, isolated } from './dom.js';
 import { summary } from './message.js';
 
 /** @typedef {import('./parley.js').Message} Message */
 
 export class Composer {
-  /** The id of the message that the next one answers. @type {number | undefined} */
+  /** The id of the message that the next message replies to. @type {number | undefined} */
   #replyTo;
   #summary = el('span', {});
   #deps;
 
   /**
    * @param {string} roomName
-   * @param {{body: string, replyTo?: number}} draft what was left here before
+   * @param {{body: string, replyTo?: number}} draft the saved draft
    * @param {object} deps
    * @param {(body: string, replyTo?: number) => void} deps.send
    * @param {() => void} deps.typing
    * @param {() => void} deps.editLast
    * @param {(draft: {body: string, replyTo?: number}) => void} deps.changed
-   * @param {(id: number) => Message | undefined} deps.lookup a message that is loaded
+   * @param {(id: number) => Message | undefined} deps.lookup returns a message if it is loaded
    */
   constructor(roomName, draft, deps) {
     this.#deps = deps;
@@ -42,7 +42,7 @@ export class Composer {
       'div',
       { class: 'reply', hidden: true },
       this.#summary,
-      el('button', { type: 'button', class: 'icon', 'aria-label': 'Don’t reply', on: { click: () => this.answer(undefined) } }, '×'),
+      el('button', { type: 'button', class: 'icon', 'aria-label': 'Cancel reply', on: { click: () => this.replyTo(undefined) } }, '×'),
     );
     this.element = el(
       'form',
@@ -61,20 +61,20 @@ export class Composer {
     this.#setReply(draft.replyTo);
   }
 
-  /** The next message answers this one; undefined: no other. @param {number | undefined} id */
-  answer(id) {
+  /** Makes the next message a reply to this one; undefined: to none. @param {number | undefined} id */
+  replyTo(id) {
     if (id === this.#replyTo) return;
     this.#setReply(id);
     this.#changed();
     if (id) this.area.focus();
   }
 
-  /** Messages have changed: shows the one that is answered as it is now. */
+  /** Shows the current state of the message that is replied to. Call it when messages have changed. */
   refresh() {
     if (this.#replyTo) this.#summary.replaceChildren('Reply to ', ...summary(this.#deps.lookup(this.#replyTo)));
   }
 
-  /** A text that was not sent comes back, if nothing else is being written. @param {string} body */
+  /** Puts the text of an unsent message back into the field, if the field is empty. @param {string} body */
   restore(body) {
     if (this.area.value) return;
     this.area.value = body;
@@ -97,7 +97,7 @@ export class Composer {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (isComposing(event)) return;
-    if (event.key === 'Escape') this.answer(undefined);
+    if (event.key === 'Escape') this.replyTo(undefined);
     if (event.key === 'ArrowUp' && !this.area.value) {
       event.preventDefault();
       this.#deps.editLast();

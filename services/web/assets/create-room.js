@@ -1,18 +1,18 @@
-// The dialog that makes a room.
+// The dialog that creates a room.
 import { explain } from './api.js';
 import { find } from './dom.js';
 
 /**
  * @param {import('./session.js').Session} session
  * @param {(room: import('./parley.js').RoomInfo) => void} created
- * @param {AbortSignal} signal ends all listeners
+ * @param {AbortSignal} signal removes all listeners
  */
 export function wireCreateRoom(session, created, signal) {
   const dialog = find('#create-room');
   const form = find('#create-room-form');
   const { name, slug, description, staff_only, allow_guests } = form.elements;
   const error = find('.error', form);
-  let ownSlug = false; // written by hand: it follows the name no more
+  let slugEdited = false; // until then the slug is derived from the name
 
   find('#new-room').hidden = session.user?.kind === 'guest';
   find('[data-staff-only]', form).hidden = !session.user?.staff;
@@ -20,16 +20,16 @@ export function wireCreateRoom(session, created, signal) {
   const on = (/** @type {any} */ target, /** @type {string} */ type, /** @type {(event: any) => void} */ run) => target.addEventListener(type, run, { signal });
   on(find('#new-room'), 'click', () => {
     form.reset();
-    ownSlug = false;
+    slugEdited = false;
     error.textContent = '';
     dialog.showModal();
   });
   on(find('.cancel', form), 'click', () => dialog.close());
   on(name, 'input', () => {
-    if (!ownSlug) slug.value = slugOf(name.value);
+    if (!slugEdited) slug.value = slugOf(name.value);
   });
   on(slug, 'input', () => {
-    ownSlug = slug.value !== '';
+    slugEdited = slug.value !== '';
   });
   on(form, 'submit', async (event) => {
     event.preventDefault();
@@ -48,8 +48,8 @@ export function wireCreateRoom(session, created, signal) {
       created(room);
     } catch (failure) {
       error.textContent = explain(failure, {
-        conflict: 'That address is taken, or belonged to a room that was deleted. Choose another one.',
-        forbidden: 'You may not make rooms here.',
+        conflict: 'This address is taken, or belonged to a room that was deleted. Choose another one.',
+        forbidden: 'You are not allowed to create rooms.',
       });
     } finally {
       button.disabled = false;
@@ -57,7 +57,7 @@ export function wireCreateRoom(session, created, signal) {
   });
 }
 
-/** What a name is as an address: accents dropped, everything else that is no letter or digit a dash. @param {string} name */
+/** Derives a slug from a name: removes accents, and replaces everything that is not a letter or digit by a dash. @param {string} name */
 export function slugOf(name) {
   return name
     .normalize('NFKD')

@@ -1,24 +1,24 @@
-// The list of rooms at the side: those that are open, and those that the server lists, kept live.
+// The list of rooms at the side: the open rooms, and the rooms that the server lists. Events keep it up to date.
 import { explain } from './api.js';
-import { arrange, bdi, el, find, isolated, mark } from './dom.js';
+import { bdi, el, find, isolated, setAttributes, setChildren } from './dom.js';
 
 const PAGE = 50;
 
 /** @typedef {import('./parley.js').RoomInfo} RoomInfo */
 
 export class Directory {
-  /** Rooms as the server lists them. @type {Map<string, RoomInfo>} */
+  /** The rooms that the server listed. @type {Map<string, RoomInfo>} */
   #listed = new Map();
   /** @type {Map<string, {room: RoomInfo, unread: number}>} */
   #open = new Map();
-  /** Asked for, and not there yet. @type {Set<string>} */
+  /** Rooms whose join is in flight. @type {Set<string>} */
   #opening = new Set();
-  /** What stands in the lists. @type {Map<string, HTMLElement>} */
+  /** The list items, by slug. @type {Map<string, HTMLElement>} */
   #items = new Map();
   #active = '';
   #query = '';
   #next = '';
-  /** Counts loads, so that an answer that was overtaken is dropped. */
+  /** Counts loads, so that the answer of an outdated load is dropped. */
   #load = 0;
   #session;
   #deps;
@@ -26,12 +26,12 @@ export class Directory {
   #note = find('#room-list-note');
   #more = find('#more-rooms');
   /** @type {number | undefined} */
-  #typing;
+  #searchTimer;
 
   /**
    * @param {import('./session.js').Session} session
    * @param {{open: (slug: string) => void, leave: (slug: string) => void}} deps
-   * @param {AbortSignal} signal ends all listeners
+   * @param {AbortSignal} signal removes all listeners
    */
   constructor(session, deps, signal) {
     this.#session = session;
@@ -39,8 +39,8 @@ export class Directory {
     const search = find('#room-search');
     search.value = '';
     search.addEventListener('input', () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => {
+      clearTimeout(this.#searchTimer);
+      this.#searchTimer = setTimeout(() => {
         this.#query = search.value.trim();
         this.reload();
       }, 200);
@@ -49,13 +49,13 @@ export class Directory {
     this.#render();
   }
 
-  /** Takes the list from the server anew, as far as it was shown. */
+  /** Loads the list again, as many rooms as were shown. */
   async reload() {
     const shown = this.#listed.size;
     await this.#fetch('', shown);
   }
 
-  /** A room was made, changed or came into sight. @param {RoomInfo} room */
+  /** Adds or updates a room that was created, changed or became visible. @param {RoomInfo} room */
   put(room) {
     const open = this.#open.get(room.slug);
     if (open) open.room = room;
@@ -70,9 +70,9 @@ export class Directory {
     this.#render();
   }
 
-  /** @param {string} slug @param {boolean} whether */
-  opening(slug, whether) {
-    if (whether) this.#opening.add(slug);
+  /** @param {string} slug @param {boolean} busy */
+  opening(slug, busy) {
+    if (busy) this.#opening.add(slug);
     else this.#opening.delete(slug);
     this.#render();
   }
@@ -97,20 +97,20 @@ export class Directory {
     this.#render();
   }
 
-  /** Something was said in a room that is open but not looked at. @param {string} slug */
-  unread(slug) {
+  /** Counts an unread message in an open room that is not shown. @param {string} slug */
+  addUnread(slug) {
     const open = this.#open.get(slug);
     if (!open) return;
     open.unread++;
     this.#render();
   }
 
-  /** How many messages are unread in all open rooms. */
+  /** The number of unread messages in all open rooms. */
   unreadCount() {
     return [...this.#open.values()].reduce((sum, { unread }) => sum + unread, 0);
   }
 
-  /** @param {string} cursor @param {number} [atLeast] goes on to the next page until this many are there */
+  /** @param {string} cursor @param {number} [atLeast] loads pages until there are this many rooms */
   async #fetch(cursor, atLeast = 0) {
     const load = ++this.#load;
     const rooms = cursor ? new Map(this.#listed) : new Map();
@@ -145,9 +145,9 @@ export class Directory {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement);
     const before = this.#items;
     this.#items = new Map([...open, ...rest].map(({ slug }) => [slug, before.get(slug) ?? this.#item(slug)]));
-    arrange(find('#open-rooms'), open.map((room) => this.#show(room, true)));
-    arrange(this.#list, rest.map((room) => this.#show(room, false)));
-    if (focused?.isConnected && focused !== document.activeElement) focused.focus(); // who moved to the other list
+    setChildren(find('#open-rooms'), open.map((room) => this.#show(room, true)));
+    setChildren(this.#list, rest.map((room) => this.#show(room, false)));
+    if (focused?.isConnected && focused !== document.activeElement) focused.focus(); // moving an item to the other list loses the focus
     find('#open-section').hidden = open.length === 0;
     this.#more.hidden = !this.#next;
     const count = this.unreadCount();
@@ -168,20 +168,20 @@ export class Directory {
     );
   }
 
-  /** Brings a room's item up to date. @param {RoomInfo} room @param {boolean} open */
+  /** Updates a room's item. @param {RoomInfo} room @param {boolean} open */
   #show(room, open) {
     const item = /** @type {HTMLElement} */ (this.#items.get(room.slug));
     const unread = this.#open.get(room.slug)?.unread ?? 0;
     const active = room.slug === this.#active;
     const [enter, leave] = item.children;
-    mark(item, { class: active && 'active', 'data-unread': unread || undefined, 'aria-busy': this.#opening.has(room.slug) && 'true' });
-    mark(enter, { 'aria-current': active && 'true', title: room.description ? isolated(room.description) : undefined });
+    setAttributes(item, { class: active && 'active', 'data-unread': unread || undefined, 'aria-busy': this.#opening.has(room.slug) && 'true' });
+    setAttributes(enter, { 'aria-current': active && 'true', title: room.description ? isolated(room.description) : undefined });
     enter.replaceChildren(
       el('span', { class: 'room-name' }, bdi(room.name)),
       ...['staff', 'guests', 'private'].filter((_, i) => [room.staff_only, room.allow_guests, room.private][i]).map((word) => el('span', { class: 'mark' }, word)),
       ...(unread > 0 ? [el('span', { class: 'badge' }, unread > 99 ? '99+' : String(unread), el('span', { class: 'unseen' }, ' unread'))] : []),
     );
-    mark(leave, { 'aria-label': `Leave ${isolated(room.name)}`, hidden: !open });
+    setAttributes(leave, { 'aria-label': `Leave ${isolated(room.name)}`, hidden: !open });
     return item;
   }
 }

@@ -1,5 +1,5 @@
-// What somebody has begun to write and not sent, by room: the text, the message that it answers, and edits. It outlives
-// a reload, leaving the room and the session. Each user has drafts of their own, which nobody else at this screen is shown.
+// Unsent drafts, by room: the text, the message that it replies to, and unfinished edits. Drafts survive a reload, leaving
+// the room and signing out. Each user has separate drafts, which other users of the browser do not see.
 import { browserStore } from './storage.js';
 
 const PREFIX = 'parley.draft.';
@@ -8,7 +8,7 @@ const KEPT_MS = 30 * 24 * 3_600_000;
 /**
  * @typedef {object} Draft
  * @property {string} body
- * @property {number} [replyTo] the id of the message that it answers
+ * @property {number} [replyTo] the id of the message that it replies to
  * @property {Record<string, string>} edits texts of messages that are being edited, by id
  */
 
@@ -23,7 +23,7 @@ export class Drafts {
     this.#store = store;
     this.#now = now;
     for (const key of store.keys(PREFIX)) {
-      if (!(store.read(key)?.at > now() - KEPT_MS)) store.erase(key); // guests, for one, never come back
+      if (!(store.read(key)?.at > now() - KEPT_MS)) store.erase(key); // guests, for example, never return
     }
   }
 
@@ -40,7 +40,7 @@ export class Drafts {
     else this.#store.erase(this.#prefix + room);
   }
 
-  /** @param {string} room @param {number} message @param {string | null} text null: it is edited no more */
+  /** @param {string} room @param {number} message @param {string | null} text null: the edit has ended */
   edit(room, message, text) {
     const { [message]: before, ...edits } = this.of(room).edits;
     if (text === null && before === undefined) return;

@@ -1,15 +1,17 @@
-// Sign in, make an account, or come in as a guest.
+// The forms to sign in, to create an account, or to continue as a guest.
 import { explain } from './api.js';
 import { find } from './dom.js';
 
+const SIGN_UP_CLOSED = 'Sign-up is closed on this server. Ask its administrator for an account.';
+const NO_GUESTS = 'This server does not allow guests. Sign in with an account.';
 const FORMS = /** @type {const} */ ({ signin: 'login', signup: 'signup', guest: 'guest' });
-const WORDS = {
+const ERROR_TEXTS = {
   signin: { unauthenticated: 'The username or the password is wrong.' },
-  signup: { conflict: 'That username is taken, or looks like one that is.', forbidden: 'New accounts can’t be made here. Ask whoever runs this server.', not_found: 'New accounts can’t be made here. Ask whoever runs this server.' },
-  guest: { forbidden: 'This server takes no guests.', not_found: 'This server takes no guests.' },
+  signup: { conflict: 'This username is taken, or looks like a taken one. Choose another one.', forbidden: SIGN_UP_CLOSED, not_found: SIGN_UP_CLOSED },
+  guest: { forbidden: NO_GUESTS, not_found: NO_GUESTS },
 };
 
-/** Wires the forms, once. @param {import('./session.js').Session} session @param {(user: any) => void} entered */
+/** Adds the forms' listeners. Call it once. @param {import('./session.js').Session} session @param {(user: any) => void} entered */
 export function wireEntry(session, entered) {
   for (const button of document.querySelectorAll('[data-show]')) {
     button.addEventListener('click', () => showForm(button.getAttribute('data-show') ?? 'signin'));
@@ -20,13 +22,13 @@ export function wireEntry(session, entered) {
       event.preventDefault();
       const button = find('button', form);
       button.disabled = true;
-      say('');
+      showError('');
       try {
-        const user = await session.enter(how, Object.fromEntries(/** @type {any} */ (new FormData(form))));
+        const user = await session.signIn(how, Object.fromEntries(/** @type {any} */ (new FormData(form))));
         form.reset();
         entered(user);
       } catch (error) {
-        say(explain(error, /** @type {any} */ (WORDS)[name]));
+        showError(explain(error, /** @type {any} */ (ERROR_TEXTS)[name]));
       } finally {
         button.disabled = false;
       }
@@ -34,10 +36,10 @@ export function wireEntry(session, entered) {
   }
 }
 
-/** @param {string} [why] what to tell first */
+/** @param {string} [why] a message to show */
 export function showEntry(why = '') {
   showForm('signin');
-  say(why);
+  showError(why);
 }
 
 /** @param {string} name */
@@ -46,11 +48,11 @@ function showForm(name) {
     button.setAttribute('aria-pressed', String(button.getAttribute('data-show') === name));
   }
   for (const other of Object.keys(FORMS)) find(`#${other}-form`).hidden = other !== name;
-  say('');
+  showError('');
   if (matchMedia('(hover: hover)').matches) find(`#${name}-form input`).focus();
 }
 
 /** @param {string} text */
-function say(text) {
+function showError(text) {
   find('#entry-error').textContent = text;
 }

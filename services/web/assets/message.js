@@ -1,11 +1,11 @@
-// One message in a room, as it is now.
+// The view of one message, in its current state.
 import { explain } from './api.js';
 import { bdi, el, find, fit, hue, initial, isComposing } from './dom.js';
 import { dateAndTime, dayName, dayNumber, timeOfDay } from './time.js';
 
 const GROUP_MS = 5 * 60_000;
-/** What became of a command that was given up without an answer. */
-export const UNSENT = 'The connection was lost each time that it was sent.';
+/** The error text of a command that never got an answer. */
+export const UNSENT = 'The connection was lost at every attempt to send it.';
 
 /** @typedef {import('./parley.js').Message} Message */
 /**
@@ -13,10 +13,10 @@ export const UNSENT = 'The connection was lost each time that it was sent.';
  * @property {() => {id: string, staff?: boolean}} me
  * @property {(message: Message) => void} reply
  * @property {(id: number, body: string) => Promise<unknown>} edit
- * @property {(id: number, text: string | null) => void} editing the text in the field of an edit, to be kept; null: there is no field any more
+ * @property {(id: number, text: string | null) => void} editing saves the text of an unfinished edit; null: the edit has ended
  * @property {(id: number) => Promise<unknown>} remove
- * @property {() => void} done the keyboard may go elsewhere: what had it is gone
- * @property {(id: number) => Message | undefined} lookup a message that is shown
+ * @property {() => void} done the focused element is gone, so the focus may move
+ * @property {(id: number) => Message | undefined} lookup returns a message if it is loaded
  * @property {(id: number) => void} jump
  */
 
@@ -26,7 +26,7 @@ export class MessageView {
   /** @type {HTMLElement} */
   element;
   #actions;
-  /** The field of an edit. @type {HTMLTextAreaElement | null} */
+  /** The field of an edit, null while there is none. @type {HTMLTextAreaElement | null} */
   #area = null;
 
   /** @param {Message} message @param {Actions} actions */
@@ -57,27 +57,27 @@ export class MessageView {
     this.#render();
   }
 
-  /** An edit that is under way here stays, unless the message is gone or the edit is done. @param {Message} message */
+  /** Shows the message's new state. An unfinished edit stays open, unless the message was deleted or has the edit's text. @param {Message} message */
   update(message) {
     this.message = message;
     if (!this.#area) this.#render();
     else if (message.deleted || message.body === this.#area.value) this.#endEdit();
   }
 
-  /** The body goes; who wrote it and when stays. */
+  /** Shows the message as deleted: without its body, but with its author and time. */
   remove() {
     this.update({ ...this.message, body: undefined, deleted: true });
   }
 
-  /** Shows the message that this one answers as it is now. */
-  requote() {
+  /** Updates the quote of the message that this one replies to. */
+  updateQuote() {
     const quote = this.element.querySelector('.quote');
     const now = this.#quote();
-    if (quote && now) quote.replaceChildren(...now.childNodes); // in place: a click that has begun on it is not lost
+    if (quote && now) quote.replaceChildren(...now.childNodes); // in place, so that a click on the quote is not lost
   }
 
-  /** Whether the name and the day are shown depends on what stands before; all times, on today's date and the time zone. @param {Message | undefined} before */
-  follow(before) {
+  /** Updates the name, day and time. They depend on the message before this one, on today's date and on the time zone. @param {Message | undefined} before */
+  updateHead(before) {
     const sent = new Date(this.message.sent_at);
     const time = find('time', this.element);
     time.textContent = timeOfDay(sent);
@@ -116,7 +116,7 @@ export class MessageView {
       { class: 'bar' },
       el('button', { type: 'button', class: 'act-reply', on: { click: () => this.#reply() } }, 'Reply'),
       this.own && el('button', { type: 'button', class: 'act-edit', on: { click: () => this.edit() } }, 'Edit'),
-      mayDelete && el('button', { type: 'button', class: 'act-delete', on: { click: (/** @type {any} */ e) => this.#remove(e.currentTarget), blur: disarm } }, 'Delete'),
+      mayDelete && el('button', { type: 'button', class: 'act-delete', on: { click: (/** @type {any} */ e) => this.#remove(e.currentTarget), blur: cancelConfirmation } }, 'Delete'),
     );
   }
 
@@ -125,7 +125,7 @@ export class MessageView {
     this.#actions.reply(this.message);
   }
 
-  /** Puts a text field in the message's place. @param {string} [text] that was written there before */
+  /** Puts a text field in the message's place. @param {string} [text] of an unfinished edit */
   edit(text) {
     if (this.message.deleted) return;
     this.element.classList.remove('chosen');
@@ -152,7 +152,7 @@ export class MessageView {
       ),
     );
     fit(area);
-    if (text !== undefined) return; // the reader did not ask for it just now
+    if (text !== undefined) return; // restored, not requested just now: leave the focus alone
     area.focus();
     this.element.scrollIntoView({ block: 'nearest' });
   }
@@ -169,57 +169,57 @@ export class MessageView {
       return;
     }
     area.readOnly = true;
-    this.#fail('');
+    this.#showError('');
     try {
       await this.#actions.edit(this.message.id, area.value);
-      this.#endEdit(); // the event has brought the new text, or is about to
+      this.#endEdit(); // the event with the new text has come, or will come soon
       this.#actions.done();
     } catch (error) {
       if (this.#area !== area) return;
       area.readOnly = false;
-      this.#fail(explain(error, { not_found: 'This message was deleted in the meantime.', unavailable: UNSENT }));
+      this.#showError(explain(error, { not_found: 'This message was deleted in the meantime.', unavailable: UNSENT }));
     }
   }
 
   #endEdit() {
     this.#area = null;
     this.#actions.editing(this.message.id, null);
-    this.#fail('');
+    this.#showError('');
     this.#render();
   }
 
-  /** The first press asks, the second one does it. @param {HTMLButtonElement} button */
+  /** The first click asks for confirmation, the second one deletes. @param {HTMLButtonElement} button */
   async #remove(button) {
-    if (!button.classList.contains('armed')) {
-      button.classList.add('armed');
+    if (!button.classList.contains('confirming')) {
+      button.classList.add('confirming');
       button.textContent = 'Really delete?';
       return;
     }
     button.disabled = true;
-    this.#fail('');
+    this.#showError('');
     try {
       await this.#actions.remove(this.message.id);
       this.#actions.done();
     } catch (error) {
       button.disabled = false;
-      this.#fail(explain(error));
+      this.#showError(explain(error));
     }
   }
 
   /** @param {string} text */
-  #fail(text) {
+  #showError(text) {
     find('.content > .error', this.element).textContent = text;
   }
 }
 
 /** @param {Event} event */
-function disarm(event) {
+function cancelConfirmation(event) {
   const button = /** @type {HTMLElement} */ (event.currentTarget);
-  button.classList.remove('armed');
+  button.classList.remove('confirming');
   button.textContent = 'Delete';
 }
 
-/** A message in few words, for a reply to it. @param {Message | undefined} message undefined: it is not loaded */
+/** A short form of a message, for a reply to it. @param {Message | undefined} message undefined: it is not loaded */
 export function summary(message) {
   if (!message) return ['an earlier message'];
   return message.deleted ? ['a deleted message'] : [bdi(message.author.name), ': ', bdi(message.body)];

@@ -1,8 +1,8 @@
-// The types of parley.js, kept by hand. All names of frames' fields are those of the wire contract.
+// The types of parley.js, written by hand. Fields of frames have the names of the wire contract.
 
 export type State = 'connecting' | 'online' | 'reconnecting' | 'offline' | 'signed_out';
 
-/** The wire's error codes, and `closed`: the room was left or lost, or the client closed, before there was an answer. */
+/** The error codes of the wire contract, and `closed`: the room was left or lost, or the client closed, before there was an answer. */
 export type ErrorCode =
   | 'bad_request'
   | 'unauthenticated'
@@ -16,8 +16,8 @@ export type ErrorCode =
   | 'closed';
 
 /**
- * On a send, edit or delete, every code but `internal`, `unavailable` and `closed` means: not stored. `unavailable` means
- * that the connection was lost each time that it was sent. `too_large` may come from the client itself, by `limits`.
+ * On a send, edit or delete, every code but `internal`, `unavailable` and `closed` means "not stored". `unavailable` means
+ * that the connection was lost at every attempt. The client itself rejects with `too_large` what is above `limits`.
  */
 export class ParleyError extends Error {
   constructor(code: ErrorCode, message: string, retryAfterMs?: number);
@@ -46,7 +46,7 @@ export interface RoomInfo {
 }
 
 export interface Message {
-  /** The seq of the entry that made it. */
+  /** The seq of the entry that created the message. */
   id: number;
   author: User;
   /** Missing once the message is deleted. */
@@ -79,20 +79,20 @@ export interface Joined {
   type: 'joined';
   room: RoomInfo;
   cursor: number;
-  /** True: what was missed follows as events. False: replace what you show by `messages`. */
+  /** True: the missed entries follow as events. False: replace what you show by `messages`. */
   recovered: boolean;
-  /** Oldest first; present where not recovered. */
+  /** Oldest first; present if not recovered. */
   messages?: Message[];
   has_more?: boolean;
-  /** Missing where the room is too large, or presence is off or away. */
+  /** Missing if the room is too large, or presence is off or unavailable. */
   members?: User[];
   member_count?: number;
 }
 
-/** Entries of a room's log come in order, each once, with no hole between them and the `joined` before. */
+/** The entries of a room's log arrive in order, each once, without a gap after the `joined` before them. */
 export interface Events {
   state: { state: State; retry_in_ms?: number };
-  /** At each connection: whatever is not in a room's log (such as the list of rooms) may have changed unseen. */
+  /** Emitted at each connection. Everything that is not in a room's log, such as the list of rooms, may have changed meanwhile. */
   hello: Hello;
   joined: Joined;
   message: { type: 'message'; room: string; seq: number; message: Message };
@@ -105,23 +105,23 @@ export interface Events {
   room_created: { type: 'room_created'; room: RoomInfo };
   room_updated: { type: 'room_updated'; room: RoomInfo };
   room_deleted: { type: 'room_deleted'; room: string };
-  /** Also where joining again after a lost connection was turned down; `reason` is then the error's code. */
+  /** Also emitted if the server refuses to let the user join again after a reconnect; `reason` is then the error's code. */
   kicked: { type: 'kicked'; room: string; reason: string };
-  /** What answers no command. */
+  /** An error that is not the answer to a command. */
   error: { type: 'error'; code: ErrorCode; message: string; retry_after_ms?: number };
 }
 
 export interface JoinOptions {
-  /** A cursor kept from before (see `Parley.cursor`), with the log that it belongs to. */
+  /** A saved cursor (see `Parley.cursor`), with the log that it belongs to. */
   after?: number;
   log?: string;
   password?: string;
-  /** How many of the newest messages, where not resumed. */
+  /** How many of the newest messages to load, if not resumed. */
   limit?: number;
 }
 
 export interface SendOptions {
-  /** By default a new one. The one of a send that failed makes it safe to send that message again. */
+  /** By default a new one. Use the nonce of a failed send to send that message again safely. */
   nonce?: string;
   reply_to?: number;
 }
@@ -133,8 +133,8 @@ export interface HistoryOptions {
 }
 
 /**
- * Answers an access token; null where nobody is signed in any more; rejects where it can't tell (it is asked again).
- * `fresh`: the token given last was refused or is about to end, so answer a newer one.
+ * Returns an access token, or null if nobody is signed in any more. If it rejects, the client calls it again later.
+ * With `fresh`, the last token was refused or is about to expire, so it must return a newer one.
  */
 export type TokenSource = (want: { fresh: boolean }) => Promise<string | null>;
 
@@ -145,7 +145,7 @@ export interface Clock {
   clearTimeout(timer: unknown): void;
 }
 
-/** The part of a browser's window that tells when the network or the page is back. */
+/** The part of a browser's window whose events tell that the network or the page is back. */
 export interface Waker {
   addEventListener(type: string, listener: () => void): void;
   removeEventListener(type: string, listener: () => void): void;
@@ -157,11 +157,11 @@ export interface Waker {
 }
 
 export interface Options {
-  /** The socket's address, as `wss://chat.example.com/ws`. */
+  /** The socket's URL, such as `wss://chat.example.com/ws`. */
   url: string;
-  /** Without it, the browser's session cookie has to do. */
+  /** Without it, the browser's session cookie authenticates the socket. */
   token?: TokenSource;
-  /** The global one by default; Node before 22 has none. */
+  /** By default the global one; Node before 22 has none. */
   WebSocket?: new (url: string) => WebSocket;
   clock?: Clock;
   /** In [0, 1). */
@@ -171,39 +171,38 @@ export interface Options {
 
 export class Parley {
   constructor(options: Options);
-  /** Who is signed in, from the last `hello` on. */
+  /** The signed-in user, from the last `hello`. */
   user: User | null;
   limits: Limits | null;
   /** `online` means that every joined room is resumed. */
   state: State;
-  /** Connects, and stays connected until `close` or until nobody is signed in. */
+  /** Connects, and reconnects until `close` or until nobody is signed in. */
   connect(): void;
-  /** Ends the connection; every room is left, and what waits is rejected with `closed`. */
+  /** Closes the connection, leaves every room, and rejects waiting calls with `closed`. */
   close(): void;
-  /** Cuts short the wait for the next try. */
+  /** Ends the wait for the next attempt to connect. */
   retryNow(): void;
-  /** Returns what takes the listener away again. */
+  /** Adds a listener, and returns a function that removes it. */
   on<K extends keyof Events>(type: K, listener: (event: Events[K]) => void): () => void;
   /**
-   * Joins, now or as soon as there is a connection, and again after each loss of it, until `leave`. Settles with the
-   * first `joined`; rejects where the room is not to be had.
+   * Joins a room, now or when there is a connection, and again after each reconnect, until `leave`. Resolves with the
+   * first `joined`; rejects if the server refuses.
    */
   join(room: string, options?: JoinOptions): Promise<Joined>;
   leave(room: string): void;
-  /** What resumes a joined room in another client; null before its first `joined`. */
+  /** The position from which another client can resume the room; null before the first `joined`. */
   cursor(room: string): { after: number; log: string } | null;
   /**
-   * Settles once the message is committed. Keeps trying, with the same nonce and in the order of the calls, while the
-   * outcome is unknown; rejects when the server says that it is not stored, or when it has failed so often that it would
-   * hold up what comes after it.
+   * Resolves once the message is committed. While the outcome is unknown it retries with the same nonce, in the order of
+   * the calls. Rejects if the server refuses the message, or if it failed so often that it would block later messages.
    */
   send(room: string, body: string, options?: SendOptions): Promise<{ message: number; nonce: string }>;
   edit(room: string, message: number, body: string, nonce?: string): Promise<{ seq: number }>;
   delete(room: string, message: number, nonce?: string): Promise<{ seq: number }>;
-  /** Rejects with `unavailable` where there is no connection. */
+  /** Rejects with `unavailable` if there is no connection. */
   history(room: string, options: HistoryOptions): Promise<{ messages: Message[]; has_more: boolean }>;
   members(room: string): Promise<{ members?: User[]; member_count?: number }>;
-  /** Tells the others; may be called at every key. */
+  /** Tells the others that the user is typing. It may be called at every key press. */
   typing(room: string): void;
 }
 

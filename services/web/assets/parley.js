@@ -1,4 +1,4 @@
-// Parley's JavaScript client: several rooms over one WebSocket, with nothing lost, doubled or out of order.
+// Parley's JavaScript client: several rooms over one WebSocket, without lost, duplicated or reordered messages.
 //
 //   const parley = new Parley({ url: 'wss://chat.example.com/ws', token: async ({ fresh }) => myAccessToken(fresh) });
 //   parley.on('message', ({ room, message }) => show(room, message));
@@ -6,25 +6,25 @@
 //   await parley.join('general');
 //   await parley.send('general', 'hello');
 //
-// It runs in browsers and in Node 20 and later (pass `WebSocket` there). All types: parley.d.ts.
+// It runs in browsers and in Node 20 and later (pass `WebSocket` there). The types are in parley.d.ts.
 import { Connection } from './parley/connection.js';
 import { ParleyError } from './parley/error.js';
 import { Room } from './parley/room.js';
 
 export { ParleyError };
 
-/** The server tells a typist at most once in this time, so more is not sent. */
+/** The server forwards `typing` at most once in this time, so the client sends no more. */
 const TYPING_MS = 3_000;
 
-/** A nonce of 122 random bits. `randomUUID` is missing where a page came over plain http. */
+/** Returns a nonce of 122 random bits. `randomUUID` is missing on pages that were loaded over plain http. */
 export function newNonce() {
   if (crypto.randomUUID) return crypto.randomUUID();
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** @typedef {import('./parley.d.ts').Parley} Promised */
+/** @typedef {import('./parley.d.ts').Parley} ParleyType */
 
-/** @implements {Promised} */
+/** @implements {ParleyType} */
 export class Parley {
   /** @type {import('./parley.d.ts').User | null} */
   user = null;
@@ -37,13 +37,13 @@ export class Parley {
   /** @type {Map<string, Set<Function>>} */
   #listeners = new Map();
   /** @type {Map<string, number>} */
-  #typed = new Map();
+  #lastTyping = new Map();
   #resumed = false;
   #connection;
   #clock;
   #random;
   #window;
-  #nudge;
+  #checkConnection;
 
   /** @param {import('./parley.d.ts').Options} options */
   constructor(options) {
@@ -66,16 +66,16 @@ export class Parley {
         for (const room of this.#rooms.values()) room.lost();
       },
       event: (frame) => this.#event(frame),
-      probe: () => ({ type: 'leave', room: this.#nowhere() }),
+      probe: () => ({ type: 'leave', room: this.#unjoinedSlug() }),
     });
-    this.#nudge = () => {
-      if (!this.#window?.document?.hidden) this.#connection.nudge();
+    this.#checkConnection = () => {
+      if (!this.#window?.document?.hidden) this.#connection.checkNow();
     };
   }
 
   connect() {
-    this.#window?.addEventListener('online', this.#nudge);
-    this.#window?.document?.addEventListener('visibilitychange', this.#nudge);
+    this.#window?.addEventListener('online', this.#checkConnection);
+    this.#window?.document?.addEventListener('visibilitychange', this.#checkConnection);
     this.#connection.start();
   }
 
@@ -114,7 +114,7 @@ export class Parley {
       });
       this.#rooms.set(slug, room);
     }
-    const joined = room.wait();
+    const joined = room.whenJoined();
     room.sync();
     return joined;
   }
@@ -122,7 +122,7 @@ export class Parley {
   /** @param {string} slug */
   leave(slug) {
     if (!this.#rooms.has(slug)) return;
-    this.#forget(slug, new ParleyError('closed', 'the room was left'));
+    this.#remove(slug, new ParleyError('closed', 'the room was left'));
     this.#connection.request({ type: 'leave', room: slug }, () => {}, () => {});
   }
 
@@ -164,9 +164,9 @@ export class Parley {
   /** @param {string} slug */
   typing(slug) {
     const now = this.#clock.now();
-    if (!this.#rooms.get(slug)?.joined || now - (this.#typed.get(slug) ?? -Infinity) < TYPING_MS) return;
-    this.#typed.set(slug, now);
-    this.#connection.tell({ type: 'typing', room: slug });
+    if (!this.#rooms.get(slug)?.joined || now - (this.#lastTyping.get(slug) ?? -Infinity) < TYPING_MS) return;
+    this.#lastTyping.set(slug, now);
+    this.#connection.notify({ type: 'typing', room: slug });
   }
 
   /** @param {Record<string, any>} frame @returns {Promise<any>} */
@@ -177,7 +177,7 @@ export class Parley {
   /** @param {string} slug @param {Record<string, any>} frame @returns {Promise<any>} */
   #push(slug, frame) {
     const room = this.#rooms.get(slug);
-    return room ? room.outbox.push(frame) : Promise.reject(new ParleyError('forbidden', 'the room is not joined'));
+    return room ? room.outbox.push(frame) : Promise.reject(new ParleyError('forbidden', 'the room is not joined; join it first'));
   }
 
   /** @param {any} hello */
@@ -201,28 +201,28 @@ export class Parley {
   #setState(state, retryInMs) {
     this.state = state;
     if (state === 'offline' || state === 'signed_out') {
-      this.#window?.removeEventListener('online', this.#nudge);
-      this.#window?.document?.removeEventListener('visibilitychange', this.#nudge);
+      this.#window?.removeEventListener('online', this.#checkConnection);
+      this.#window?.document?.removeEventListener('visibilitychange', this.#checkConnection);
       const code = state === 'offline' ? 'closed' : 'unauthenticated';
-      for (const slug of [...this.#rooms.keys()]) this.#forget(slug, new ParleyError(code, `the client is ${state}`));
+      for (const slug of [...this.#rooms.keys()]) this.#remove(slug, new ParleyError(code, `the client is ${state}`));
     }
     this.#emit('state', { state, retry_in_ms: retryInMs });
   }
 
-  /** @param {string} slug @param {ParleyError} error what a join under way is rejected with */
-  #forget(slug, error) {
+  /** @param {string} slug @param {ParleyError} error the error for calls in flight */
+  #remove(slug, error) {
     const room = this.#rooms.get(slug);
     this.#rooms.delete(slug);
-    this.#typed.delete(slug);
+    this.#lastTyping.delete(slug);
     room?.end(error);
     this.#checkResumed();
   }
 
-  /** A join was turned down. Whoever had been in the room is told as if thrown out while connected. @param {string} slug @param {Room} room @param {ParleyError} error */
+  /** Removes a room whose join the server refused. If it was joined before, the app gets `kicked`, as it would while connected. @param {string} slug @param {Room} room @param {ParleyError} error */
   #refused(slug, room, error) {
-    const wasIn = room.cursor !== null;
-    this.#forget(slug, error);
-    if (wasIn) this.#emit('kicked', { type: 'kicked', room: slug, reason: error.code });
+    const wasJoined = room.cursor !== null;
+    this.#remove(slug, error);
+    if (wasJoined) this.#emit('kicked', { type: 'kicked', room: slug, reason: error.code });
   }
 
   /** @param {any} frame */
@@ -231,8 +231,8 @@ export class Parley {
       this.#rooms.get(frame.room)?.apply(frame);
       return;
     }
-    if (frame.type === 'kicked') this.#forget(frame.room, new ParleyError('forbidden', 'no longer in the room'));
-    if (frame.type === 'room_deleted') this.#forget(frame.room, new ParleyError('not_found', 'the room is gone'));
+    if (frame.type === 'kicked') this.#remove(frame.room, new ParleyError('forbidden', 'you were removed from the room'));
+    if (frame.type === 'room_deleted') this.#remove(frame.room, new ParleyError('not_found', 'the room was deleted'));
     if (typeof frame.type === 'string') this.#emit(frame.type, frame);
   }
 
@@ -242,7 +242,7 @@ export class Parley {
       try {
         listener(event);
       } catch (error) {
-        // A mistake of the app is the app's to see, but must not leave the client half-way through a frame.
+        // Report an app's error to the app, but finish the frame first.
         queueMicrotask(() => {
           throw error;
         });
@@ -250,8 +250,8 @@ export class Parley {
     }
   }
 
-  /** A room that one is not in: leaving it is answered and changes nothing, and so shows whether the connection lives. */
-  #nowhere() {
+  /** Returns the slug of a room that is not joined. Leaving it changes nothing and is answered, so it can probe the connection. */
+  #unjoinedSlug() {
     let slug = '0';
     while (this.#rooms.has(slug)) slug += '0';
     return slug;

@@ -1,4 +1,4 @@
-// One's own messages that are not in the log yet: on their way, or refused and waiting for a word.
+// The user's own messages that are not in the log yet: messages being sent, and failed ones that wait for a decision.
 import { el, find } from './dom.js';
 
 export class Pending {
@@ -8,13 +8,13 @@ export class Pending {
   #discarded;
 
   /**
-   * @param {(nonce: string, body: string, reply_to?: number) => void} send tries a refused one again, with its nonce
-   * @param {(body: string) => void} discarded the writer gave a refused one up
+   * @param {(nonce: string, body: string, reply_to?: number) => void} send sends a failed message again, with the same nonce
+   * @param {(body: string) => void} discarded called when the user discards a failed message
    */
   constructor(send, discarded) {
     this.#send = send;
     this.#discarded = discarded;
-    this.list = el('ol', { class: 'pending', 'aria-label': 'On their way' });
+    this.list = el('ol', { class: 'pending', 'aria-label': 'Messages being sent' });
   }
 
   /** @param {string} nonce @param {string} body @param {number} [reply_to] */
@@ -24,7 +24,7 @@ export class Pending {
       this.#send(nonce, body, reply_to);
     };
     const discard = () => {
-      this.arrived(nonce);
+      this.remove(nonce);
       this.#discarded(body);
     };
     const element = el(
@@ -36,8 +36,8 @@ export class Pending {
         el('div', { class: 'bubble' }, el('p', { class: 'body', dir: 'auto' }, body)),
         el(
           'div',
-          { class: 'fate' },
-          el('span', { class: 'what', role: 'status' }),
+          { class: 'delivery' },
+          el('span', { class: 'delivery-status', role: 'status' }),
           el('button', { type: 'button', class: 'small act-retry', on: { click: retry } }, 'Try again'),
           el('button', { type: 'button', class: 'small act-discard', on: { click: discard } }, 'Discard'),
         ),
@@ -48,20 +48,20 @@ export class Pending {
     this.#set(nonce, 'sending', 'Sending…');
   }
 
-  /** The texts that are not known to be stored. */
+  /** The texts of messages that may not be stored. */
   get unsent() {
     return [...this.#rows.values()].filter(({ message }) => message === undefined).map(({ body }) => body);
   }
 
-  /** The message is in what is shown. @param {string | undefined} nonce */
-  arrived(nonce) {
+  /** Removes a message that the timeline shows, or that was discarded. @param {string | undefined} nonce */
+  remove(nonce) {
     const row = nonce && this.#rows.get(nonce);
     if (!row) return;
     row.element.remove();
     this.#rows.delete(nonce);
   }
 
-  /** Committed; the log shows it in a moment. @param {string} nonce @param {number} message */
+  /** Marks a message as committed. The log will show it soon. @param {string} nonce @param {number} message */
   sent(nonce, message) {
     const row = this.#rows.get(nonce);
     if (row) row.message = message;
@@ -73,17 +73,17 @@ export class Pending {
     this.#set(nonce, 'failed', `Not sent. ${why}`);
   }
 
-  /** What is shown reaches up to this seq: whatever is committed at or below it is no longer on its way. @param {number} cursor */
-  reached(cursor) {
-    for (const [nonce, { message }] of this.#rows) if (message !== undefined && message <= cursor) this.arrived(nonce);
+  /** Removes the committed messages up to this seq, because the timeline shows them. @param {number} cursor */
+  removeUpTo(cursor) {
+    for (const [nonce, { message }] of this.#rows) if (message !== undefined && message <= cursor) this.remove(nonce);
   }
 
-  /** @param {string} nonce @param {'sending' | 'sent' | 'failed'} state @param {string} what */
-  #set(nonce, state, what) {
+  /** @param {string} nonce @param {'sending' | 'sent' | 'failed'} state @param {string} text */
+  #set(nonce, state, text) {
     const element = this.#rows.get(nonce)?.element;
     if (!element) return;
     element.dataset.state = state;
-    find('.what', element).textContent = what;
+    find('.delivery-status', element).textContent = text;
     for (const button of element.querySelectorAll('button')) button.hidden = state !== 'failed';
   }
 }

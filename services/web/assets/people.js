@@ -1,4 +1,4 @@
-// Who is in a room, and who is writing there.
+// The list of a room's members, and of the people who are typing.
 import { bdi, el, hue, initial } from './dom.js';
 
 const TYPING_MS = 5_000;
@@ -8,9 +8,9 @@ const TYPING_MS = 5_000;
 export class People {
   /** @type {Map<string, User>} */
   #members = new Map();
-  /** Null where the server does not tell. @type {number | null} */
+  /** Null if the server does not send it. @type {number | null} */
   #count = null;
-  /** Whether the names are known, or only how many there are. */
+  /** Whether the names are known, or only the number. */
   #named = false;
   /** @type {Map<string, {name: string, timer: number}>} */
   #typists = new Map();
@@ -37,12 +37,12 @@ export class People {
     this.toggle.setAttribute('aria-expanded', String(visible));
   }
 
-  /** Who is here, as far as the server tells. @param {{members?: User[], member_count?: number}} now */
+  /** Replaces the members by those that the server sent, either as a list or as a number. @param {{members?: User[], member_count?: number}} now */
   replace({ members, member_count }) {
     this.#named = members !== undefined;
     this.#members = new Map((members ?? []).map((user) => [user.id, user]));
     this.#count = member_count ?? members?.length ?? null;
-    this.hint.textContent = this.#named ? '' : 'There are too many to list them.';
+    this.hint.textContent = this.#named ? '' : 'There are too many people to list.';
     this.#render();
   }
 
@@ -57,19 +57,19 @@ export class People {
   exited({ user, member_count }) {
     this.#members.delete(user.id);
     this.#count = member_count ?? (this.#named ? this.#members.size : this.#count);
-    this.stopped(user.id);
+    this.stopTyping(user.id);
     this.#render();
   }
 
   /** @param {User} user */
-  types(user) {
+  startTyping(user) {
     clearTimeout(this.#typists.get(user.id)?.timer);
-    this.#typists.set(user.id, { name: user.name, timer: setTimeout(() => this.stopped(user.id), TYPING_MS) });
+    this.#typists.set(user.id, { name: user.name, timer: setTimeout(() => this.stopTyping(user.id), TYPING_MS) });
     this.#renderTyping();
   }
 
-  /** @param {string} id of one who said something, or left */
-  stopped(id) {
+  /** @param {string} id of a user who has sent a message or left */
+  stopTyping(id) {
     clearTimeout(this.#typists.get(id)?.timer);
     if (this.#typists.delete(id)) this.#renderTyping();
   }

@@ -1,4 +1,4 @@
-// The panel of one open room: puts together what was said, what is on its way, who is here, and the field to write in.
+// The panel of one open room: the timeline, the messages being sent, the members, and the composer.
 import { explain } from './api.js';
 import { Composer } from './composer.js';
 import { bdi, el, fit } from './dom.js';
@@ -8,12 +8,12 @@ import { Pending } from './pending.js';
 import { People } from './people.js';
 import { Timeline } from './timeline.js';
 
-const ASK_MEMBERS_MS = 1_500;
+const FETCH_MEMBERS_MS = 1_500;
 
-const REFUSALS = {
-  conflict: 'Something else was sent in its place before.',
-  not_found: 'What it answers is not there any more.',
-  forbidden: 'You may not write in this room.',
+const SEND_ERRORS = {
+  conflict: 'Another message was already sent in its place.',
+  not_found: 'The message that it replies to no longer exists.',
+  forbidden: 'You are not allowed to write in this room.',
   unavailable: UNSENT,
 };
 
@@ -26,7 +26,7 @@ export class RoomPanel {
   #me;
   #drafts;
   /** @type {number | undefined} */
-  #asking;
+  #membersTimer;
 
   /**
    * @param {Parley} parley
@@ -46,7 +46,7 @@ export class RoomPanel {
     this.timeline = new Timeline(
       {
         me: deps.me,
-        reply: (message) => this.composer.answer(message.id),
+        reply: (message) => this.composer.replyTo(message.id),
         edit: (id, body) => parley.edit(room.slug, id, body),
         edited: (id) => this.#drafts.of(room.slug).edits[id],
         editing: (id, text) => this.#drafts.edit(room.slug, id, text),
@@ -72,7 +72,7 @@ export class RoomPanel {
       el(
         'header',
         { class: 'room-head' },
-        el('button', { type: 'button', class: 'back icon', 'aria-label': 'Back to the rooms', on: { click: deps.back } }, '‹'),
+        el('button', { type: 'button', class: 'back icon', 'aria-label': 'Back to the list of rooms', on: { click: deps.back } }, '‹'),
         el('div', { class: 'names' }, this.title, this.description),
         this.people.toggle,
         el('button', { type: 'button', class: 'room-leave small', on: { click: deps.leave } }, 'Leave'),
@@ -94,21 +94,21 @@ export class RoomPanel {
   joined(joined) {
     this.describe(joined.room);
     this.people.replace(joined);
-    if (!joined.members) this.#askMembers();
-    if (joined.recovered) return; // what was missed follows as events
+    if (!joined.members) this.#fetchMembers();
+    if (joined.recovered) return; // the missed entries follow as events
     const messages = joined.messages ?? [];
     this.timeline.replace(messages, joined.has_more ?? false);
-    for (const message of messages) this.#arrived(message);
-    this.pending.reached(joined.cursor);
+    for (const message of messages) this.#removePending(message);
+    this.pending.removeUpTo(joined.cursor);
     this.composer.refresh();
   }
 
   /** @param {import('./parley.js').Message} message */
   message(message) {
-    this.#arrived(message);
+    this.#removePending(message);
     this.timeline.add(message);
-    this.people.stopped(message.author.id);
-    this.composer.refresh(); // it may be a replayed one
+    this.people.stopTyping(message.author.id);
+    this.composer.refresh(); // a replay may bring the message that is replied to
   }
 
   /** @param {import('./parley.js').Message} message */
@@ -123,8 +123,8 @@ export class RoomPanel {
     this.composer.refresh();
   }
 
-  /** The panel goes. What may not have been sent stands in the field again when the room is opened the next time. */
-  keepUnsent() {
+  /** Saves the texts that may not have been sent. They are in the composer when the room is opened again. */
+  saveUnsent() {
     const { unsent } = this.pending;
     if (unsent.length > 0) this.#drafts.change(this.#slug, { body: [...unsent, this.composer.area.value].filter(Boolean).join('\n\n') });
   }
@@ -133,31 +133,31 @@ export class RoomPanel {
   show(visible) {
     this.element.hidden = !visible;
     if (!visible) return;
-    for (const area of this.element.querySelectorAll('textarea')) fit(area); // it had no height to tell
+    for (const area of this.element.querySelectorAll('textarea')) fit(area); // a hidden area has no height
     this.timeline.shown();
     this.#focus();
   }
 
-  /** Not on a phone, where it would bring up the keyboard. */
+  /** Focuses the composer, but not on a touch screen, where that would open the keyboard. */
   #focus() {
     if (!this.element.hidden && matchMedia('(hover: hover)').matches) this.composer.area.focus();
   }
 
-  /** Whoever is first in a room comes before the server has counted. */
-  #askMembers() {
-    clearTimeout(this.#asking);
-    this.#asking = setTimeout(async () => {
+  /** Loads the members after a while. The first user of a room joins before the server knows the members. */
+  #fetchMembers() {
+    clearTimeout(this.#membersTimer);
+    this.#membersTimer = setTimeout(async () => {
       try {
         this.people.replace(await this.#parley.members(this.#slug));
       } catch {
-        // Not connected any more: the next `joined` tells.
+        // The connection was lost: the next `joined` brings the members.
       }
-    }, ASK_MEMBERS_MS * (1 + Math.random()));
+    }, FETCH_MEMBERS_MS * (1 + Math.random()));
   }
 
   /** @param {import('./parley.js').Message} message */
-  #arrived(message) {
-    if (message.author.id === this.#me().id) this.pending.arrived(message.nonce);
+  #removePending(message) {
+    if (message.author.id === this.#me().id) this.pending.remove(message.nonce);
   }
 
   /** @param {string} body @param {number} [replyTo] */
@@ -173,9 +173,9 @@ export class RoomPanel {
     try {
       const { message } = await this.#parley.send(this.#slug, body, { nonce, reply_to: replyTo });
       this.pending.sent(nonce, message);
-      this.pending.reached(this.#parley.cursor(this.#slug)?.after ?? 0);
+      this.pending.removeUpTo(this.#parley.cursor(this.#slug)?.after ?? 0);
     } catch (error) {
-      this.pending.failed(nonce, explain(error, REFUSALS));
+      this.pending.failed(nonce, explain(error, SEND_ERRORS));
     }
   }
 }

@@ -1,7 +1,7 @@
-// Who is signed in. The access token lives in memory only; the refresh token is a cookie that this page can't read.
+// The session of the signed-in user. The access token is only in memory; the refresh token is a cookie that the page can't read.
 import { ApiError, call } from './api.js';
 
-/** A token with less than this left, or less than a quarter of its life, is not handed out any more. */
+/** A token is renewed when it expires in less than this, or in less than a quarter of its lifetime. */
 const MARGIN_MS = 60_000;
 
 export class Session {
@@ -13,25 +13,25 @@ export class Session {
   #refreshing = null;
   #onUser;
 
-  /** @param {(user: any) => void} onUser somebody else is signed in now (null: nobody), without having signed in here */
+  /** @param {(user: any) => void} onUser called when the user changes without a sign-in on this page; null: signed out */
   constructor(onUser) {
     this.#onUser = onUser;
   }
 
-  /** Signs in by whatever cookie there is; null if there is none that holds. Rejects where that can't be told. */
+  /** Resumes the session of the cookie. Returns the user, or null if there is no valid session. Rejects if the server can't be reached. */
   async resume() {
     await this.token({ fresh: true });
     return this.user;
   }
 
   /** @param {'login' | 'signup' | 'guest'} how @param {Record<string, string>} form */
-  async enter(how, form) {
-    this.#take(await call('POST', `/api/auth/${how}`, { body: form }));
+  async signIn(how, form) {
+    this.#set(await call('POST', `/api/auth/${how}`, { body: form }));
     return this.user;
   }
 
-  /** Ends the session; the caller's next step is the sign-in form, also where the server could not be told. */
-  async leave() {
+  /** Ends the session. Also if it rejects, the page has forgotten the session, and the caller shows the sign-in form. */
+  async signOut() {
     let token;
     try {
       token = await this.token({ fresh: false });
@@ -52,7 +52,7 @@ export class Session {
     return this.#refreshing;
   }
 
-  /** An HTTP call as the one who is signed in. @param {string} method @param {string} path @param {unknown} [body] */
+  /** Makes an HTTP call as the signed-in user. @param {string} method @param {string} path @param {unknown} [body] */
   async call(method, path, body) {
     const token = (await this.token({ fresh: false })) ?? undefined;
     try {
@@ -75,16 +75,16 @@ export class Session {
       if (before) this.#onUser(null);
       return null;
     }
-    this.#take(answer);
+    this.#set(answer);
     if (before && before.id !== this.user?.id) {
-      this.#onUser(this.user); // another tab signed in as somebody else: the cookie is theirs now
+      this.#onUser(this.user); // another tab signed in as somebody else, which replaced the cookie
       return null;
     }
     return this.#token;
   }
 
   /** @param {any} answer */
-  #take(answer) {
+  #set(answer) {
     this.user = answer.user;
     this.#token = answer.access_token;
     const life = answer.expires_in * 1000;

@@ -1,7 +1,7 @@
-// Whether the page is connected, in words; and short notes that go by themselves.
+// The connection status, and toasts: short notes that disappear by themselves.
 import { el, find } from './dom.js';
 
-const WORDS = { connecting: 'Connecting…', online: 'Online', reconnecting: 'Reconnecting…', offline: 'Offline', signed_out: 'Signed out' };
+const STATE_TEXTS = { connecting: 'Connecting…', online: 'Online', reconnecting: 'Reconnecting…', offline: 'Offline', signed_out: 'Signed out' };
 const TOAST_MS = 8_000;
 
 export class Status {
@@ -10,7 +10,7 @@ export class Status {
   /** @type {number | undefined} */
   #timer;
 
-  /** @param {() => void} retryNow @param {AbortSignal} signal ends all listeners */
+  /** @param {() => void} retryNow @param {AbortSignal} signal removes all listeners */
   constructor(retryNow, signal) {
     this.#retry.addEventListener('click', retryNow, { signal });
     signal.addEventListener('abort', () => clearInterval(this.#timer));
@@ -20,8 +20,8 @@ export class Status {
   show({ state, retry_in_ms }) {
     clearInterval(this.#timer);
     this.#element.dataset.state = state;
-    find('.text', this.#element).textContent = WORDS[state];
-    // A wait that is over before one has read of it needs no button.
+    find('.text', this.#element).textContent = STATE_TEXTS[state];
+    // A short wait needs no button.
     const long = (retry_in_ms ?? 0) > 1_500;
     this.#retry.hidden = !long;
     if (!long) return;

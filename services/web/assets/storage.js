@@ -1,17 +1,17 @@
-// What the browser keeps for the page. Where it keeps nothing (cookies blocked, private windows, a full disk), the page
-// remembers it until it is reloaded. Nothing here ever throws.
+// The browser's storage. If it is not available (blocked cookies, private windows, a full disk), values are kept in memory
+// until the page is reloaded. No method throws.
 
 export class Store {
-  /** What the browser would not take. @type {Map<string, string>} */
+  /** Values that the browser did not store. @type {Map<string, string>} */
   #memory = new Map();
   #open;
 
-  /** @param {() => Storage} open may throw, as reading `localStorage` does where cookies are blocked */
+  /** @param {() => Storage} open may throw, as `localStorage` does if cookies are blocked */
   constructor(open) {
     this.#open = open;
   }
 
-  /** The value under a key; null where there is none, or one that was not written by `write`. @param {string} key @returns {any} */
+  /** Returns the value of a key; null if there is none, or if `write` did not write it. @param {string} key @returns {any} */
   read(key) {
     try {
       return JSON.parse(this.#memory.get(key) ?? this.#open().getItem(key) ?? 'null');
@@ -37,7 +37,7 @@ export class Store {
     try {
       this.#open().removeItem(key);
     } catch {
-      // It kept nothing.
+      // The browser stores nothing.
     }
   }
 
@@ -48,13 +48,13 @@ export class Store {
       const storage = this.#open();
       for (let i = 0; i < storage.length; i++) keys.add(storage.key(i) ?? '');
     } catch {
-      // It kept nothing.
+      // The browser stores nothing.
     }
     return [...keys].filter((key) => key.startsWith(prefix));
   }
 }
 
-/** For this tab. */
+/** Values of this tab. */
 export const tabStore = new Store(() => sessionStorage);
-/** For all tabs, across restarts of the browser. */
+/** Values of all tabs. They survive a restart of the browser. */
 export const browserStore = new Store(() => localStorage);

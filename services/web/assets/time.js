@@ -1,11 +1,11 @@
-// Times of day and names of days, in the reader's time zone, which may change while the page is open.
+// Formats times and days in the user's time zone, which may change while the page is open.
 
-/** A computer that slept, or was given another clock or time zone, says nothing: it is looked at this often. */
-const LOOK_MS = 60_000;
+/** No event tells that the computer slept, or that its clock or time zone changed, so the page checks this often. */
+const CHECK_MS = 60_000;
 
 const browserClock = { now: () => Date.now(), setTimeout: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms), clearTimeout: (/** @type {any} */ timer) => clearTimeout(timer) };
 
-/** Formatters keep the time zone that they were made in. @type {{zone: string, clock: Intl.DateTimeFormat, whole: Intl.DateTimeFormat, day: Intl.DateTimeFormat, dayOfYear: Intl.DateTimeFormat}} */
+/** Formatters keep the time zone in which they were created. @type {{zone: string, clock: Intl.DateTimeFormat, whole: Intl.DateTimeFormat, day: Intl.DateTimeFormat, dayOfYear: Intl.DateTimeFormat}} */
 let formats;
 
 function current() {
@@ -33,7 +33,7 @@ export function dateAndTime(date) {
   return current().whole.format(date);
 }
 
-/** Counts days of the calendar, of which some have 23 or 25 hours. @param {Date} date */
+/** Returns the number of a calendar day. It works for days of 23 or 25 hours too. @param {Date} date */
 export function dayNumber(date) {
   return Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) / 86_400_000;
 }
@@ -47,24 +47,24 @@ export function dayName(date, now = new Date()) {
 }
 
 /**
- * Calls back whenever another day begins or the time zone changes, until the signal.
+ * Calls changed when a new day begins or the time zone changes, until signal aborts.
  * @param {() => void} changed @param {AbortSignal} signal @param {import('./parley.js').Clock} [clock]
  */
 export function watchDay(changed, signal, clock = browserClock) {
   let known = '';
   /** @type {unknown} */
   let timer;
-  const look = () => {
+  const check = () => {
     clock.clearTimeout(timer);
     if (signal.aborted) return;
     const now = new Date(clock.now());
     const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
-    timer = clock.setTimeout(look, Math.min(midnight.getTime() - now.getTime(), LOOK_MS));
+    timer = clock.setTimeout(check, Math.min(midnight.getTime() - now.getTime(), CHECK_MS));
     const before = known;
     known = `${current().zone} ${dayNumber(now)}`;
     if (before && known !== before) changed();
   };
-  look();
-  signal.addEventListener('abort', look);
-  globalThis.document?.addEventListener('visibilitychange', look, { signal });
+  check();
+  signal.addEventListener('abort', check);
+  globalThis.document?.addEventListener('visibilitychange', check, { signal });
 }

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/metric"
@@ -36,15 +38,16 @@ func (a Account) User() chat.User {
 
 // Effect is what a change of an account entails, in the change's transaction.
 type Effect struct {
-	Revoke bool // raise the generation and tell so in the lobby
-	End    bool // end all of its sessions
-	Erase  bool // delete the account
+	Revoke bool          // raise the generation and tell so in the lobby
+	End    bool          // end all of its sessions
+	Erase  bool          // delete the account
+	Audit  []audit.Entry // say who did what
 }
 
 // Store keeps accounts. Every method is one transaction.
 type Store interface {
-	// CreateAccount adds a: chat.CodeConflict if its Key, Folded or Skeleton is taken.
-	CreateAccount(ctx context.Context, a Account) error
+	// CreateAccount adds a and the entries: chat.CodeConflict if its Key, Folded or Skeleton is taken.
+	CreateAccount(ctx context.Context, a Account, entries ...audit.Entry) error
 	// AccountByName returns the account with that Key, or else the one with that Folded:
 	// chat.CodeNotFound if there is none.
 	AccountByName(ctx context.Context, tenant chat.TenantID, name Forms) (Account, error)
@@ -86,6 +89,7 @@ type Accounts struct {
 	announce Announcer
 	now      func() time.Time
 	newID    func() string
+	log      *slog.Logger
 	logins   *prometheus.CounterVec
 }
 
@@ -98,28 +102,48 @@ type Options struct {
 	Announce Announcer
 	Now      func() time.Time
 	NewID    func() string // opaque and never the same twice
+	Log      *slog.Logger  // is told of every audit entry
 	Registry prometheus.Registerer
 }
 
 // New makes Accounts.
 func New(o Options) *Accounts {
 	return &Accounts{
-		store: o.Store, names: o.Names, hasher: o.Hasher, throttle: o.Throttle, announce: o.Announce, now: o.Now, newID: o.NewID,
+		store: o.Store, names: o.Names, hasher: o.Hasher, throttle: o.Throttle, announce: o.Announce, now: o.Now, newID: o.NewID, log: o.Log,
 		logins: metric.Counters(o.Registry, "parley_auth_logins_total", "Tries to sign in with a password, by result.", "result", "ok", "refused", "throttled", "unavailable"),
 	}
 }
 
-// Create makes an account: chat.CodeBadRequest for a name or password that may not be,
+// SignUp makes an account for somebody who asks for it. Errors are those of Create.
+func (s *Accounts) SignUp(ctx context.Context, tenant chat.TenantID, username, password string, from audit.Origin) (Account, error) {
+	a, err := s.prepare(ctx, tenant, username, password, false)
+	if err != nil {
+		return Account{}, err
+	}
+	return a, s.create(ctx, a, from.As(a.ID))
+}
+
+// Create makes an account for somebody else: chat.CodeBadRequest for a name or password that may not be,
 // chat.CodeConflict for a name that is taken or looks like one that is.
-func (s *Accounts) Create(ctx context.Context, tenant chat.TenantID, username, password string, staff bool) (Account, error) {
+func (s *Accounts) Create(ctx context.Context, tenant chat.TenantID, username, password string, staff bool, by audit.Origin) (Account, error) {
 	a, err := s.prepare(ctx, tenant, username, password, staff)
 	if err != nil {
 		return Account{}, err
 	}
-	if err = s.store.CreateAccount(ctx, a); err != nil {
-		return Account{}, fmt.Errorf("creating an account: %w", err)
+	return a, s.create(ctx, a, by)
+}
+
+func (s *Accounts) create(ctx context.Context, a Account, by audit.Origin) error {
+	entry := created(a, by)
+	if err := s.store.CreateAccount(ctx, a, entry); err != nil {
+		return fmt.Errorf("creating an account: %w", err)
 	}
-	return a, nil
+	audit.Log(ctx, s.log, entry)
+	return nil
+}
+
+func created(a Account, by audit.Origin) audit.Entry {
+	return by.Entry(a.Tenant, a.Created, audit.AccountCreated, string(a.ID), map[string]any{"staff": a.Staff})
 }
 
 func (s *Accounts) prepare(ctx context.Context, tenant chat.TenantID, username, password string, staff bool) (Account, error) {
@@ -246,9 +270,9 @@ func (s *Accounts) CheckGuestName(ctx context.Context, tenant chat.TenantID, nam
 
 // FirstStore adds the first administrator.
 type FirstStore interface {
-	// CreateFirstAdmin adds a, unless the tenant has an administrator who is not disabled: then it
+	// CreateFirstAdmin adds a and the entries, unless the tenant has an administrator who is not disabled: then it
 	// returns false. chat.CodeConflict if a's name is taken. Of several callers at once one succeeds.
-	CreateFirstAdmin(ctx context.Context, a Account) (bool, error)
+	CreateFirstAdmin(ctx context.Context, a Account, entries ...audit.Entry) (bool, error)
 	// HasAdmin says whether the tenant has an administrator who is not disabled.
 	HasAdmin(ctx context.Context, tenant chat.TenantID) (bool, error)
 }
@@ -263,12 +287,16 @@ func (s *Accounts) CreateFirst(ctx context.Context, store FirstStore, tenant cha
 	if err != nil {
 		return false, err
 	}
-	made, err := store.CreateFirstAdmin(ctx, a)
+	entry := created(a, audit.Origin{})
+	done, err := store.CreateFirstAdmin(ctx, a, entry)
 	if err != nil {
 		return false, fmt.Errorf("creating the first administrator: %w", err)
 	}
-	return made, nil
+	if done {
+		audit.Log(ctx, s.log, entry)
+	}
+	return done, nil
 }
 
-// errNothing undoes a change that turned out to be none.
-var errNothing = errors.New("nothing to change")
+// errNoChange undoes a change that turned out to be none.
+var errNoChange = errors.New("nothing to change")

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"log/slog"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/parley-chat/parley/pkg/chat"
@@ -27,13 +25,13 @@ type signedIn struct {
 
 func (a *API) postSignup(c *fiber.Ctx) error {
 	if !a.Signup {
-		return chat.Errorf(chat.CodeForbidden, "accounts are made by staff here")
+		return chat.Errorf(chat.CodeForbidden, "sign-up is closed here: ask staff for an account")
 	}
 	var in credentials
 	if err := a.limited(c, a.signup, &in); err != nil {
 		return err
 	}
-	acc, err := a.Accounts.Create(c.UserContext(), chat.DefaultTenant, in.Username, in.Password, false)
+	acc, err := a.Accounts.SignUp(c.UserContext(), chat.DefaultTenant, in.Username, in.Password, origin(c))
 	if err != nil {
 		return err
 	}
@@ -55,7 +53,7 @@ func (a *API) postLogin(c *fiber.Ctx) error {
 
 func (a *API) postGuest(c *fiber.Ctx) error {
 	if !a.Guests {
-		return chat.Errorf(chat.CodeForbidden, "guests are not let in here")
+		return chat.Errorf(chat.CodeForbidden, "guests are not admitted here: sign in with an account")
 	}
 	var in struct {
 		Name string `json:"name"`
@@ -68,7 +66,7 @@ func (a *API) postGuest(c *fiber.Ctx) error {
 		return err
 	}
 	guest := chat.User{ID: chat.UserID(a.NewID()), Name: name, Kind: chat.KindGuest}
-	grant, err := a.Sessions.Start(c.UserContext(), chat.DefaultTenant, guest, 0)
+	grant, err := a.Sessions.Start(c.UserContext(), chat.DefaultTenant, guest, 0, origin(c))
 	if err != nil {
 		return err
 	}
@@ -88,7 +86,7 @@ func (a *API) postRefresh(c *fiber.Ctx) error {
 	}
 	var grant session.Grant
 	for _, raw := range tokens {
-		grant, err = a.Sessions.Refresh(c.UserContext(), chat.DefaultTenant, raw)
+		grant, err = a.Sessions.Refresh(c.UserContext(), chat.DefaultTenant, raw, origin(c))
 		if chat.CodeOf(err) != chat.CodeUnauthenticated {
 			break
 		}
@@ -117,14 +115,14 @@ func (a *API) postLogout(c *fiber.Ctx) error {
 	caller, err := a.authenticator.SignedIn(c)
 	switch {
 	case err == nil:
-		err = a.Sessions.End(c.UserContext(), caller.Tenant, caller.Session)
+		err = a.Sessions.End(c.UserContext(), caller.Tenant, caller.Session, origin(c))
 	case chat.CodeOf(err) == chat.CodeUnauthenticated:
 		tokens, _, otherwise := a.refreshTokens(c, in.RefreshToken)
 		if otherwise != nil {
 			return otherwise
 		}
 		for _, raw := range tokens {
-			err = a.Sessions.EndByRefresh(c.UserContext(), chat.DefaultTenant, raw)
+			err = a.Sessions.EndByRefresh(c.UserContext(), chat.DefaultTenant, raw, origin(c))
 			if chat.CodeOf(err) != chat.CodeUnauthenticated {
 				break
 			}
@@ -152,11 +150,10 @@ func (a *API) postPassword(c *fiber.Ctx) error {
 	if caller.User.Kind != chat.KindUser {
 		return chat.Errorf(chat.CodeForbidden, "guests have no password")
 	}
-	acc, err := a.Accounts.ChangePassword(c.UserContext(), caller.Tenant, caller.User.ID, in.Current, in.New, network(webapi.ClientIP(c)))
+	acc, err := a.Accounts.ChangePassword(c.UserContext(), caller.Tenant, caller.User.ID, in.Current, in.New, network(webapi.ClientIP(c)), origin(c).As(caller.User.ID))
 	if err != nil {
 		return err
 	}
-	a.Log.InfoContext(c.UserContext(), "password changed by its owner", slog.String("user_id", string(acc.ID)))
 	return a.start(c, fiber.StatusOK, acc)
 }
 
@@ -194,7 +191,7 @@ func (a *API) refreshTokens(c *fiber.Ctx, inBody string) (tokens []string, byCoo
 }
 
 func (a *API) start(c *fiber.Ctx, status int, acc account.Account) error {
-	grant, err := a.Sessions.Start(c.UserContext(), acc.Tenant, acc.User(), acc.Generation)
+	grant, err := a.Sessions.Start(c.UserContext(), acc.Tenant, acc.User(), acc.Generation, origin(c))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -91,11 +90,10 @@ func (a *API) postUser(c *fiber.Ctx, caller *webapi.Caller) error {
 	if err := webapi.Decode(c, &in); err != nil {
 		return err
 	}
-	acc, err := a.Accounts.Create(c.UserContext(), caller.Tenant, in.Username, in.Password, in.Staff)
+	acc, err := a.Accounts.Create(c.UserContext(), caller.Tenant, in.Username, in.Password, in.Staff, origin(c).As(caller.User.ID))
 	if err != nil {
 		return err
 	}
-	a.audit(c, caller, "user created by staff", acc.ID, slog.Bool("staff", in.Staff))
 	return c.Status(fiber.StatusCreated).JSON(userAnswer{userOf(acc)})
 }
 
@@ -112,11 +110,10 @@ func (a *API) patchUser(c *fiber.Ctx, caller *webapi.Caller) error {
 	if err != nil {
 		return err
 	}
-	acc, err := a.Accounts.Change(c.UserContext(), caller.Tenant, id, account.Patch{Staff: in.Staff, Disabled: in.Disabled, Password: in.Password})
+	acc, err := a.Accounts.Change(c.UserContext(), caller.Tenant, id, account.Patch{Staff: in.Staff, Disabled: in.Disabled, Password: in.Password}, origin(c).As(caller.User.ID))
 	if err != nil {
 		return err
 	}
-	a.audit(c, caller, "user changed by staff", id, slog.Bool("staff", acc.Staff), slog.Bool("disabled", acc.Disabled), slog.Bool("new_password", in.Password != nil))
 	return c.JSON(userAnswer{userOf(acc)})
 }
 
@@ -125,10 +122,9 @@ func (a *API) deleteUser(c *fiber.Ctx, caller *webapi.Caller) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Accounts.Erase(c.UserContext(), caller.Tenant, id); err != nil {
+	if err := a.Accounts.Erase(c.UserContext(), caller.Tenant, id, origin(c).As(caller.User.ID)); err != nil {
 		return err
 	}
-	a.audit(c, caller, "user erased by staff", id)
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
@@ -139,9 +135,4 @@ func userID(c *fiber.Ctx) (chat.UserID, error) {
 		return "", chat.Errorf(chat.CodeNotFound, "there is no such user")
 	}
 	return chat.UserID(id), nil
-}
-
-func (a *API) audit(c *fiber.Ctx, caller *webapi.Caller, what string, on chat.UserID, details ...any) {
-	details = append([]any{slog.String("staff_id", string(caller.User.ID)), slog.String("user_id", string(on))}, details...)
-	a.Log.InfoContext(c.UserContext(), what, details...) //nolint:sloglint // what is one of four constants above
 }

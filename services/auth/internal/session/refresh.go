@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
@@ -21,10 +22,10 @@ import (
 // secret opens nothing: a token with a right tag and an unknown hash is refused all the same.
 
 const (
-	// again is how long the latest old token answers further tokens: two tabs, a lost answer.
-	again = 30 * time.Second
-	// keep bounds the tokens kept of a session, and so how far it may fork.
-	keep = 256
+	// reuseWindow is how long the latest old token answers further tokens: two tabs, a lost answer.
+	reuseWindow = 30 * time.Second
+	// maxTokens bounds the tokens kept of a session, and so how far it may fork.
+	maxTokens = 256
 	// maxRefreshBytes bounds what is looked at. A real one has about 80.
 	maxRefreshBytes = 256
 )
@@ -80,7 +81,7 @@ var errReused = errors.New("reuse of an old refresh token")
 // has what they are answered with be given. So two tabs that share their tokens may race, while a thief
 // and the owner, who each go on with a token of their own, end the session sooner or later.
 // Whatever is not right is the same chat.CodeUnauthenticated.
-func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string) (Grant, error) {
+func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string, from audit.Origin) (Grant, error) {
 	id := sessionOf(raw)
 	if id == "" {
 		return Grant{}, s.refused("refused")
@@ -103,7 +104,7 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 		next = s.newRefresh(sess)
 		return Rotation{
 			Next:  Refresh{Hash: hashOf(next), Parent: old.branch(), Issued: now},
-			First: old.Used.IsZero(), Keep: keep,
+			First: old.Used.IsZero(), Keep: maxTokens,
 		}, nil
 	})
 	switch {
@@ -111,7 +112,7 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 		s.refreshes.WithLabelValues(result).Inc()
 		return s.grant(sess, next, now)
 	case errors.Is(err, errReused):
-		if err = s.End(ctx, tenant, id); err != nil {
+		if err = s.end(ctx, tenant, id, from, "token_reused"); err != nil {
 			return Grant{}, err
 		}
 		return Grant{}, s.refused("reused")
@@ -129,7 +130,7 @@ func (r Refresh) current(now time.Time) bool {
 	if used.IsZero() {
 		used = r.SiblingUsed
 	}
-	return used.IsZero() || now.Sub(used) <= again
+	return used.IsZero() || now.Sub(used) <= reuseWindow
 }
 
 // branch is the token that the next ones are given for: of all that were given beside r the first to be
@@ -143,7 +144,7 @@ func (r Refresh) branch() []byte {
 
 // EndByRefresh ends the session of a genuine refresh token, for who signs out after the access token
 // has expired. Whatever else it is given ends nothing: chat.CodeUnauthenticated.
-func (s *Sessions) EndByRefresh(ctx context.Context, tenant chat.TenantID, raw string) error {
+func (s *Sessions) EndByRefresh(ctx context.Context, tenant chat.TenantID, raw string, from audit.Origin) error {
 	id := sessionOf(raw)
 	if id == "" {
 		return errEnded()
@@ -155,7 +156,7 @@ func (s *Sessions) EndByRefresh(ctx context.Context, tenant chat.TenantID, raw s
 	if err != nil {
 		return fmt.Errorf("looking a session up: %w", err)
 	}
-	return s.End(ctx, tenant, id)
+	return s.End(ctx, tenant, id, from)
 }
 
 func (s *Sessions) refused(result string) error {

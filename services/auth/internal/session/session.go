@@ -5,10 +5,12 @@ package session
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/lobby"
 	"github.com/parley-chat/parley/pkg/metric"
@@ -40,17 +42,18 @@ type Refresh struct {
 
 // Store keeps sessions. Every method is one transaction.
 type Store interface {
-	// CreateSession adds a session with its first token: chat.CodeUnauthenticated if its user is an
+	// CreateSession adds a session with its first token, and the entries: chat.CodeUnauthenticated if its user is an
 	// account that is gone, disabled or of another generation by now.
-	CreateSession(ctx context.Context, s Session, first Refresh) error
+	CreateSession(ctx context.Context, s Session, first Refresh, entries ...audit.Entry) error
 	// SessionByID returns a session that has not ended, its user as they are now: chat.CodeNotFound otherwise.
 	SessionByID(ctx context.Context, tenant chat.TenantID, id chat.SessionID) (Session, error)
 	// RotateSession looks up the session (chat.CodeNotFound) and its token of that hash (nil if it is
 	// not kept) and applies what decide returns. Rotations of one session come one after the other.
 	// An error of decide is returned as it is, and nothing is changed.
 	RotateSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, hash []byte, decide func(Session, *Refresh) (Rotation, error)) error
-	// EndSession deletes a session and writes so to the lobby at time now. There being none is no error, and no event.
-	EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time) ([]lobby.Event, error)
+	// EndSession deletes a session and writes so to the lobby at time now, and, if it was an account's, the entry with
+	// the account as its actor. It returns what it has written. There being no session is no error, and writes nothing.
+	EndSession(ctx context.Context, tenant chat.TenantID, id chat.SessionID, now time.Time, entry audit.Entry) ([]lobby.Event, []audit.Entry, error)
 	// SweepSessions deletes sessions created before created or used before used, some thousand at most, and says how many.
 	SweepSessions(ctx context.Context, created, used time.Time) (int, error)
 }
@@ -89,6 +92,7 @@ type Sessions struct {
 	lifetimes Lifetimes
 	now       func() time.Time
 	newID     func() string
+	log       *slog.Logger
 	issued    *prometheus.CounterVec
 	refreshes *prometheus.CounterVec
 }
@@ -101,13 +105,14 @@ type Options struct {
 	Lifetimes Lifetimes
 	Now       func() time.Time
 	NewID     func() string // opaque, at least 128 random bits
+	Log       *slog.Logger  // is told of every audit entry
 	Registry  prometheus.Registerer
 }
 
 // New makes Sessions.
 func New(o Options) *Sessions {
 	return &Sessions{
-		store: o.Store, signer: o.Signer, announce: o.Announce, lifetimes: o.Lifetimes, now: o.Now, newID: o.NewID,
+		store: o.Store, signer: o.Signer, announce: o.Announce, lifetimes: o.Lifetimes, now: o.Now, newID: o.NewID, log: o.Log,
 		issued:    metric.Counters(o.Registry, "parley_auth_tokens_issued_total", "Access tokens issued, by the kind of user.", "kind", string(chat.KindUser), string(chat.KindGuest)),
 		refreshes: metric.Counters(o.Registry, "parley_auth_refreshes_total", "Uses of refresh tokens, by result; reused: by a thief, or after one, so that the session was ended.", "result", "ok", "again", "refused", "reused"),
 	}
@@ -123,16 +128,21 @@ type Grant struct {
 }
 
 // Start begins a session of u, whose account is at that generation (0 for guests).
-func (s *Sessions) Start(ctx context.Context, tenant chat.TenantID, u chat.User, generation int64) (Grant, error) {
+func (s *Sessions) Start(ctx context.Context, tenant chat.TenantID, u chat.User, generation int64, from audit.Origin) (Grant, error) {
 	now := s.now()
 	sess := Session{
 		Tenant: tenant, ID: chat.SessionID(s.newID()), User: u, Generation: generation,
 		Family: newFamily(), Created: now, Used: now,
 	}
 	raw := s.newRefresh(sess)
-	if err := s.store.CreateSession(ctx, sess, Refresh{Hash: hashOf(raw), Issued: now}); err != nil {
+	var entries []audit.Entry
+	if u.Kind == chat.KindUser {
+		entries = append(entries, from.As(u.ID).Entry(tenant, now, audit.SignedIn, string(sess.ID), nil))
+	}
+	if err := s.store.CreateSession(ctx, sess, Refresh{Hash: hashOf(raw), Issued: now}, entries...); err != nil {
 		return Grant{}, fmt.Errorf("starting a session: %w", err)
 	}
+	audit.Log(ctx, s.log, entries...)
 	return s.grant(sess, raw, now)
 }
 
@@ -152,15 +162,21 @@ func (s *Sessions) Check(ctx context.Context, c token.Claims) (Session, error) {
 	return sess, nil
 }
 
-// End ends a session, if it still lives.
-func (s *Sessions) End(ctx context.Context, tenant chat.TenantID, id chat.SessionID) error {
-	events, err := s.store.EndSession(ctx, tenant, id, s.now())
+// End ends a session at the wish of its user, if it still lives.
+func (s *Sessions) End(ctx context.Context, tenant chat.TenantID, id chat.SessionID, from audit.Origin) error {
+	return s.end(ctx, tenant, id, from, "signed_out")
+}
+
+func (s *Sessions) end(ctx context.Context, tenant chat.TenantID, id chat.SessionID, from audit.Origin, reason string) error {
+	now := s.now()
+	events, entries, err := s.store.EndSession(ctx, tenant, id, now, from.Entry(tenant, now, audit.SessionEnded, string(id), map[string]any{"reason": reason}))
 	if err != nil {
 		return fmt.Errorf("ending a session: %w", err)
 	}
 	if len(events) > 0 {
 		s.announce.Announce(ctx, events)
 	}
+	audit.Log(ctx, s.log, entries...)
 	return nil
 }
 

@@ -79,7 +79,7 @@ func tenantsAreApart(s suite) {
 	}
 	_, err = s.SessionByID(t.Context(), other, sess.ID)
 	wantCode(t, "session", err, chat.CodeNotFound)
-	if events := must[[]lobby.Event](t)(s.EndSession(t.Context(), other, sess.ID, Start)); len(events) != 0 {
+	if events := endSession(t, s, other, sess.ID); len(events) != 0 {
 		t.Error("ended", events)
 	}
 	if has := must[bool](t)(s.HasAdmin(t.Context(), other)); has {

@@ -164,7 +164,7 @@ func fewTokensAreKept(s suite) {
 func sessionsEndOnce(s suite) {
 	t := s.t
 	begin(t, s, aSession("S1", guest("Ada"), 0))
-	events := must[[]lobby.Event](t)(s.EndSession(t.Context(), tenant, "S1", Start))
+	events := endSession(t, s, tenant, "S1")
 	want := lobby.Event{Seq: 1, Kind: lobby.SessionEnded, Tenant: tenant, At: chat.At(Start), User: "GAda", Session: "S1"}
 	if len(events) != 1 || events[0] != want {
 		t.Errorf("%+v", events)
@@ -173,7 +173,7 @@ func sessionsEndOnce(s suite) {
 	wantCode(t, "ended", err, chat.CodeNotFound)
 	err = s.RotateSession(t.Context(), tenant, "S1", []byte("first of S1"), nil)
 	wantCode(t, "rotating what has ended", err, chat.CodeNotFound)
-	if events := must[[]lobby.Event](t)(s.EndSession(t.Context(), tenant, "S1", Start)); len(events) != 0 {
+	if events := endSession(t, s, tenant, "S1"); len(events) != 0 {
 		t.Errorf("ended again: %+v", events)
 	}
 	if page := must[lobby.Page](t)(s.LobbyPage(t.Context(), 0, Start, 9)); page.Head != 1 || len(page.Events) != 1 || page.Events[0] != want {

@@ -18,13 +18,13 @@ func (f *Feed) traceEntries(ctx context.Context, r *room.Room, entries []roomsap
 		if entries[i].Traceparent == "" {
 			continue
 		}
-		_, span := f.Tracer.FollowSince(trace.From(ctx, entries[i].Traceparent), trace.Consumer, "fan out", start)
-		if !span.Recorded() {
+		_, span := f.Tracer.StartChildSince(trace.Extract(ctx, entries[i].Traceparent), trace.Consumer, "fan out", start)
+		if !span.IsRecording() {
 			continue
 		}
-		span.Event("read")
-		span.Int("parley.room", int64(r.ID))
-		span.Int("parley.seq", int64(entries[i].Seq))
+		span.AddEvent("read")
+		span.SetInt("parley.room", int64(r.ID))
+		span.SetInt("parley.seq", int64(entries[i].Seq))
 		spans = append(spans, span)
 	}
 	return spans

@@ -45,13 +45,13 @@ func newMetrics(registry prometheus.Registerer, f *Feed) *metrics {
 		filled:  m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_filled_entries_total", Help: "Entries that Redis did not bring and that were read from the log."}),
 		resumes: metric.Counters(registry, "parley_edge_resumes_total", "Joins with a cursor, by where the missed entries came from; refused: they could not be had.", "source", "memory", "log", "refused"),
 		opens:   metric.Counters(registry, "parley_edge_room_opens_total", "Rooms opened, by how that ended.", "result", "ok", "not_found", "unavailable"),
-		opening: metric.Histogram(registry, "parley_edge_room_open_seconds", "Time to open a room, waiting for a turn included.", metric.Times()),
-		filling: metric.Histograms(registry, "parley_edge_fill_seconds", "Time to read from the log what a room lacked, by whether it could be had.", metric.Times(), "result"),
+		opening: metric.Histogram(registry, "parley_edge_room_open_seconds", "Time to open a room, waiting for a turn included.", metric.DurationBuckets()),
+		filling: metric.Histograms(registry, "parley_edge_fill_seconds", "Time to read from the log what a room lacked, by whether it could be had.", metric.DurationBuckets(), "result"),
 		failed:  m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_stream_failures_total", Help: "Rounds in which Redis could not be read."}),
 		missing: m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_holes_total", Help: "Times that a room's stream lacked entries, which were then filled from the log."}),
 		renewed: m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_bells_renewed_total", Help: "Times that the bells' connection was renewed, since it had not told of news."}),
-		read:    metric.Histogram(registry, "parley_edge_stream_read_seconds", "Time of one read of the streams of all rooms with news.", metric.Times()),
-		fanOut:  metric.Histogram(registry, "parley_edge_fanout_seconds", "From an entry's append to where it is handed to the members' outboxes, of the oldest of each room and round.", metric.Times()),
+		read:    metric.Histogram(registry, "parley_edge_stream_read_seconds", "Time of one read of the streams of all rooms with news.", metric.DurationBuckets()),
+		fanOut:  metric.Histogram(registry, "parley_edge_fanout_seconds", "From an entry's append to where it is handed to the members' outboxes, of the oldest of each room and round.", metric.DurationBuckets()),
 	}
 	for _, result := range []string{"ok", "failed"} {
 		all.filling.WithLabelValues(result)

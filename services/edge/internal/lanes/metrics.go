@@ -22,7 +22,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		bytes:   m.NewGaugeVec(prometheus.GaugeOpts{Name: "parley_edge_lane_bytes", Help: "Bytes that wait in lanes to rooms, about."}, labels),
 		most:    m.NewGaugeVec(prometheus.GaugeOpts{Name: "parley_edge_lane_bytes_max", Help: "Bytes that may wait in one lane."}, labels),
 		refused: m.NewCounterVec(prometheus.CounterOpts{Name: "parley_edge_lane_refused_total", Help: "Entries refused unsent, because too much waited or because they had waited too long."}, []string{"lane", "reason"}),
-		waited:  metric.Histograms(reg, "parley_edge_lane_wait_seconds", "How long the oldest entry of a batch has waited for it.", metric.Times(), labels...),
+		waited:  metric.Histograms(reg, "parley_edge_lane_wait_seconds", "How long the oldest entry of a batch has waited for it.", metric.DurationBuckets(), labels...),
 	}
 }
 

@@ -21,7 +21,7 @@ type Metrics struct {
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := promauto.With(registry)
 	all := &Metrics{
-		delivery: metric.Histogram(registry, "parley_edge_delivery_seconds", "From an entry's append to the end of the write to a socket.", metric.Times()),
+		delivery: metric.Histogram(registry, "parley_edge_delivery_seconds", "From an entry's append to the end of the write to a socket.", metric.DurationBuckets()),
 		cuts:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_slow_reader_cuts_total", Help: "Sockets cut because they read too slowly (4408)."}),
 	}
 	all.outbox = m.NewGaugeFunc(prometheus.GaugeOpts{Name: "parley_edge_outbox_bytes", Help: "Bytes that wait for sockets, all together."},

@@ -17,7 +17,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	return metrics{
 		rounds:  metric.Counters(reg, "parley_edge_presence_rounds_total", "Times that the registry of who is where was written and read, by whether Redis did it.", "result", "ok", "failed"),
 		updates: metric.Counters(reg, "parley_edge_presence_updates_total", "Members of whom rooms on this edge were told that they had come or gone.", "kind", "entered", "exited"),
-		took:    metric.Histogram(reg, "parley_edge_presence_round_seconds", "Time to write and read the registry of who is where.", metric.Times()),
+		took:    metric.Histogram(reg, "parley_edge_presence_round_seconds", "Time to write and read the registry of who is where.", metric.DurationBuckets()),
 	}
 }
 

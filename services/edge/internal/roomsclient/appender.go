@@ -82,18 +82,18 @@ func (a *appender) follow(ctx context.Context, batch []pending) (context.Context
 			continue
 		}
 		batch[i].waits.End(nil)
-		_, span := a.client.tracer.Follow(trace.From(ctx, batch[i].Traceparent), trace.Client, "append call")
-		if !span.Recorded() {
+		_, span := a.client.tracer.StartChild(trace.Extract(ctx, batch[i].Traceparent), trace.Client, "append call")
+		if !span.IsRecording() {
 			continue
 		}
-		span.Int("parley.batch.entries", int64(len(batch)))
-		batch[i].Traceparent = span.Parent()
+		span.SetInt("parley.batch.entries", int64(len(batch)))
+		batch[i].Traceparent = span.Traceparent()
 		if all == nil {
 			first, all = span, calls{}
 		}
 		all[i] = span
 	}
-	return first.In(ctx), all
+	return first.ContextWith(ctx), all
 }
 
 func (c calls) end(outcomes []roomsapi.Outcome, err error) {
@@ -151,7 +151,7 @@ func (a *appender) try(ctx context.Context, batch []pending, again bool) ([]room
 			return outcomes, only(batch, open)
 		case <-pause.C:
 			a.client.retries.Inc()
-			trace.Of(ctx).Event("again")
+			trace.FromContext(ctx).AddEvent("again")
 		}
 	}
 }

@@ -39,7 +39,7 @@ func FuzzAnswers(f *testing.F) {
 			if err != nil && chat.CodeOf(err) == "" {
 				t.Errorf("%q: an error without a code", content)
 			}
-			if !json.Valid(content) && !chat.Unknown(err) {
+			if !json.Valid(content) && !chat.OutcomeUnknown(err) {
 				t.Errorf("%q: told as not stored: %v", content, err)
 			}
 			access, err := c.Access(t.Context(), "token", "a")

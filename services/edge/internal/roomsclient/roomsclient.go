@@ -52,7 +52,7 @@ func New(caller Caller, registry prometheus.Registerer, tracer *trace.Tracer) *C
 		tracer:  tracer,
 		batches: metric.Histogram(registry, "parley_edge_append_batch_entries", "Entries in one append.", prometheus.ExponentialBuckets(1, 2, 10)),
 		retries: metrics.NewCounter(prometheus.CounterOpts{Name: "parley_edge_append_retries_total", Help: "Appends that were sent again, their outcome being unknown."}),
-		calls:   metric.Histograms(registry, "parley_edge_rooms_call_seconds", "Time of a call of the rooms service, by whether it could answer; what it refuses it has answered.", metric.Times(), "call", "result"),
+		calls:   metric.Histograms(registry, "parley_edge_rooms_call_seconds", "Time of a call of the rooms service, by whether it could answer; what it refuses it has answered.", metric.DurationBuckets(), "call", "result"),
 	}
 	for _, path := range []string{roomsapi.PathAppend, roomsapi.PathAccess, roomsapi.PathTail, roomsapi.PathEntries, roomsapi.PathHistory, roomsapi.PathHeads} {
 		c.calls.WithLabelValues(callName(path), "ok")
@@ -73,7 +73,7 @@ func (c *Client) Append(a roomsapi.Append, done func(chat.Seq, error)) {
 	lane := c.appends[uint64(a.Room)%laneCount] //nolint:gosec // only spreads
 	p := pending{Append: a}
 	if a.Traceparent != "" {
-		_, p.waits = c.tracer.Follow(trace.From(context.Background(), a.Traceparent), trace.Internal, "lane")
+		_, p.waits = c.tracer.StartChild(trace.Extract(context.Background(), a.Traceparent), trace.Internal, "lane")
 	}
 	lane.Submit(p, len(a.Body)+len(a.Token)+200, func(outcome roomsapi.Outcome, err error) {
 		if err != nil { // it never left the lane

@@ -178,7 +178,7 @@ func TestATokenThatEndsBetweenTriesIsNoWordOfTheFirst(t *testing.T) {
 			return nil, true
 		}}}
 		c := New(e, prometheus.NewRegistry(), nil)
-		if _, err := appendTo(c, "n"); !chat.Unknown(err) {
+		if _, err := appendTo(c, "n"); !chat.OutcomeUnknown(err) {
 			t.Error("told as not stored, and stored it is:", err, e.stored)
 		}
 		c.Wait()

@@ -34,10 +34,10 @@ func (s *Session) append(_ context.Context, o *operation.Operation, c call) erro
 	s.mu.Lock()
 	a.Token = s.token
 	s.mu.Unlock()
-	if c.span.Recorded() {
-		c.span.Int("parley.room", int64(r.ID))
-		c.span.Text("parley.user", string(s.User().ID))
-		a.Traceparent = c.span.Parent()
+	if c.span.IsRecording() {
+		c.span.SetInt("parley.room", int64(r.ID))
+		c.span.SetString("parley.user", string(s.User().ID))
+		a.Traceparent = c.span.Traceparent()
 	}
 	start := time.Now()
 	c.frame = nil // not kept while the answer is awaited

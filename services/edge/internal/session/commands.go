@@ -68,14 +68,14 @@ func (s *Session) Handle(ctx context.Context, frame []byte) {
 		return
 	}
 	c := call{frame: frame, at: time.Now()}
-	ctx, c.span = s.Tracer.Begin(ctx, trace.Server, "command")
+	ctx, c.span = s.Tracer.Start(ctx, trace.Server, "command")
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	var err error
 	c.Command, err = wire.DecodeCommand(frame)
 	c.label = label(c.Type)
-	if c.span.Recorded() {
-		c.span.Name("command " + c.label)
+	if c.span.IsRecording() {
+		c.span.SetName("command " + c.label)
 	}
 	if err == nil {
 		err = s.dispatch(ctx, c)

@@ -31,8 +31,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		closed: metric.Counters(registry, "parley_edge_closed_total", "Sockets that ended, by close code; 1000: by the client or the network.", "code",
 			"1000", "1002", "1003", "1007", "1009", "1012", "4401", "4408", "4429"),
 		commands: m.NewCounterVec(prometheus.CounterOpts{Name: "parley_edge_commands_total", Help: "Frames of clients, by type and result."}, []string{"type", "result"}),
-		answers:  metric.Histograms(registry, "parley_edge_command_seconds", "From a client's frame to its answer, by type.", metric.Times(), "type"),
-		acks:     metric.Histograms(registry, "parley_edge_ack_seconds", "From a send, edit or delete to its answer.", metric.Times(), "type"),
+		answers:  metric.Histograms(registry, "parley_edge_command_seconds", "From a client's frame to its answer, by type.", metric.DurationBuckets(), "type"),
+		acks:     metric.Histograms(registry, "parley_edge_ack_seconds", "From a send, edit or delete to its answer.", metric.DurationBuckets(), "type"),
 		aged:     m.NewCounter(prometheus.CounterOpts{Name: "parley_edge_aged_total", Help: "Sockets and event streams sent elsewhere because they were old."}),
 	}
 	for _, kind := range append(slices.Collect(maps.Keys(commands)), unknown) {

@@ -138,7 +138,7 @@ func (a *API) append(c *fiber.Ctx, o *operation.Operation, route operation.Route
 	if err = a.limits.sendTo(room, caller); err != nil {
 		return entry, 0, err
 	}
-	entry.Room, entry.Trace = room.ID, trace.Of(ctx).Parent()
+	entry.Room, entry.Trace = room.ID, trace.FromContext(ctx).Traceparent()
 	outcome := a.ledger.Append(ctx, []ledger.Entry{entry})[0]
 	return entry, outcome.Seq, outcome.Err
 }

@@ -78,7 +78,7 @@ func (l *Ledger) Heads() *Heads { return l.heads }
 // one that waits, and the bus gets a room's entries in order.
 func (l *Ledger) Transact(ctx context.Context, need Need, decide func(*Book) error) error {
 	l.metrics.turns.Inc()
-	_, waits := l.tracer.Follow(ctx, trace.Internal, "turn")
+	_, waits := l.tracer.StartChild(ctx, trace.Internal, "turn")
 	done, err := l.turns.take(ctx, need.Rooms)
 	waits.End(err)
 	l.metrics.turns.Dec()

@@ -22,32 +22,32 @@ func (l *Ledger) trace(ctx context.Context, entries []Entry) (context.Context, t
 	if first == len(entries) {
 		return ctx, traced{}
 	}
-	if !trace.Of(ctx).Recorded() { // the call did not tell
-		ctx = trace.From(ctx, entries[first].Trace)
+	if !trace.FromContext(ctx).IsRecording() { // the call did not tell
+		ctx = trace.Extract(ctx, entries[first].Trace)
 	}
 	t := traced{entries: make(map[int]trace.Span)}
-	ctx, t.batch = l.tracer.Follow(ctx, trace.Internal, "append batch")
-	t.batch.Int("parley.batch.entries", int64(len(entries)))
+	ctx, t.batch = l.tracer.StartChild(ctx, trace.Internal, "append batch")
+	t.batch.SetInt("parley.batch.entries", int64(len(entries)))
 	for i := first; i < len(entries); i++ {
 		e := &entries[i]
 		if e.Trace == "" {
 			continue
 		}
-		_, span := l.tracer.Follow(trace.From(ctx, e.Trace), trace.Server, "append entry")
-		if !span.Recorded() {
+		_, span := l.tracer.StartChild(trace.Extract(ctx, e.Trace), trace.Server, "append entry")
+		if !span.IsRecording() {
 			continue
 		}
-		span.Int("parley.room", int64(e.Room))
-		span.Link(t.batch.Parent())
-		t.batch.Link(span.Parent())
-		t.entries[i], e.Trace = span, span.Parent()
+		span.SetInt("parley.room", int64(e.Room))
+		span.AddLink(t.batch.Traceparent())
+		t.batch.AddLink(span.Traceparent())
+		t.entries[i], e.Trace = span, span.Traceparent()
 	}
 	return ctx, t
 }
 
 func (t traced) end(outcomes []Outcome) {
 	for i, span := range t.entries {
-		span.Int("parley.seq", int64(outcomes[i].Seq))
+		span.SetInt("parley.seq", int64(outcomes[i].Seq))
 		span.End(outcomes[i].Err)
 	}
 	t.batch.End(nil)

@@ -19,11 +19,11 @@ func TestEachEntryOfABatchHasItsOwnTrace(t *testing.T) {
 	var asked []trace.Span
 	entries := make([]Entry, 4)
 	for _, i := range []int{1, 3} {
-		_, span := tracer.Begin(t.Context(), trace.Client, "call")
-		asked, entries[i].Trace = append(asked, span), span.Parent()
+		_, span := tracer.Start(t.Context(), trace.Client, "call")
+		asked, entries[i].Trace = append(asked, span), span.Traceparent()
 	}
 	ctx, all := (&Ledger{tracer: tracer}).trace(t.Context(), entries)
-	if trace.Of(ctx).TraceID() != asked[0].TraceID() {
+	if trace.FromContext(ctx).TraceID() != asked[0].TraceID() {
 		t.Error("the statements belong to nobody")
 	}
 	all.end([]Outcome{{}, {Seq: 7}, {}, {Err: chat.Errorf(chat.CodeForbidden, "no")}})
@@ -44,11 +44,11 @@ func TestEachEntryOfABatchHasItsOwnTrace(t *testing.T) {
 			t.Errorf("%s is of a trace that nobody began", span.Name)
 		}
 	}
-	if entries[0].Trace != "" || entries[2].Trace != "" || entries[1].Trace == asked[0].Parent() {
+	if entries[0].Trace != "" || entries[2].Trace != "" || entries[1].Trace == asked[0].Traceparent() {
 		t.Errorf("what leads on: %+v", entries)
 	}
 	untraced := make([]Entry, 2)
-	if ctx, none := (&Ledger{tracer: tracer}).trace(context.Background(), untraced); ctx != context.Background() || none.entries != nil || none.batch.Recorded() {
+	if ctx, none := (&Ledger{tracer: tracer}).trace(context.Background(), untraced); ctx != context.Background() || none.entries != nil || none.batch.IsRecording() {
 		t.Error("a batch that nobody traces is traced")
 	}
 }

@@ -21,11 +21,11 @@ func TestContract(t *testing.T) {
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store {
 				t.Helper()
-				s, err := Open(t.Context(), databasetest.Careless(t, openPool(t, where)), directory.NewLog())
+				s, err := Open(t.Context(), databasetest.WithAsyncCommits(t, openPool(t, where)), directory.NewLog())
 				if err != nil {
 					t.Fatal(err)
 				}
-				databasetest.RefuseCareless(t, where)
+				databasetest.RefuseAsyncCommits(t, where)
 				return s
 			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },

@@ -97,7 +97,7 @@ func (p *people) add(ctx context.Context, n int) error {
 	}); err != nil {
 		return err
 	}
-	socket := client.NewSocket(client.Options{Base: p.base, Tokens: p.api.Keep(signIn), AnswerTimeout: answerAfter})
+	socket := client.NewSocket(client.Options{Base: p.base, Tokens: p.api.Refresher(signIn), AnswerTimeout: answerAfter})
 	p.sockets.Go(func() { _ = socket.Run(p.connected) })
 	room := p.rooms[n%len(p.rooms)]
 	if err := socket.Join(ctx, room, client.JoinOptions{Limit: 1}, &listener{people: p, user: signIn.User.ID}); err != nil {
@@ -208,7 +208,7 @@ func (p *people) leave() {
 
 // lost counts the acked messages that are not in their rooms' history exactly once.
 func (p *people) lost(ctx context.Context) (int, error) {
-	loader := &talk.Loader{Base: p.base, Tokens: p.api.Keep(p.reader), HTTP: &http.Client{Timeout: 30 * time.Second}}
+	loader := &talk.Loader{Base: p.base, Tokens: p.api.Refresher(p.reader), HTTP: &http.Client{Timeout: 30 * time.Second}}
 	found := map[string]int{}
 	for _, room := range p.rooms {
 		messages, err := loader.Messages(ctx, room)

@@ -47,7 +47,7 @@ func (p *people) patiently(ctx context.Context, try func(context.Context) (clien
 	for {
 		signIn, err := try(ctx)
 		refused, ok := errors.AsType[*chat.Error](err)
-		if !ok || !chat.Unknown(err) && refused.Code != chat.CodeRateLimited {
+		if !ok || !chat.OutcomeUnknown(err) && refused.Code != chat.CodeRateLimited {
 			return signIn, err
 		}
 		if pause(ctx, refused.RetryAfter+200*time.Millisecond) != nil {

@@ -34,7 +34,7 @@ func (d *driver) deafReaders(ctx context.Context) error {
 			return fmt.Errorf("a reader: %w", err)
 		}
 		ear := &ear{}
-		socket := client.NewSocket(client.Options{Base: d.cluster.URL, Tokens: api.Keep(guest), Dial: ear.dial, AnswerTimeout: 10 * time.Second})
+		socket := client.NewSocket(client.Options{Base: d.cluster.URL, Tokens: api.Refresher(guest), Dial: ear.dial, AnswerTimeout: 10 * time.Second})
 		all.Go(func() { _ = socket.Run(ctx) })
 		all.Go(func() {
 			if socket.Join(ctx, room, client.JoinOptions{}, deaf{}) == nil {
@@ -42,7 +42,7 @@ func (d *driver) deafReaders(ctx context.Context) error {
 			}
 		})
 	}
-	socket := client.NewSocket(client.Options{Base: d.cluster.URL, Tokens: api.Keep(speaker), AnswerTimeout: 10 * time.Second})
+	socket := client.NewSocket(client.Options{Base: d.cluster.URL, Tokens: api.Refresher(speaker), AnswerTimeout: 10 * time.Second})
 	all.Go(func() { _ = socket.Run(ctx) })
 	if err := socket.Join(ctx, room, client.JoinOptions{}, deaf{}); err != nil {
 		return fmt.Errorf("the speaker joins: %w", err)

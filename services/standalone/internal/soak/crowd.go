@@ -25,7 +25,7 @@ type crowd struct {
 	api   *client.HTTP
 	http  *http.Client // for what client.HTTP has no call for: polls and event streams
 	seed  uint64
-	admin *client.Keeper
+	admin *client.Refresher
 	there atomic.Int64 // who are there just now
 	rooms *rooms
 	notes notes
@@ -47,7 +47,7 @@ func newCrowd(ctx context.Context, base string, seed uint64, api *client.HTTP) (
 	if err != nil {
 		return nil, fmt.Errorf("the administrator: %w", err)
 	}
-	c.admin = api.Keep(admin)
+	c.admin = api.Refresher(admin)
 	for n := range lastingRooms {
 		slug := chat.Slug(fmt.Sprintf("lasting-%d", n))
 		if _, err := api.CreateRoom(ctx, admin.AccessToken, client.NewRoom{Slug: slug, Name: string(slug), AllowGuests: n%2 == 0}); err != nil {

@@ -47,7 +47,7 @@ func (v *visitor) byPolls(ctx context.Context) {
 			}
 		}
 	}
-	v.maybeLogOut(ctx, v.crowd.api.Keep(signIn))
+	v.maybeLogOut(ctx, v.crowd.api.Refresher(signIn))
 }
 
 // byStream follows some rooms as a stream of events until it hangs up.

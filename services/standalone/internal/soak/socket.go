@@ -18,7 +18,7 @@ import (
 type stay struct {
 	visitor *visitor
 	socket  *client.Socket
-	keeper  *client.Keeper
+	keeper  *client.Refresher
 	line    *line
 	in      []chat.Slug
 	mine    map[chat.Slug]chat.Seq // its newest message of each room
@@ -31,7 +31,7 @@ func (v *visitor) bySocket(ctx context.Context) {
 	if !ok {
 		return
 	}
-	s := &stay{visitor: v, keeper: c.api.Keep(signIn), line: &line{}, mine: map[chat.Slug]chat.Seq{}}
+	s := &stay{visitor: v, keeper: c.api.Refresher(signIn), line: &line{}, mine: map[chat.Slug]chat.Seq{}}
 	s.socket = client.NewSocket(client.Options{Base: c.base, Tokens: s.keeper, Dial: s.line.dial, AnswerTimeout: answerTimeout})
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // it leaves in its own way, also at the end
 	var sockets sync.WaitGroup

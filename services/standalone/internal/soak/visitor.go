@@ -66,14 +66,14 @@ func (v *visitor) signIn(ctx context.Context) (client.SignIn, bool) {
 }
 
 // maybeLogOut ends half of the sessions; the others are left to their age.
-func (v *visitor) maybeLogOut(ctx context.Context, keeper *client.Keeper) {
+func (v *visitor) maybeLogOut(ctx context.Context, keeper *client.Refresher) {
 	if v.random.IntN(2) == 0 {
 		v.logOut(ctx, keeper)
 	}
 }
 
 // logOut goes through though the soak may be over: somebody who logs out wants to be out.
-func (v *visitor) logOut(ctx context.Context, keeper *client.Keeper) {
+func (v *visitor) logOut(ctx context.Context, keeper *client.Refresher) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
 	token, err := keeper.Token(ctx, "")
@@ -105,7 +105,7 @@ func (v *visitor) byTokens(ctx context.Context) {
 			break
 		}
 	}
-	v.maybeLogOut(ctx, c.api.Keep(signIn))
+	v.maybeLogOut(ctx, c.api.Refresher(signIn))
 }
 
 func (v *visitor) talkByHTTP(ctx context.Context, token string, room chat.Slug) {

@@ -120,7 +120,7 @@ func (l *Loader) try(ctx context.Context, ask func(token string) error) error {
 		if token, err = l.Tokens.Token(ctx, ""); err == nil {
 			err = ask(token.Access)
 		}
-		if code := chat.CodeOf(err); err == nil || ctx.Err() != nil || code != chat.CodeRateLimited && !chat.Unknown(err) {
+		if code := chat.CodeOf(err); err == nil || ctx.Err() != nil || code != chat.CodeRateLimited && !chat.OutcomeUnknown(err) {
 			return err
 		}
 		_ = wait(ctx, time.Second/2)

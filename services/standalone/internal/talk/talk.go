@@ -118,7 +118,7 @@ func (t *Talk) signIn(ctx context.Context) error {
 			c.ear = &ear{talker: c, rooms: map[chat.Slug]*heard{}}
 			tokens := Tokens(api, signIn, func(ctx context.Context) (client.SignIn, error) { return o.SignIn(ctx, i) })
 			c.socket = client.NewSocket(client.Options{
-				Base: o.Base, Tokens: tokens, Handler: c, Dial: t.Sockets.Dial, Heard: c.ear.hear, AnswerTimeout: 5 * time.Second,
+				Base: o.Base, Tokens: tokens, Handler: c, Dial: t.Sockets.Dial, OnFrame: c.ear.hear, AnswerTimeout: 5 * time.Second,
 			})
 			t.talkers[i] = c
 		})
@@ -188,7 +188,7 @@ func (t *Talk) complain(v Violation) {
 // Tokens keep somebody signed in. Where the sign-in is lost, as those from after a backup are by a
 // restore, again signs in anew.
 func Tokens(api *client.HTTP, signIn client.SignIn, again func(context.Context) (client.SignIn, error)) client.TokenSource {
-	return &tokens{api: api, keeper: api.Keep(signIn), again: again}
+	return &tokens{api: api, keeper: api.Refresher(signIn), again: again}
 }
 
 type tokens struct {
@@ -196,7 +196,7 @@ type tokens struct {
 	again func(context.Context) (client.SignIn, error)
 
 	mu     sync.Mutex
-	keeper *client.Keeper
+	keeper *client.Refresher
 }
 
 // Token implements client.TokenSource.
@@ -211,6 +211,6 @@ func (t *tokens) Token(ctx context.Context, stale string) (client.Token, error) 
 	if err != nil {
 		return client.Token{}, err
 	}
-	t.keeper = t.api.Keep(signIn)
+	t.keeper = t.api.Refresher(signIn)
 	return t.keeper.Token(ctx, "")
 }

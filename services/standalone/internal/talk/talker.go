@@ -136,7 +136,7 @@ func (c *talker) do(ctx context.Context, d Deed, patience time.Duration, ask fun
 	switch {
 	case err == nil:
 		d.Acked = seq
-	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, client.ErrClosed) || chat.Unknown(err):
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, client.ErrClosed) || chat.OutcomeUnknown(err):
 		if patience == c.talk.options.Patience && ctx.Err() == nil {
 			c.talk.complain(Violation{Who: c.who, Room: d.Room, Text: fmt.Sprintf("the %s of %s had no answer within %s: %v", d.Kind, d.Nonce, patience, err)})
 		}

@@ -1,4 +1,4 @@
-// Command steward does the chores of a release inside its cluster. `steward` alone prints which.
+// Command steward performs the maintenance tasks of a release inside its cluster. Run it without arguments for help.
 package main
 
 import (

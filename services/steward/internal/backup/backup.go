@@ -1,6 +1,6 @@
-// Package backup keeps backups: sets of files, each in a folder named by its time, in an S3 bucket or in
-// a folder. A set is complete when its SHA256SUMS is there, which is written last and checked again on
-// the way back. What is not complete counts for nothing.
+// Package backup stores backups in an S3 bucket or in a folder. A backup is a set of files in a folder that is named
+// by its time. SHA256SUMS is written last, so a set without it is incomplete and is ignored. Downloads are checked
+// against it.
 package backup
 
 import (
@@ -19,15 +19,15 @@ import (
 	"time"
 )
 
-// Place is where backups are kept. Names are of the form 20261122T030405Z/auth.dump.
-type Place interface {
-	// Put stores size bytes of content and returns once they are there in full, and not only accepted.
+// Storage stores the files of backups. Names have the form 20261122T030405Z/auth.dump.
+type Storage interface {
+	// Put stores size bytes of content. It returns once they are durable, not when they are only accepted.
 	Put(ctx context.Context, name string, content io.ReadSeeker, size int64) error
 	// Open reads a file.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	// Files lists all files of all backups.
 	Files(ctx context.Context) ([]File, error)
-	// Remove deletes a file; one that is not there is no error.
+	// Remove deletes a file. It is not an error if the file does not exist.
 	Remove(ctx context.Context, name string) error
 }
 
@@ -44,7 +44,7 @@ type Set struct {
 	Complete bool
 }
 
-// Size is that of its files together.
+// Size returns the size of all files together.
 func (s Set) Size() (sum int64) {
 	for _, f := range s.Files {
 		sum += f.Size
@@ -57,16 +57,16 @@ const (
 	sumsFile = "SHA256SUMS"
 )
 
-// Upload stores files as a new backup, and then, if keep is above 0, removes those that are older than
-// the newest keep complete ones.
-func Upload(ctx context.Context, place Place, files []string, now time.Time, keep int) (made Set, removed []string, err error) {
+// Upload stores files as a new backup. If keep is above 0, it then removes the backups that are older than the newest
+// keep complete ones.
+func Upload(ctx context.Context, storage Storage, files []string, now time.Time, keep int) (made Set, removed []string, err error) {
 	made = Set{Name: now.UTC().Format(timeForm), Complete: true}
-	before, err := Sets(ctx, place)
+	before, err := Sets(ctx, storage)
 	if err != nil {
 		return made, nil, err
 	}
 	if slices.ContainsFunc(before, func(s Set) bool { return s.Name == made.Name }) {
-		return made, nil, fmt.Errorf("there is a backup %s already: two run at once", made.Name)
+		return made, nil, fmt.Errorf("the backup %s already exists: another upload is running at the same time", made.Name)
 	}
 	var sums bytes.Buffer
 	for _, file := range files {
@@ -78,23 +78,23 @@ func Upload(ctx context.Context, place Place, files []string, now time.Time, kee
 			sum  string
 			size int64
 		)
-		if sum, size, err = store(ctx, place, made.Name+"/"+name, file); err != nil {
+		if sum, size, err = store(ctx, storage, made.Name+"/"+name, file); err != nil {
 			return made, nil, err
 		}
 		fmt.Fprintf(&sums, "%s  %s\n", sum, name)
 		made.Files = append(made.Files, File{Name: name, Size: size})
 	}
-	if err = place.Put(ctx, made.Name+"/"+sumsFile, bytes.NewReader(sums.Bytes()), int64(sums.Len())); err != nil {
+	if err = storage.Put(ctx, made.Name+"/"+sumsFile, bytes.NewReader(sums.Bytes()), int64(sums.Len())); err != nil {
 		return made, nil, err
 	}
 	if keep > 0 {
-		removed, err = prune(ctx, place, append(before, made), keep)
+		removed, err = prune(ctx, storage, append(before, made), keep)
 	}
 	return made, removed, err
 }
 
-// store puts one file and returns its checksum, which is of what was read for it.
-func store(ctx context.Context, place Place, name, path string) (sum string, size int64, err error) {
+// store stores one file and returns its checksum. The checksum is computed from the file, not from the stored copy.
+func store(ctx context.Context, storage Storage, name, path string) (sum string, size int64, err error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
 		return "", 0, err
@@ -105,17 +105,17 @@ func store(ctx context.Context, place Place, name, path string) (sum string, siz
 		return "", 0, fmt.Errorf("read %s: %w", path, err)
 	}
 	if size == 0 {
-		return "", 0, fmt.Errorf("%s is empty: the dump before this step failed", path)
+		return "", 0, fmt.Errorf("%s is empty; see why the dump before this step failed", path)
 	}
 	if _, err = file.Seek(0, io.SeekStart); err != nil {
 		return "", 0, fmt.Errorf("read %s: %w", path, err)
 	}
-	return hex.EncodeToString(hash.Sum(nil)), size, place.Put(ctx, name, file, size)
+	return hex.EncodeToString(hash.Sum(nil)), size, storage.Put(ctx, name, file, size)
 }
 
 // Sets lists the backups, the oldest first.
-func Sets(ctx context.Context, place Place) ([]Set, error) {
-	files, err := place.Files(ctx)
+func Sets(ctx context.Context, storage Storage) ([]Set, error) {
+	files, err := storage.Files(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func Sets(ctx context.Context, place Place) ([]Set, error) {
 		folder, name := path.Split(f.Name)
 		folder = strings.TrimSuffix(folder, "/")
 		if _, err := time.Parse(timeForm, folder); err != nil {
-			continue // not ours
+			continue // not a backup
 		}
 		at := slices.IndexFunc(sets, func(s Set) bool { return s.Name == folder })
 		if at < 0 {
@@ -141,9 +141,9 @@ func Sets(ctx context.Context, place Place) ([]Set, error) {
 	return sets, nil
 }
 
-// prune removes what is older than the newest keep complete sets. What says that a set is complete goes
-// first, so that nobody takes half of one for a backup.
-func prune(ctx context.Context, place Place, sets []Set, keep int) (removed []string, err error) {
+// prune removes the sets that are older than the newest keep complete ones. It removes SHA256SUMS first, so that a set
+// that is removed only in part is incomplete.
+func prune(ctx context.Context, storage Storage, sets []Set, keep int) (removed []string, err error) {
 	for i, set := range slices.Backward(sets) {
 		if set.Complete {
 			keep--
@@ -153,8 +153,8 @@ func prune(ctx context.Context, place Place, sets []Set, keep int) (removed []st
 		}
 		for _, old := range sets[:i] {
 			for _, name := range append([]string{sumsFile}, names(old.Files)...) {
-				if err := place.Remove(ctx, old.Name+"/"+name); err != nil {
-					return removed, fmt.Errorf("the backup is made, but the old one %s is not removed: %w", old.Name, err)
+				if err := storage.Remove(ctx, old.Name+"/"+name); err != nil {
+					return removed, fmt.Errorf("the backup is stored, but the old backup %s could not be removed: %w", old.Name, err)
 				}
 			}
 			removed = append(removed, old.Name)
@@ -172,10 +172,10 @@ func names(files []File) []string {
 	return names
 }
 
-// Download fetches a backup ("" is the newest complete one) into a folder. A file stands there under its
-// name only once it is known to be what was stored.
-func Download(ctx context.Context, place Place, name, into string) (Set, error) {
-	sets, err := Sets(ctx, place)
+// Download downloads a backup into a folder; an empty name means the newest complete backup. A file gets its name only
+// after its checksum was verified.
+func Download(ctx context.Context, storage Storage, name, into string) (Set, error) {
+	sets, err := Sets(ctx, storage)
 	if err != nil {
 		return Set{}, err
 	}
@@ -183,7 +183,7 @@ func Download(ctx context.Context, place Place, name, into string) (Set, error) 
 	if err != nil {
 		return Set{}, err
 	}
-	content, err := read(ctx, place, set.Name+"/"+sumsFile)
+	content, err := read(ctx, storage, set.Name+"/"+sumsFile)
 	if err != nil {
 		return set, err
 	}
@@ -192,7 +192,7 @@ func Download(ctx context.Context, place Place, name, into string) (Set, error) 
 		return set, fmt.Errorf("%s/%s: %w", set.Name, sumsFile, err)
 	}
 	for _, s := range sums {
-		if err := fetch(ctx, place, set.Name+"/"+s.name, s.sum, filepath.Join(into, s.name)); err != nil {
+		if err := fetch(ctx, storage, set.Name+"/"+s.name, s.sum, filepath.Join(into, s.name)); err != nil {
 			return set, err
 		}
 	}
@@ -205,7 +205,7 @@ func choose(sets []Set, name string) (Set, error) {
 		case name == "" && set.Complete:
 			return set, nil
 		case name != "" && set.Name == name && !set.Complete:
-			return Set{}, fmt.Errorf("the backup %s is not complete: it was cut off while it was made", name)
+			return Set{}, fmt.Errorf("the backup %s is incomplete, because its upload was interrupted; choose another one (--list)", name)
 		case set.Name == name:
 			return set, nil
 		}
@@ -213,12 +213,12 @@ func choose(sets []Set, name string) (Set, error) {
 	if name == "" {
 		return Set{}, errors.New("there is no complete backup")
 	}
-	return Set{}, fmt.Errorf("there is no backup %s; --list tells which there are", name)
+	return Set{}, fmt.Errorf("there is no backup %s; --list shows all backups", name)
 }
 
-// fetch writes beside path first.
-func fetch(ctx context.Context, place Place, name, want, path string) (err error) {
-	from, err := place.Open(ctx, name)
+// fetch downloads to a temporary file beside path, verifies it, and renames it to path.
+func fetch(ctx context.Context, storage Storage, name, want, path string) (err error) {
+	from, err := storage.Open(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func fetch(ctx context.Context, place Place, name, want, path string) (err error
 		return fmt.Errorf("fetch %s: %w", name, err)
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
-		return fmt.Errorf("%s is damaged: its checksum is not the one that was stored; take an older backup (--list)", name)
+		return fmt.Errorf("%s is damaged: its checksum is wrong; choose an older backup (--list)", name)
 	}
 	return os.Rename(part, path)
 }

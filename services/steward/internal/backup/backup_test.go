@@ -12,10 +12,10 @@ import (
 )
 
 // places makes one of each kind of place, and tells how to harm a file in it.
-func places(t *testing.T) map[string]func(*testing.T) (place backup.Place, harm func(name string, change func([]byte) []byte)) {
+func places(t *testing.T) map[string]func(*testing.T) (place backup.Storage, harm func(name string, change func([]byte) []byte)) {
 	t.Helper()
-	return map[string]func(*testing.T) (backup.Place, func(string, func([]byte) []byte)){
-		"folder": func(t *testing.T) (backup.Place, func(string, func([]byte) []byte)) {
+	return map[string]func(*testing.T) (backup.Storage, func(string, func([]byte) []byte)){
+		"folder": func(t *testing.T) (backup.Storage, func(string, func([]byte) []byte)) {
 			t.Helper()
 			folder := t.TempDir()
 			return backup.Folder(folder), func(name string, change func([]byte) []byte) {
@@ -33,7 +33,7 @@ func places(t *testing.T) map[string]func(*testing.T) (place backup.Place, harm 
 				}
 			}
 		},
-		"S3": func(t *testing.T) (backup.Place, func(string, func([]byte) []byte)) {
+		"S3": func(t *testing.T) (backup.Storage, func(string, func([]byte) []byte)) {
 			t.Helper()
 			server := newFakeS3(t)
 			return bucketAt(t, server, "s3://backups/parley/"), func(name string, change func([]byte) []byte) {
@@ -73,7 +73,7 @@ func dumps(t *testing.T, content string) []string {
 // day is a moment of one backup a day.
 func day(n int) time.Time { return time.Date(2026, 11, n, 3, 4, 5, 6, time.UTC) }
 
-func setNames(t *testing.T, place backup.Place) []string {
+func setNames(t *testing.T, place backup.Storage) []string {
 	t.Helper()
 	sets, err := backup.Sets(t.Context(), place)
 	if err != nil {
@@ -173,7 +173,7 @@ func TestDamageIsNotTakenForABackup(t *testing.T) {
 			if set, err := backup.Download(t.Context(), place, "", t.TempDir()); err != nil || set.Name != "20261101T030405Z" {
 				t.Errorf("with the newest cut off it fetched %v, %v", set.Name, err)
 			}
-			if _, err := backup.Download(t.Context(), place, "20261102T030405Z", t.TempDir()); err == nil || !strings.Contains(err.Error(), "not complete") {
+			if _, err := backup.Download(t.Context(), place, "20261102T030405Z", t.TempDir()); err == nil || !strings.Contains(err.Error(), "incomplete") {
 				t.Errorf("one that was cut off: %v", err)
 			}
 		})
@@ -209,10 +209,10 @@ func TestS3SaysWhatIsWrong(t *testing.T) {
 	// A server that loses the end and says that all is well.
 	server.broken = func(stored []byte) []byte { return stored[:len(stored)-1] }
 	_, _, err := backup.Upload(t.Context(), bucketAt(t, server, "s3://backups"), dumps(t, "x"), day(1), 1)
-	if err == nil || !strings.Contains(err.Error(), "something else writes there") {
+	if err == nil || !strings.Contains(err.Error(), "another process writes to this prefix") {
 		t.Errorf("a server that loses something: %v", err)
 	}
-	if _, _, err = backup.Upload(t.Context(), bucketAt(t, server, "s3://nobody"), dumps(t, "x"), day(1), 1); err == nil || !strings.Contains(err.Error(), "make the bucket first") {
+	if _, _, err = backup.Upload(t.Context(), bucketAt(t, server, "s3://nobody"), dumps(t, "x"), day(1), 1); err == nil || !strings.Contains(err.Error(), "create the bucket first") {
 		t.Errorf("another bucket: %v", err)
 	}
 	server.refuse = "AccessDenied"

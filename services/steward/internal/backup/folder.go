@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 )
 
-// Folder is a Place on a mounted volume.
+// Folder is a Storage on a mounted volume.
 type Folder string
 
-// Put implements Place: the file is on disk, and its name too, before it returns.
+// Put implements Storage. It syncs the file and its folder.
 func (f Folder) Put(_ context.Context, name string, content io.ReadSeeker, size int64) (err error) {
 	path := filepath.Join(string(f), filepath.FromSlash(name))
 	if err = os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -41,19 +41,19 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// Open implements Place.
+// Open implements Storage.
 func (f Folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return os.Open(filepath.Join(string(f), filepath.FromSlash(name)))
 }
 
-// Files implements Place.
+// Files implements Storage.
 func (f Folder) Files(context.Context) ([]File, error) {
 	paths, err := filepath.Glob(filepath.Join(string(f), "*", "*"))
 	if err != nil {
 		return nil, err
 	}
 	if _, err = os.Stat(string(f)); err != nil {
-		return nil, fmt.Errorf("the folder of the backups: %w", err)
+		return nil, fmt.Errorf("the folder for backups: %w", err)
 	}
 	files := make([]File, 0, len(paths))
 	for _, path := range paths {
@@ -70,12 +70,12 @@ func (f Folder) Files(context.Context) ([]File, error) {
 	return files, nil
 }
 
-// Remove implements Place; a folder that is empty then goes too.
+// Remove implements Storage. It also removes a folder that is then empty.
 func (f Folder) Remove(_ context.Context, name string) error {
 	path := filepath.Join(string(f), filepath.FromSlash(name))
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_ = os.Remove(filepath.Dir(path)) // fails while there is something in it
+	_ = os.Remove(filepath.Dir(path)) // fails while the folder has other files
 	return nil
 }

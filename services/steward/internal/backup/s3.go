@@ -16,26 +16,26 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// Bucket says which bucket, and who may.
+// Bucket configures an S3.
 type Bucket struct {
 	URL      string // s3://bucket/prefix
 	Endpoint string // such as https://s3.eu-central-1.amazonaws.com
 	Region   string // "" asks the server
-	// PathStyle puts the bucket in the path, for servers that have no name for each.
+	// PathStyle puts the bucket in the path, for servers without a host name per bucket.
 	PathStyle bool
-	// Access, Secret and Session are the keys. Without Access those of the pod's cloud role are used.
+	// Access, Secret and Session are the keys. Without Access, the keys of the pod's cloud role are used.
 	Access, Secret, Session string
 	CAFile                  string
 }
 
-// S3 is a Place in a bucket of any server that speaks S3.
+// S3 is a Storage in a bucket of any server that speaks S3.
 type S3 struct {
 	client         *minio.Client
 	bucket, prefix string
 	endpoint       string
 }
 
-// OpenS3 makes nothing and calls nobody yet.
+// OpenS3 returns the S3 of a bucket. It does not connect yet.
 func OpenS3(b Bucket) (*S3, error) {
 	place, err := url.Parse(b.URL)
 	if err != nil || place.Scheme != "s3" || place.Host == "" {
@@ -46,7 +46,7 @@ func OpenS3(b Bucket) (*S3, error) {
 		return nil, fmt.Errorf("the endpoint %q is not of the form https://host", b.Endpoint)
 	}
 	if (b.Access == "") != (b.Secret == "") {
-		return nil, errors.New("PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY are needed both or not at all")
+		return nil, errors.New("PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY must be set together")
 	}
 	options := &minio.Options{Creds: credentials.NewIAM(""), Secure: endpoint.Scheme == "https", Region: b.Region}
 	if b.Access != "" {
@@ -56,7 +56,7 @@ func OpenS3(b Bucket) (*S3, error) {
 		options.BucketLookup = minio.BucketLookupPath
 	}
 	if b.CAFile != "" {
-		if options.Transport, err = trusting(b.CAFile); err != nil {
+		if options.Transport, err = transportWithCA(b.CAFile); err != nil {
 			return nil, err
 		}
 	}
@@ -71,8 +71,8 @@ func OpenS3(b Bucket) (*S3, error) {
 	return s, nil
 }
 
-// trusting reaches servers whose certificates a CA in file signed.
-func trusting(file string) (http.RoundTripper, error) {
+// transportWithCA returns a transport that trusts the CA certificates in file.
+func transportWithCA(file string) (http.RoundTripper, error) {
 	content, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("PARLEY_S3_CA_FILE: %w", err)
@@ -89,7 +89,7 @@ func trusting(file string) (http.RoundTripper, error) {
 	return transport, nil
 }
 
-// Put implements Place. The server checks what it got by the MD5 of each part; then it is asked what it has.
+// Put implements Storage. The server checks the MD5 of each part, and Put then reads back the object's size and ETag.
 func (s *S3) Put(ctx context.Context, name string, content io.ReadSeeker, size int64) error {
 	key := s.prefix + name
 	put, err := s.client.PutObject(ctx, s.bucket, key, content, size, minio.PutObjectOptions{
@@ -98,17 +98,17 @@ func (s *S3) Put(ctx context.Context, name string, content io.ReadSeeker, size i
 	if err != nil {
 		return s.failed("store", key, err)
 	}
-	has, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
+	stored, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
 	if err != nil {
-		return s.failed("look again at", key, err)
+		return s.failed("verify", key, err)
 	}
-	if has.Size != size || has.ETag != put.ETag {
-		return fmt.Errorf("%s has %d bytes of %s (ETag %s) where %d were stored (ETag %s): something else writes there", s.endpoint, has.Size, key, has.ETag, size, put.ETag)
+	if stored.Size != size || stored.ETag != put.ETag {
+		return fmt.Errorf("%s: %s has %d bytes (ETag %s), but %d bytes were uploaded (ETag %s): another process writes to this prefix", s.endpoint, key, stored.Size, stored.ETag, size, put.ETag)
 	}
 	return nil
 }
 
-// Open implements Place.
+// Open implements Storage.
 func (s *S3) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	object, err := s.client.GetObject(ctx, s.bucket, s.prefix+name, minio.GetObjectOptions{})
 	if err != nil {
@@ -117,9 +117,9 @@ func (s *S3) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return object, nil
 }
 
-// Files implements Place.
+// Files implements Storage.
 func (s *S3) Files(ctx context.Context) ([]File, error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the listing where we stop reading it
+	ctx, cancel := context.WithCancel(ctx) // ends the listing if we return early
 	defer cancel()
 	var files []File
 	for object := range s.client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: s.prefix, Recursive: true}) {
@@ -131,7 +131,7 @@ func (s *S3) Files(ctx context.Context) ([]File, error) {
 	return files, nil
 }
 
-// Remove implements Place.
+// Remove implements Storage.
 func (s *S3) Remove(ctx context.Context, name string) error {
 	if err := s.client.RemoveObject(ctx, s.bucket, s.prefix+name, minio.RemoveObjectOptions{}); err != nil {
 		return s.failed("remove", s.prefix+name, err)
@@ -139,7 +139,7 @@ func (s *S3) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// failed says what was tried where, and what may be wrong.
+// failed wraps an error with what was attempted, and with a hint at the cause.
 func (s *S3) failed(what, key string, err error) error {
 	hint := ""
 	switch minio.ToErrorResponse(err).Code {
@@ -148,7 +148,7 @@ func (s *S3) failed(what, key string, err error) error {
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		hint = " (are PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY the right ones?)"
 	case minio.NoSuchBucket:
-		hint = " (make the bucket first)"
+		hint = " (create the bucket first)"
 	}
 	return fmt.Errorf("S3 at %s: %s %s/%s: %w%s", s.endpoint, what, s.bucket, key, err, hint)
 }

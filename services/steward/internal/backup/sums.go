@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// maxSums bounds what is read of a SHA256SUMS.
+// maxSums bounds the size of a SHA256SUMS.
 const maxSums = 1 << 20
 
 type sum struct{ sum, name string }
 
-// parseSums reads what sha256sum writes. A name must be one of a file in the same folder.
+// parseSums parses the output of sha256sum. Names must not leave the folder.
 func parseSums(content string) ([]sum, error) {
 	var sums []sum
 	for line := range strings.Lines(content) {
 		value, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		if digest, err := hex.DecodeString(value); !ok || err != nil || len(digest) != 32 {
-			return nil, fmt.Errorf("%.100q is no line of a checksum", line)
+			return nil, fmt.Errorf("%.100q is not a line of sha256sum", line)
 		}
 		if !filepath.IsLocal(name) || filepath.Base(name) != name || name == "." {
-			return nil, fmt.Errorf("%.100q is no name of a file", name)
+			return nil, fmt.Errorf("%.100q is not a valid file name", name)
 		}
 		sums = append(sums, sum{value, name})
 	}
@@ -34,8 +34,8 @@ func parseSums(content string) ([]sum, error) {
 	return sums, nil
 }
 
-func read(ctx context.Context, place Place, name string) (string, error) {
-	file, err := place.Open(ctx, name)
+func read(ctx context.Context, storage Storage, name string) (string, error) {
+	file, err := storage.Open(ctx, name)
 	if err != nil {
 		return "", err
 	}

@@ -7,23 +7,23 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
-// Account is one to sign in as.
+// Account is a user name and a password.
 type Account struct{ Name, Password string }
 
-// enter signs in as the account, or as a guest.
-func (c *checker) enter(ctx context.Context) (string, error) {
+// signInStep signs in as the account, or as a guest.
+func (c *checker) signInStep(ctx context.Context) (string, error) {
 	if err := c.signInAs(ctx); err != nil {
 		return "", err
 	}
-	c.later(func(ctx context.Context) error { return c.auth.Logout(ctx, c.signIn.AccessToken) })
+	c.deferUndo(func(ctx context.Context) error { return c.auth.Logout(ctx, c.signIn.AccessToken) })
 	return fmt.Sprintf("as %s, %s", c.signIn.User.Name, c.signIn.User.Kind), nil
 }
 
 func (c *checker) signInAs(ctx context.Context) error {
 	if c.Account.Name == "" {
-		err := c.comeAsGuest(ctx)
+		err := c.signInAsGuest(ctx)
 		if chat.CodeOf(err) == chat.CodeForbidden {
-			return fmt.Errorf("guests may not come in here; give an account in PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD: %w", err)
+			return fmt.Errorf("guests are not allowed; give an account in PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD: %w", err)
 		}
 		return err
 	}
@@ -31,36 +31,36 @@ func (c *checker) signInAs(ctx context.Context) error {
 		c.signIn, err = c.auth.Login(ctx, c.Account.Name, c.Account.Password)
 		return err
 	}
-	err := patiently(ctx, logIn)
+	err := retry(ctx, logIn)
 	if chat.CodeOf(err) != chat.CodeUnauthenticated {
 		return err
 	}
 	if !c.MakeAccount {
-		return fmt.Errorf("PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD are not those of an account: %w", err)
+		return fmt.Errorf("no account has this PARLEY_CHECK_USER and PARLEY_CHECK_PASSWORD: %w", err)
 	}
 	if err := c.makeAccount(ctx); err != nil {
-		if c.comeAsGuest(ctx) == nil {
-			c.say("         as a guest, which checks less, since: %v", err)
+		if c.signInAsGuest(ctx) == nil {
+			c.printf("         as a guest, which checks less, because: %v", err)
 			return nil
 		}
 		return err
 	}
-	return patiently(ctx, logIn)
+	return retry(ctx, logIn)
 }
 
-func (c *checker) comeAsGuest(ctx context.Context) error {
-	return patiently(ctx, func() (err error) {
-		c.signIn, err = c.auth.Guest(ctx, "check-"+tag())
+func (c *checker) signInAsGuest(ctx context.Context) error {
+	return retry(ctx, func() (err error) {
+		c.signIn, err = c.auth.Guest(ctx, "check-"+randomSuffix())
 		return err
 	})
 }
 
-// makeAccount has the administrator make the account, or signs it up itself: the administrator's password may have been changed
-// since it was noted, which must not keep the release from being checked.
+// makeAccount creates the account as the administrator. If that fails, it signs the account up: the administrator's
+// password may have changed since the installation, which must not make the check fail.
 func (c *checker) makeAccount(ctx context.Context) error {
-	var byStaff error
+	var staffErr error
 	if c.Administrator.Name != "" {
-		byStaff = patiently(ctx, func() error {
+		staffErr = retry(ctx, func() error {
 			staff, err := c.auth.Login(ctx, c.Administrator.Name, c.Administrator.Password)
 			if err != nil {
 				return err
@@ -68,27 +68,27 @@ func (c *checker) makeAccount(ctx context.Context) error {
 			defer func() { _ = c.auth.Logout(context.WithoutCancel(ctx), staff.AccessToken) }()
 			return c.auth.CreateUser(ctx, staff.AccessToken, c.Account.Name, c.Account.Password, true)
 		})
-		if byStaff == nil {
-			c.say("         the administrator made the account %s", c.Account.Name)
+		if staffErr == nil {
+			c.printf("         the administrator created the account %s", c.Account.Name)
 			return nil
 		}
 	}
-	err := patiently(ctx, func() error {
+	err := retry(ctx, func() error {
 		_, err := c.auth.Signup(ctx, c.Account.Name, c.Account.Password)
 		return err
 	})
 	switch {
 	case err == nil:
-		c.say("         signed %s up", c.Account.Name)
+		c.printf("         signed up the account %s", c.Account.Name)
 		return nil
-	case chat.CodeOf(err) == chat.CodeConflict || chat.CodeOf(byStaff) == chat.CodeConflict:
-		return fmt.Errorf("there is an account %s, which has another password than that of PARLEY_CHECK_PASSWORD: %w", c.Account.Name, err)
-	case byStaff != nil:
-		return fmt.Errorf("there is no account %s yet, nobody may sign up, and %s can't make it (%w). "+
-			"If that password was changed, make the account by hand: auth createsuperuser %s, with the password of PARLEY_CHECK_PASSWORD: %w",
-			c.Account.Name, c.Administrator.Name, byStaff, c.Account.Name, err)
+	case chat.CodeOf(err) == chat.CodeConflict || chat.CodeOf(staffErr) == chat.CodeConflict:
+		return fmt.Errorf("the account %s exists, but its password is not PARLEY_CHECK_PASSWORD: %w", c.Account.Name, err)
+	case staffErr != nil:
+		return fmt.Errorf("there is no account %s yet, sign-up is closed, and %s can't create it (%w). "+
+			"If that password was changed, create the account by hand: auth createsuperuser %s, with the password of PARLEY_CHECK_PASSWORD: %w",
+			c.Account.Name, c.Administrator.Name, staffErr, c.Account.Name, err)
 	default:
-		return fmt.Errorf("there is no account %s yet, and nobody may sign up. Make it by hand: auth createsuperuser %s, with the password of PARLEY_CHECK_PASSWORD: %w",
+		return fmt.Errorf("there is no account %s yet, and sign-up is closed. Create it by hand: auth createsuperuser %s, with the password of PARLEY_CHECK_PASSWORD: %w",
 			c.Account.Name, c.Account.Name, err)
 	}
 }

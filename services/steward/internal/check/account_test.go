@@ -68,7 +68,7 @@ func TestMakesItsAccount(t *testing.T) {
 		open   bool
 		make   bool
 		guests bool
-		want   string // said in the error
+		want   string // in the error
 		calls  []string
 	}{
 		"it is there":          {map[string]string{"tester": "secret"}, false, true, false, "", []string{"login tester"}},
@@ -76,8 +76,8 @@ func TestMakesItsAccount(t *testing.T) {
 		"changed, but open":    {map[string]string{"admin": "changed"}, true, true, false, "", []string{"login tester", "login admin", "signup tester", "login tester"}},
 		"changed, and closed":  {map[string]string{"admin": "changed"}, false, true, false, "auth createsuperuser tester", nil},
 		"closed, but guests":   {map[string]string{"admin": "changed"}, false, true, true, "", []string{"login tester", "login admin", "signup tester", "guest "}},
-		"it is somebody else":  {map[string]string{"admin": "first", "tester": "other"}, true, true, false, "which has another password", nil},
-		"it is not to be made": {map[string]string{"admin": "first"}, true, false, false, "are not those of an account", []string{"login tester"}},
+		"it is somebody else":  {map[string]string{"admin": "first", "tester": "other"}, true, true, false, "but its password is not PARLEY_CHECK_PASSWORD", nil},
+		"it is not to be made": {map[string]string{"admin": "first"}, true, false, false, "no account has this PARLEY_CHECK_USER", []string{"login tester"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth := &accounts{passwords: c.there, open: c.open, guests: c.guests}
@@ -86,7 +86,7 @@ func TestMakesItsAccount(t *testing.T) {
 			checker := &checker{auth: client.NewHTTP(server.URL, server.Client()), Options: Options{
 				Out: io.Discard, Account: Account{"tester", "secret"}, MakeAccount: c.make, Administrator: Account{"admin", "first"},
 			}}
-			_, err := checker.enter(t.Context())
+			_, err := checker.signInStep(t.Context())
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v", err)
 			}

@@ -32,11 +32,11 @@ func TestCompare(t *testing.T) {
 	}{
 		"the same":           {right, right, ""},
 		"more than asked":    {append(right[:3:3], entry(9, "later")), right, ""},
-		"one missed some":    {right, right[:2], "of 3 entries one socket saw 3 and the other 2"},
-		"a hole":             {right, []wire.Event{right[0], right[2], entry(9, "later")}, "where entry 7 should be, one socket saw 7 and the other 8"},
-		"another order":      {right, []wire.Event{right[1], right[0], right[2]}, "where entry 6 should be"},
-		"twice":              {[]wire.Event{right[0], right[0], right[1], right[2]}, right, "where entry 7 should be, one socket saw 6"},
-		"another kind":       {right, with(1, entry(7, "")), "entry 7 is not the same at both edges"},
+		"one missed some":    {right, right[:2], "of 3 entries one socket received 3 and the other 2"},
+		"a hole":             {right, []wire.Event{right[0], right[2], entry(9, "later")}, "instead of entry 7, one socket received 7 and the other 8"},
+		"another order":      {right, []wire.Event{right[1], right[0], right[2]}, "instead of entry 6"},
+		"twice":              {[]wire.Event{right[0], right[0], right[1], right[2]}, right, "instead of entry 7, one socket received 6"},
+		"another kind":       {right, with(1, entry(7, "")), "entry 7 differs between the two edges"},
 		"another body":       {right, with(2, entry(8, "c")), `message 8 was acked as "b"`},
 		"another everywhere": {with(0, entry(6, "z")), with(0, entry(6, "z")), `message 6 was acked as "a"`},
 	} {

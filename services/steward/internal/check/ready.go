@@ -13,15 +13,15 @@ import (
 
 const maxReadiness = 4096
 
-// ready asks every pod that uses Redis for its readiness. People can talk without Redis, only slower, and pods stay ready
-// without it: a warning beside the answer is all there is to be seen of a Redis that refuses the password.
-func (c *checker) ready(ctx context.Context) (string, error) {
+// checkReadiness requests the readiness of every pod that uses Redis. Without Redis people can still talk, only slower,
+// and pods stay ready: the only sign of a Redis that refuses the password is a warning in the response.
+func (c *checker) checkReadiness(ctx context.Context) (string, error) {
 	if len(c.Admin) == 0 {
-		return "not asked for", nil
+		return "skipped", nil
 	}
-	asked := 0
-	err := patiently(ctx, func() error {
-		asked = 0
+	checked := 0
+	err := retry(ctx, func() error {
+		checked = 0
 		for _, name := range c.Admin {
 			pods, err := addresses(ctx, name)
 			if err != nil {
@@ -31,15 +31,15 @@ func (c *checker) ready(ctx context.Context) (string, error) {
 				if err := askReadiness(ctx, name, pod); err != nil {
 					return err
 				}
-				asked++
+				checked++
 			}
 		}
 		return nil
 	})
-	return fmt.Sprintf("%d pods are ready, and none warns", asked), err
+	return fmt.Sprintf("%d pods are ready, without warnings", checked), err
 }
 
-// readyAnswer is that of a pod which lacks nothing.
+// readyAnswer is the response of a ready pod without warnings.
 const readyAnswer = "ok"
 
 func askReadiness(ctx context.Context, name, pod string) error {
@@ -56,14 +56,14 @@ func askReadiness(ctx context.Context, name, pod string) error {
 	if err != nil {
 		return chat.Errorf(chat.CodeUnavailable, "%s: %v", name, err)
 	}
-	said := strings.TrimSpace(string(body))
-	if response.StatusCode != http.StatusOK || said != readyAnswer {
-		return chat.Errorf(chat.CodeUnavailable, "%s (%s) answers %s: %s", name, pod, response.Status, said)
+	text := strings.TrimSpace(string(body))
+	if response.StatusCode != http.StatusOK || text != readyAnswer {
+		return chat.Errorf(chat.CodeUnavailable, "%s (%s) answers %s: %s", name, pod, response.Status, text)
 	}
 	return nil
 }
 
-// addresses are those of all pods behind a host:port.
+// addresses returns the addresses of all pods behind a host:port.
 func addresses(ctx context.Context, name string) ([]string, error) {
 	host, port, err := net.SplitHostPort(name)
 	if err != nil {

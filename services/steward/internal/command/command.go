@@ -16,26 +16,26 @@ import (
 	"github.com/parley-chat/parley/services/steward"
 )
 
-const usage = `steward does the chores of a release inside its cluster:
-  steward secrets SECRET/KEY=TEMPLATE…         make what is missing of a release's Secrets, and change nothing that is there.
-                                               In a template {random} is 26 random characters, {key} what another key holds
-  steward deletioncost                         go on telling Kubernetes which edge has the fewest connections
-  steward check [flags]                        find out whether people can talk, at two edges
-  steward upload --to PLACE [flags] FILE…      keep files as a backup, in s3://bucket/prefix or a folder
-  steward download --from PLACE --into FOLDER  fetch a backup, the newest one if none is named
-steward COMMAND --help lists the flags; docs/configuration.md has the variables`
+const usage = `steward performs the maintenance tasks of a release inside its cluster:
+  steward secrets SECRET/KEY=TEMPLATE…           generate the missing keys of Secrets; existing keys never change.
+                                                 In a template {random} is 26 random characters, {key} the value of another key
+  steward deletioncost                           keep the pod deletion cost of each edge at its number of connections
+  steward check [flags]                          check that people can talk at two edges
+  steward upload --to STORAGE [flags] FILE…      store files as a backup, in s3://bucket/prefix or a folder
+  steward download --from STORAGE --into FOLDER  download a backup, by default the newest
+steward COMMAND --help lists the flags; docs/configuration.md lists the variables`
 
-// Command is the program: what it was called with and where it writes to.
+// Command is one run of the program: its environment, arguments and outputs.
 type Command struct {
 	Env         *env.Reader
 	Args        []string // without the program's name
 	Out, ErrOut io.Writer
 }
 
-// errUsage is that the command line can't be understood, which was said already.
+// errUsage means that the command line is wrong. The message for the user has already been printed.
 var errUsage = errors.New("usage")
 
-// Run does what Args say and returns the exit status: 1 where it failed, 2 where it does not know what to do.
+// Run runs the subcommand in Args and returns the exit status: 1 if it failed, 2 if the command line is wrong.
 func (c *Command) Run() int {
 	name := ""
 	if len(c.Args) > 0 {
@@ -44,17 +44,17 @@ func (c *Command) Run() int {
 	if name == "deletioncost" {
 		return process.Run(c.Env, c.ErrOut, process.Defaults{Name: "steward", AdminListen: ":9090", LogFormat: "json"}, steward.Build)
 	}
-	chores := map[string]func(context.Context, []string) error{
+	subcommands := map[string]func(context.Context, []string) error{
 		"secrets": c.secrets, "check": c.check, "upload": c.upload, "download": c.download,
 	}
-	chore, ok := chores[name]
+	run, ok := subcommands[name]
 	if !ok {
 		_, _ = fmt.Fprintln(c.ErrOut, usage)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := chore(ctx, c.Args[1:])
+	err := run(ctx, c.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -67,9 +67,9 @@ func (c *Command) Run() int {
 	return 0
 }
 
-func (c *Command) say(format string, args ...any) { _, _ = fmt.Fprintf(c.Out, format+"\n", args...) }
+func (c *Command) printf(format string, args ...any) { _, _ = fmt.Fprintf(c.Out, format+"\n", args...) }
 
-// flags are those of a subcommand.
+// flags are the flags of a subcommand.
 type flags struct {
 	*flag.FlagSet
 
@@ -83,22 +83,22 @@ func (c *Command) flags(name, arguments string, timeout time.Duration) *flags {
 		_, _ = fmt.Fprintf(c.ErrOut, "usage: steward %s [flags]%s\n", name, arguments)
 		f.PrintDefaults()
 	}
-	f.DurationVar(&f.timeout, "timeout", timeout, "how long it may take in all")
+	f.DurationVar(&f.timeout, "timeout", timeout, "how long the command may take")
 	return f
 }
 
-// parse reads args; some says whether there must be arguments besides flags.
-func (f *flags) parse(args []string, some bool) error {
+// parse parses args. There must be arguments after the flags if wantArgs is set, and none otherwise.
+func (f *flags) parse(args []string, wantArgs bool) error {
 	err := f.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	if err == nil && f.NArg() > 0 != some {
+	if err == nil && f.NArg() > 0 != wantArgs {
 		f.Usage()
 		err = errUsage
 	}
 	if err != nil {
-		return errUsage // what is wrong was said
+		return errUsage // the flag package has printed the error
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package deletioncost tells Kubernetes which edge to take away first when it scales in: the one that
-// the fewest people are connected to.
+// Package deletioncost sets the pod deletion cost of each edge to its number of connections, so that Kubernetes
+// removes the edge with the fewest connections first when it scales in.
 package deletioncost
 
 import (
@@ -16,16 +16,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// annotation is what the ReplicaSet controller looks at; a pod without it costs 0.
+// annotation is the annotation that the ReplicaSet controller reads. A pod without it costs 0.
 const annotation = "controller.kubernetes.io/pod-deletion-cost"
 
-// API is what is asked of the API server.
+// API is the part of the Kubernetes API that a Watcher uses.
 type API interface {
 	List(ctx context.Context, kind, selector string, into any) error
 	Merge(ctx context.Context, kind, name string, patch any) error
 }
 
-// Options are what a Watcher needs.
+// Options configure a Watcher.
 type Options struct {
 	API      API
 	Selector string // of the edge pods
@@ -35,7 +35,7 @@ type Options struct {
 	Registry prometheus.Registerer
 }
 
-// Watcher keeps the pods' costs near the number of their connections.
+// Watcher updates the pods' deletion costs.
 type Watcher struct {
 	options Options
 	http    *http.Client
@@ -47,10 +47,10 @@ type Watcher struct {
 
 const (
 	scrapeTimeout = 3 * time.Second
-	atOnce        = 8 // pods asked at the same time
+	maxParallel   = 8 // scrapes at the same time
 )
 
-// New makes a Watcher; Run starts it.
+// New makes a Watcher. Run starts it.
 func New(o Options) *Watcher {
 	m := promauto.With(o.Registry)
 	return &Watcher{
@@ -58,7 +58,7 @@ func New(o Options) *Watcher {
 		http:    &http.Client{Timeout: scrapeTimeout},
 		pods:    m.NewGauge(prometheus.GaugeOpts{Name: "parley_steward_edges", Help: "Running edge pods seen in the last round."}),
 		rounds: m.NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_steward_rounds_total", Help: "Rounds over the edge pods: ok, or failed where one could not be asked or told.",
+			Name: "parley_steward_rounds_total", Help: "Rounds over the edge pods: ok, or failed if at least one pod could not be read or updated.",
 		}, []string{"result"}),
 		patches: m.NewCounter(prometheus.CounterOpts{Name: "parley_steward_patches_total", Help: "Deletion costs written to pods."}),
 	}
@@ -68,10 +68,10 @@ func New(o Options) *Watcher {
 func (w *Watcher) Run(ctx context.Context, ready func()) error {
 	ticker := time.NewTicker(w.options.Every)
 	defer ticker.Stop()
-	for answered := false; ; {
+	for isReady := false; ; {
 		listed, err := w.round(ctx)
-		if listed && !answered {
-			answered = true
+		if listed && !isReady {
+			isReady = true
 			ready()
 		}
 		switch {
@@ -79,7 +79,7 @@ func (w *Watcher) Run(ctx context.Context, ready func()) error {
 			return nil
 		case err != nil:
 			w.rounds.WithLabelValues("failed").Inc()
-			w.options.Log.WarnContext(ctx, "deletion costs not brought up to date", slog.Any("error", err))
+			w.options.Log.WarnContext(ctx, "some deletion costs are out of date", slog.Any("error", err))
 		default:
 			w.rounds.WithLabelValues("ok").Inc()
 		}
@@ -107,39 +107,39 @@ type pod struct {
 	} `json:"status"`
 }
 
-// watched says whether it matters what the pod costs: one that is going is not chosen again.
-func (p pod) watched() bool {
+// needsCost reports whether the pod's cost matters. Kubernetes does not choose a pod that is already terminating.
+func (p pod) needsCost() bool {
 	return p.Status.Phase == "Running" && p.Status.PodIP != "" && p.Metadata.DeletionTimestamp == ""
 }
 
 func (p pod) cost() int {
-	cost, _ := strconv.Atoi(p.Metadata.Annotations[annotation]) // what is no number counts as none
+	cost, _ := strconv.Atoi(p.Metadata.Annotations[annotation]) // an invalid cost counts as 0
 	return cost
 }
 
-// round asks every pod once, and tells the API server of those that changed. A pod that does not answer
-// keeps its cost.
+// round reads the connections of every pod once, and writes the costs that changed. A pod that does not answer keeps
+// its cost.
 func (w *Watcher) round(ctx context.Context) (listed bool, err error) {
 	var pods podList
 	if err := w.options.API.List(ctx, "pods", w.options.Selector, &pods); err != nil {
 		return false, err
 	}
 	var (
-		group  sync.WaitGroup
-		mu     sync.Mutex
-		errs   []error
-		seen   int
-		places = make(chan struct{}, atOnce)
+		group sync.WaitGroup
+		mu    sync.Mutex
+		errs  []error
+		seen  int
+		slots = make(chan struct{}, maxParallel)
 	)
 	for _, p := range pods.Items {
-		if !p.watched() {
+		if !p.needsCost() {
 			continue
 		}
 		seen++
 		group.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			if err := w.visit(ctx, p); err != nil {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if err := w.update(ctx, p); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
@@ -151,10 +151,11 @@ func (w *Watcher) round(ctx context.Context) (listed bool, err error) {
 	return true, errors.Join(errs...)
 }
 
-func (w *Watcher) visit(ctx context.Context, p pod) error {
+// update reads the connections of a pod, and writes its cost if that changed enough.
+func (w *Watcher) update(ctx context.Context, p pod) error {
 	address := net.JoinHostPort(p.Status.PodIP, strconv.Itoa(w.options.Port))
 	connections, err := w.connections(ctx, address)
-	if err != nil || !noticeable(p.cost(), connections) {
+	if err != nil || !changedEnough(p.cost(), connections) {
 		return err
 	}
 	patch := map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotation: strconv.Itoa(connections)}}}
@@ -165,9 +166,9 @@ func (w *Watcher) visit(ctx context.Context, p pod) error {
 	return nil
 }
 
-// noticeable spares the API server a write for every few people who come and go: a tenth more or less
-// changes nothing about which pod goes first, or too little to matter.
-func noticeable(before, now int) bool {
+// changedEnough reports whether a cost is worth a write. A change of less than a tenth, or of less than ten, hardly
+// affects which pod is removed first, and would cost a write for every few people who come and go.
+func changedEnough(before, now int) bool {
 	difference := max(before-now, now-before)
 	return difference >= 10 && 10*difference >= before || now == 0 && before != 0
 }

@@ -176,7 +176,7 @@ func TestReadyWhenTheAPIServerAnswers(t *testing.T) {
 func TestNoticeable(t *testing.T) {
 	var got []bool
 	for _, c := range [][2]int{{0, 9}, {0, 10}, {1000, 1099}, {1000, 1100}, {1000, 901}, {1000, 900}, {5, 0}, {0, 0}} {
-		got = append(got, noticeable(c[0], c[1]))
+		got = append(got, changedEnough(c[0], c[1]))
 	}
 	if want := []bool{false, true, false, true, false, true, true, false}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

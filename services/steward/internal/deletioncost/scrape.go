@@ -16,7 +16,7 @@ const (
 	maxScrape = 8 << 20
 )
 
-// connections reads how many sockets the edge at address holds.
+// connections reads the number of connections from the metrics of the edge at address.
 func (w *Watcher) connections(ctx context.Context, address string) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", http.NoBody)
 	if err != nil {
@@ -37,7 +37,7 @@ func (w *Watcher) connections(ctx context.Context, address string) (int, error) 
 	}
 	family := families[metric]
 	if family == nil {
-		return 0, fmt.Errorf("edge at %s: no %s among its metrics: is this an edge's admin port?", address, metric)
+		return 0, fmt.Errorf("edge at %s: /metrics has no %s (is this the admin port of an edge?)", address, metric)
 	}
 	sum := 0.0
 	for _, m := range family.GetMetric() {

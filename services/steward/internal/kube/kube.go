@@ -1,6 +1,5 @@
-// Package kube calls the API server of the cluster that the process runs in, as its pod's service
-// account. It knows the few calls that Parley makes; Kubernetes' own client would be three quarters of
-// the program.
+// Package kube calls the Kubernetes API server as the service account of the process's pod. It has the few calls that
+// Parley needs; Kubernetes' own client would be three quarters of the program.
 package kube
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/parley-chat/parley/pkg/env"
 )
 
-// Mounted is where Kubernetes puts a pod's service account.
+// Mounted is the folder where Kubernetes mounts a pod's service account.
 const Mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 const (
@@ -31,7 +30,7 @@ const (
 	maxAnswer   = 32 << 20
 )
 
-// Client calls the API server about objects of the pod's own namespace.
+// Client calls the API server for objects in the pod's own namespace.
 type Client struct {
 	Namespace string
 
@@ -40,11 +39,11 @@ type Client struct {
 	http   *http.Client
 }
 
-// InCluster finds the API server and, in folder, who we are there. In a pod without an account's token
-// that is an error in plain words.
+// InCluster makes a Client from the pod's environment and the service account in folder. The error says what to change
+// if no account is mounted.
 func InCluster(r *env.Reader, folder string) (*Client, error) {
-	host := r.Required("KUBERNETES_SERVICE_HOST", "The API server, which Kubernetes tells every pod.")
-	port := r.String("KUBERNETES_SERVICE_PORT", "443", "Its port.")
+	host := r.Required("KUBERNETES_SERVICE_HOST", "The host of the API server. Kubernetes sets it in every pod.")
+	port := r.String("KUBERNETES_SERVICE_PORT", "443", "The port of the API server. Kubernetes sets it in every pod.")
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -71,23 +70,23 @@ func InCluster(r *env.Reader, folder string) (*Client, error) {
 	}, nil
 }
 
-// Error is what the API server refused.
+// Error is a refusal of the API server.
 type Error struct {
 	Status       int // of HTTP
 	Call         string
 	Reason, Text string
 }
 
-// Error implements error. A refusal for a lack of rights says what to do about it.
+// Error implements error. If the Role lacks a rule, the message says so.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("the API server answers %s: %d %s: %s", e.Call, e.Status, e.Reason, e.Text)
 	if e.Status == http.StatusForbidden {
-		text += " (this pod's Role lacks that rule)"
+		text += " (add a rule for this call to the Role of this pod)"
 	}
 	return text
 }
 
-// StatusOf is the HTTP status with which the API server refused, 0 if err is something else.
+// StatusOf returns the HTTP status of a refusal, 0 for any other error.
 func StatusOf(err error) int {
 	if refused, ok := errors.AsType[*Error](err); ok {
 		return refused.Status
@@ -95,17 +94,17 @@ func StatusOf(err error) int {
 	return 0
 }
 
-// errAway is that there was no answer.
-var errAway = errors.New("the API server is not reached (does a NetworkPolicy let this pod out?)")
+// errUnreachable means that there was no response.
+var errUnreachable = errors.New("the API server is unreachable (does a NetworkPolicy allow this pod to connect to it?)")
 
-// Passing says whether the same call may well succeed later: the API server was not reached, or is
-// busy, or somebody else was faster.
-func Passing(err error) bool {
+// Retryable reports whether the same call may succeed later: the API server was unreachable or busy, or the object
+// changed in the meantime.
+func Retryable(err error) bool {
 	status := StatusOf(err)
-	return errors.Is(err, errAway) || status == http.StatusConflict || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+	return errors.Is(err, errUnreachable) || status == http.StatusConflict || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
 }
 
-// List reads the objects of a kind, such as "pods", that the label selector selects.
+// List reads the objects of a kind, such as "pods", that match a label selector.
 func (c *Client) List(ctx context.Context, kind, selector string, into any) error {
 	return c.call(ctx, http.MethodGet, c.path(kind)+"?"+url.Values{"labelSelector": {selector}}.Encode(), "", nil, into)
 }
@@ -115,19 +114,20 @@ func (c *Client) Read(ctx context.Context, kind, name string, into any) error {
 	return c.call(ctx, http.MethodGet, c.path(kind, name), "", nil, into)
 }
 
-// Create makes an object.
+// Create creates an object.
 func (c *Client) Create(ctx context.Context, kind string, object any) error {
 	return c.call(ctx, http.MethodPost, c.path(kind), "application/json", object, nil)
 }
 
-// Merge changes what patch holds of an object (RFC 7396). If patch names a resourceVersion and the
-// object has another by now, nothing changes and the answer is http.StatusConflict.
+// Merge applies a JSON merge patch (RFC 7396) to an object. If patch has a resourceVersion and the object no longer
+// has it, nothing changes and the status is http.StatusConflict.
 func (c *Client) Merge(ctx context.Context, kind, name string, patch any) error {
 	return c.call(ctx, http.MethodPatch, c.path(kind, name), "application/merge-patch+json", patch, nil)
 }
 
-// DeleteWith has a pod deleted when a service account is: by Kubernetes' garbage collector, whoever deletes the account.
-func DeleteWith(ctx context.Context, c *Client, pod, account string) error {
+// SetOwner makes a service account the owner of a pod, so that Kubernetes' garbage collector deletes the pod with the
+// account.
+func SetOwner(ctx context.Context, c *Client, pod, account string) error {
 	type reference struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
@@ -177,12 +177,12 @@ func (c *Client) call(ctx context.Context, method, path, kind string, body, into
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errAway, err)
+		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errAway, err)
+		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	if response.StatusCode >= http.StatusBadRequest {
 		return refusal(response.StatusCode, method+" "+path, answer)
@@ -191,15 +191,15 @@ func (c *Client) call(ctx context.Context, method, path, kind string, body, into
 		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%s %s: the answer is not the API server's: %w", method, path, err)
+		return fmt.Errorf("%s %s: the response is not the API server's: %w", method, path, err)
 	}
 	return nil
 }
 
 func refusal(status int, call string, answer []byte) error {
-	var told struct{ Reason, Message string }
-	if err := json.Unmarshal(answer, &told); err != nil || told.Message == "" {
-		told.Message = fmt.Sprintf("%.200q", answer)
+	var body struct{ Reason, Message string }
+	if err := json.Unmarshal(answer, &body); err != nil || body.Message == "" {
+		body.Message = fmt.Sprintf("%.200q", answer)
 	}
-	return &Error{Status: status, Call: call, Reason: told.Reason, Text: told.Message}
+	return &Error{Status: status, Call: call, Reason: body.Reason, Text: body.Message}
 }

@@ -14,7 +14,7 @@ func TestDeleteWith(t *testing.T) {
 	server := kubetest.New(t)
 	server.Put("serviceaccounts", "parley-check", map[string]any{"metadata": map[string]any{"uid": "one"}})
 	server.Put("pods", "parley-check", map[string]any{})
-	if err := kube.DeleteWith(t.Context(), server.Client(t), "parley-check", "parley-check"); err != nil {
+	if err := kube.SetOwner(t.Context(), server.Client(t), "parley-check", "parley-check"); err != nil {
 		t.Fatal(err)
 	}
 	metadata, _ := server.Object("pods", "parley-check")["metadata"].(map[string]any)
@@ -27,7 +27,7 @@ func TestDeleteWith(t *testing.T) {
 		t.Errorf("the pod's owner is %v", owner)
 	}
 	server.Refuse = func(*http.Request) int { return http.StatusForbidden }
-	if err := kube.DeleteWith(t.Context(), server.Client(t), "parley-check", "parley-check"); err == nil || !strings.Contains(err.Error(), "Role") {
+	if err := kube.SetOwner(t.Context(), server.Client(t), "parley-check", "parley-check"); err == nil || !strings.Contains(err.Error(), "Role") {
 		t.Errorf("without the right to read the account: %v", err)
 	}
 }

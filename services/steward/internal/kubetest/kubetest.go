@@ -1,5 +1,5 @@
-// Package kubetest is a small API server for tests: it keeps the objects of one namespace, over TLS, and
-// refuses what a real one would refuse of what Parley asks.
+// Package kubetest is a small Kubernetes API server for tests. It stores the objects of one namespace, speaks TLS, and
+// refuses Parley's calls where a real server would refuse them.
 package kubetest
 
 import (
@@ -29,8 +29,8 @@ const (
 
 // Server is the API server.
 type Server struct {
-	// Refuse answers a call instead of the server where it returns a status other than 0. It is called
-	// with nothing locked.
+	// Refuse, if not nil, is called for each call. If it returns a status other than 0, the server refuses the call
+	// with it. The server holds no lock meanwhile.
 	Refuse func(r *http.Request) int
 
 	folder string
@@ -61,7 +61,7 @@ func New(t *testing.T) *Server {
 	return s
 }
 
-// Client is one as a pod has it.
+// Client returns a client like that of a pod.
 func (s *Server) Client(t *testing.T) *kube.Client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(s.url.Host)
@@ -76,7 +76,7 @@ func (s *Server) Client(t *testing.T) *kube.Client {
 	return client
 }
 
-// Put stores an object as it is.
+// Put stores an object.
 func (s *Server) Put(kind, name string, object map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *Server) Object(kind, name string) map[string]any {
 	return s.objects[kind+"/"+name]
 }
 
-// Calls are the methods and paths of all calls that were let through.
+// Calls returns the methods and paths of all calls that were not refused.
 func (s *Server) Calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,22 +176,22 @@ func (s *Server) create(w http.ResponseWriter, kind string, body []byte) {
 }
 
 func (s *Server) patch(w http.ResponseWriter, key, name string, body []byte) {
-	there := s.objects[key]
+	existing := s.objects[key]
 	var patch map[string]any
-	if there == nil || json.Unmarshal(body, &patch) != nil {
+	if existing == nil || json.Unmarshal(body, &patch) != nil {
 		refuse(w, http.StatusNotFound, "NotFound")
 		return
 	}
-	if based := text(patch, "metadata", "resourceVersion"); based != "" && based != text(there, "metadata", "resourceVersion") {
+	if base := text(patch, "metadata", "resourceVersion"); base != "" && base != text(existing, "metadata", "resourceVersion") {
 		refuse(w, http.StatusConflict, "Conflict")
 		return
 	}
-	merged, _ := merge(there, patch).(map[string]any)
+	merged, _ := merge(existing, patch).(map[string]any)
 	s.store(key, name, merged)
 	answer(w, http.StatusOK, merged)
 }
 
-// merge is RFC 7396, on a copy.
+// merge applies a JSON merge patch (RFC 7396) to a copy of target.
 func merge(target, patch any) any {
 	changes, ok := patch.(map[string]any)
 	if !ok {

@@ -9,15 +9,15 @@ import (
 	"github.com/parley-chat/parley/services/steward/internal/kube"
 )
 
-// API is what is asked of the API server. What it refuses is a *kube.Error.
+// API is the part of the Kubernetes API that Ensure uses. A refusal is a *kube.Error.
 type API interface {
 	Read(ctx context.Context, kind, name string, into any) error
 	Create(ctx context.Context, kind string, object any) error
-	// Merge must refuse with http.StatusConflict what is not based on the resourceVersion in patch.
+	// Merge must fail with http.StatusConflict if the object no longer has the resourceVersion in patch.
 	Merge(ctx context.Context, kind, name string, patch any) error
 }
 
-// object is a Secret as the API server sees it; data travels as base64.
+// object is a Secret in the form of the Kubernetes API. JSON encodes data as base64.
 type object struct {
 	APIVersion string            `json:"apiVersion,omitempty"`
 	Kind       string            `json:"kind,omitempty"`
@@ -31,12 +31,11 @@ type metadata struct {
 	ResourceVersion string            `json:"resourceVersion,omitempty"`
 }
 
-const pause = 500 * time.Millisecond
+const retryDelay = 500 * time.Millisecond
 
-// Ensure makes what is missing of a secret and returns the keys that it made. It changes no key that
-// has a value. Several at once agree: whoever comes second starts over from what the first one made.
-// While the API server is away it tries again, until ctx ends. Labels are for a Secret that is not
-// there at all.
+// Ensure generates the missing keys of a Secret and returns their names. It never changes a key that has a value.
+// Concurrent calls are safe: the loser of a race starts over with the winner's keys. While the API server is
+// unreachable, Ensure retries until ctx ends. The labels are set if Ensure creates the Secret.
 func Ensure(ctx context.Context, api API, wanted Secret, labels map[string]string) (made []string, err error) {
 	for {
 		made, err = ensure(ctx, api, wanted, labels)
@@ -44,24 +43,24 @@ func Ensure(ctx context.Context, api API, wanted Secret, labels map[string]strin
 			return made, nil
 		}
 		err = fmt.Errorf("Secret %s: %w", wanted.Name, err)
-		if !kube.Passing(err) {
+		if !kube.Retryable(err) {
 			return nil, err
 		}
 		select {
-		case <-time.After(pause): //nolint:forbidigo // one timer, in a select with ctx
+		case <-time.After(retryDelay): //nolint:forbidigo // one timer, in a select with ctx
 		case <-ctx.Done():
 			return nil, err
 		}
 	}
 }
 
-// Lost says what to do about the Secrets that were just made, by advice, while others of them were still there. Where all were
-// made it is a first installation, and nothing is to be done.
-func Lost(made []string, advice map[string]string) []string {
+// LossAdvice returns a line of advice for each Secret that was created although other Secrets already existed: it was
+// lost. If all were created, this is a first installation, and there is no advice.
+func LossAdvice(made []string, advice map[string]string) []string {
 	var lines []string
 	for _, name := range made {
 		if advice[name] != "" {
-			lines = append(lines, fmt.Sprintf("%s was not there and is made anew: %s", name, advice[name]))
+			lines = append(lines, fmt.Sprintf("%s was missing and has been created again: %s", name, advice[name]))
 		}
 	}
 	if len(lines) == len(advice) {
@@ -71,13 +70,13 @@ func Lost(made []string, advice map[string]string) []string {
 }
 
 func ensure(ctx context.Context, api API, wanted Secret, labels map[string]string) ([]string, error) {
-	var there object
-	err := api.Read(ctx, "secrets", wanted.Name, &there)
+	var existing object
+	err := api.Read(ctx, "secrets", wanted.Name, &existing)
 	missing := kube.StatusOf(err) == http.StatusNotFound
 	if err != nil && !missing {
 		return nil, err
 	}
-	fresh, made, err := missingKeys(wanted, there.Data)
+	fresh, made, err := missingKeys(wanted, existing.Data)
 	if err != nil || len(made) == 0 {
 		return nil, err
 	}
@@ -86,13 +85,13 @@ func ensure(ctx context.Context, api API, wanted Secret, labels map[string]strin
 			APIVersion: "v1", Kind: "Secret", Metadata: metadata{Name: wanted.Name, Labels: labels}, Data: fresh,
 		})
 	}
-	return made, api.Merge(ctx, "secrets", wanted.Name, object{Metadata: metadata{ResourceVersion: there.Metadata.ResourceVersion}, Data: fresh})
+	return made, api.Merge(ctx, "secrets", wanted.Name, object{Metadata: metadata{ResourceVersion: existing.Metadata.ResourceVersion}, Data: fresh})
 }
 
-// missingKeys makes up the keys that have no value yet.
-func missingKeys(wanted Secret, there map[string][]byte) (fresh map[string][]byte, made []string, err error) {
+// missingKeys generates the keys that have no value yet.
+func missingKeys(wanted Secret, existing map[string][]byte) (fresh map[string][]byte, made []string, err error) {
 	values := map[string]string{}
-	for key, value := range there {
+	for key, value := range existing {
 		values[key] = string(value)
 	}
 	fresh = map[string][]byte{}

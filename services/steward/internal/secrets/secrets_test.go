@@ -174,11 +174,11 @@ func TestSaysWhatToDoAboutWhatGotLost(t *testing.T) {
 	advice := map[string]string{"parley-postgres": "restart it", "parley-redis": "restart that"}
 	for made, want := range map[string]string{
 		"":                             "",
-		"parley-postgres":              "parley-postgres was not there and is made anew: restart it",
+		"parley-postgres":              "parley-postgres was missing and has been created again: restart it",
 		"parley-check":                 "",
 		"parley-postgres parley-redis": "", // a first installation
 	} {
-		if got := strings.Join(secrets.Lost(strings.Fields(made), advice), "\n"); got != want {
+		if got := strings.Join(secrets.LossAdvice(strings.Fields(made), advice), "\n"); got != want {
 			t.Errorf("made %q: says %q", made, got)
 		}
 	}
@@ -199,7 +199,7 @@ func TestSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("without the right to create: %v", err)
 	}
 	_, err = secrets.Ensure(ctx, server.Client(t), parse(t, "s/url=postgres://{password}@host")[0], nil)
-	if err == nil || !strings.Contains(err.Error(), "{password} is neither there nor asked for before it") {
+	if err == nil || !strings.Contains(err.Error(), "{password} is neither in the Secret nor given before this key") {
 		t.Errorf("a template of what is not there: %v", err)
 	}
 	for _, args := range [][]string{{"s/k"}, {"s=v"}, {"s/k="}, {"S/k=v"}, {"s/k k=v"}, {"s/random=v"}, {"s/k=v", "s/k=w"}, {"../s/k=v"}} {

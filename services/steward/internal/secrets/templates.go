@@ -1,5 +1,4 @@
-// Package secrets makes up the secrets of a release in its cluster, once: what is there is never
-// changed.
+// Package secrets generates the secrets of a release in its cluster. It never changes a value that exists.
 package secrets
 
 import (
@@ -9,13 +8,13 @@ import (
 	"strings"
 )
 
-// Secret is a Secret that is wanted.
+// Secret describes a Secret that must exist.
 type Secret struct {
 	Name string
-	Keys []Key // in the order asked for
+	Keys []Key // in the order of the arguments
 }
 
-// Key is a key of it that is wanted.
+// Key describes a key of a Secret that must exist.
 type Key struct{ Name, Template string }
 
 var (
@@ -24,7 +23,7 @@ var (
 	reference = regexp.MustCompile(`\{[^{}]*\}`)
 )
 
-// random in a template stands for a value made up on the spot.
+// random in a template stands for a new random value.
 const random = "{random}"
 
 // Parse reads SECRET/KEY=TEMPLATE arguments.
@@ -38,9 +37,9 @@ func Parse(args []string) ([]Secret, error) {
 		case !ok || !slash || template == "":
 			return nil, fmt.Errorf("%q is not of the form SECRET/KEY=TEMPLATE", arg)
 		case !nameForm.MatchString(name):
-			return nil, fmt.Errorf("%q can't be the name of a Secret", name)
+			return nil, fmt.Errorf("%q is not a valid name of a Secret", name)
 		case !keyForm.MatchString(key) || key == "random":
-			return nil, fmt.Errorf("%q can't be a key of a Secret here", key)
+			return nil, fmt.Errorf("%q is not a valid key of a Secret here", key)
 		}
 		at, ok := seen[name]
 		if !ok {
@@ -50,7 +49,7 @@ func Parse(args []string) ([]Secret, error) {
 		}
 		for _, k := range secrets[at].Keys {
 			if k.Name == key {
-				return nil, fmt.Errorf("%s/%s is asked for twice", name, key)
+				return nil, fmt.Errorf("%s/%s is given twice", name, key)
 			}
 		}
 		secrets[at].Keys = append(secrets[at].Keys, Key{key, template})
@@ -58,8 +57,8 @@ func Parse(args []string) ([]Secret, error) {
 	return secrets, nil
 }
 
-// fill makes a value of a template: {random} is 130 random bits that may stand in a URL, {key} what
-// another key holds.
+// fill returns the value of a template. It replaces {random} by 130 random bits in characters that are safe in URLs,
+// and {key} by the value of another key.
 func fill(template string, values map[string]string) (string, error) {
 	var missing error
 	value := reference.ReplaceAllStringFunc(template, func(found string) string {
@@ -68,7 +67,7 @@ func fill(template string, values map[string]string) (string, error) {
 		}
 		key := strings.Trim(found, "{}")
 		if values[key] == "" {
-			missing = fmt.Errorf("%s is neither there nor asked for before it", found)
+			missing = fmt.Errorf("%s is neither in the Secret nor given before this key", found)
 		}
 		return values[key]
 	})

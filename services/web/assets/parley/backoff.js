@@ -1,5 +1,5 @@
-// Full-jitter exponential back-off: a random share of a ceiling that doubles. The whole span is random, since ten
-// thousand clients that lost the same server at the same instant must not come back at the same instant.
+// Exponential backoff with full jitter: each wait is a random share of a ceiling that doubles. So ten thousand clients
+// that lost the same server at the same time do not reconnect at the same time.
 
 export class Backoff {
   #base;
@@ -18,7 +18,7 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** The wait before the next try, in ms; the ceiling of the one after is twice as high. */
+  /** Returns the next wait, in ms, and doubles the ceiling. */
   next() {
     const ceiling = Math.min(this.#cap, this.#base * 2 ** this.#failures);
     this.#failures++;

@@ -1,13 +1,13 @@
-// The commands that are under way on one socket, by their `id`: each is answered, fails, or times out, exactly once.
+// The commands in flight on one socket, by their `id`. Each one is answered, fails or times out, exactly once.
 import { ConnectionLost, ParleyError } from './error.js';
 
-/** Every server takes a frame of this size. */
-const ALWAYS_TAKEN_BYTES = 1024;
+/** Every server accepts a frame of this size. */
+const ALWAYS_ACCEPTED_BYTES = 1024;
 
 /** The close code of a frame that was too large. */
 const TOO_LARGE = 1009;
-/** Codes of sockets that close whatever their commands are: away, drained, token, slow reader, too many frames. */
-const NOT_BY_COMMAND = [1001, 1012, 4401, 4408, 4429];
+/** Close codes that no single command causes: going away, drained, token expired, slow reader, flooding. */
+const NOT_CAUSED_BY_COMMAND = [1001, 1012, 4401, 4408, 4429];
 
 /** @typedef {{bytes: number, done: (answer: any) => void, failed: (error: ParleyError) => void, timer: unknown}} Pending */
 
@@ -20,14 +20,14 @@ export class Commands {
 
   /**
    * @param {import('../parley.d.ts').Clock} clock
-   * @param {() => void} overdue an answer has not come in time: the socket is as good as dead
+   * @param {() => void} overdue called when an answer does not come in time: the socket is dead
    */
   constructor(clock, overdue) {
     this.#clock = clock;
     this.#overdue = overdue;
   }
 
-  /** The `id` of the next command. Ids go on counting across sockets, so that none is answered twice. */
+  /** Returns the `id` of the next command. Ids are unique across sockets, so a late answer never matches another command. */
   nextId() {
     return ++this.#lastId;
   }
@@ -43,7 +43,7 @@ export class Commands {
     this.#pending.set(id, { bytes, done, failed, timer: this.#clock.setTimeout(this.#overdue, withinMs) });
   }
 
-  /** @param {any} frame one that bears an `id` */
+  /** @param {any} frame a frame with an `id` */
   answer(frame) {
     const pending = this.#pending.get(frame.id);
     if (!pending) return;
@@ -54,18 +54,18 @@ export class Commands {
   }
 
   /**
-   * The socket is gone, and what became of its commands unknown; but of one that closed for a frame too large, the
-   * largest was not taken.
-   * @param {number} code why it closed
+   * Fails all commands, because the socket closed. Their outcome is unknown, except that after a close for a too large
+   * frame the largest one was not accepted.
+   * @param {number} code the close code
    */
   lost(code) {
     const all = [...this.#pending.values()];
     this.#pending.clear();
-    const largest = Math.max(ALWAYS_TAKEN_BYTES + 1, ...all.map(({ bytes }) => bytes));
+    const largest = Math.max(ALWAYS_ACCEPTED_BYTES + 1, ...all.map(({ bytes }) => bytes));
     for (const { bytes, failed, timer } of all) {
       this.#clock.clearTimeout(timer);
-      if (code === TOO_LARGE && bytes === largest) failed(new ParleyError('too_large', 'the server takes no frame of this size'));
-      else failed(new ConnectionLost(!NOT_BY_COMMAND.includes(code)));
+      if (code === TOO_LARGE && bytes === largest) failed(new ParleyError('too_large', 'the server does not accept a frame of this size; send less text'));
+      else failed(new ConnectionLost(!NOT_CAUSED_BY_COMMAND.includes(code)));
     }
   }
 }

@@ -1,12 +1,12 @@
-// One authenticated socket that keeps coming back: tokens, hello, commands and their answers, watchdog, back-off. It
-// knows nothing of rooms; whoever owns it says when everything is resumed, and only that ends the back-off.
+// One authenticated socket that reconnects: tokens, hello, commands and their answers, heartbeat check, backoff. It knows
+// nothing of rooms. Its owner calls `resumed` when all rooms are joined again, and only that resets the backoff.
 import { Backoff } from './backoff.js';
 import { Commands } from './commands.js';
 import { ParleyError } from './error.js';
 import { Timers } from './timers.js';
 
 const HANDSHAKE_MS = 10_000;
-/** A command that has no answer after this long means that the connection is dead, whatever the socket says. */
+/** A command without an answer after this time means that the connection is dead. */
 const ANSWER_MS = 15_000;
 const PROBE_MS = 5_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -18,14 +18,14 @@ const UNAUTHENTICATED = 4401;
 const FLOODING = 4429;
 
 export class Connection {
-  /** Authenticated and open: commands may be sent. */
+  /** Whether the socket is open and authenticated, so that commands may be sent. */
   ready = false;
   #deps;
   #clock;
   #random;
   #backoff;
   #running = false;
-  /** Counts tries, so that a token that comes late is not used by a later one. */
+  /** Counts attempts, so that a token that arrives late is not used by a later attempt. */
   #attempt = 0;
   /** @type {WebSocket | null} */
   #socket = null;
@@ -34,27 +34,27 @@ export class Connection {
   #hello = null;
   #authenticated = false;
   #commands;
-  /** Of this socket, and dropped with it. */
+  /** The timers of the current socket. */
   #timers;
-  /** The token of before was refused: only a newer one will do. */
+  /** Whether the last token was refused, so that the next attempt needs a newer one. */
   #needFresh = false;
   #failedHandshakes = 0;
-  #lastHeard = 0;
-  /** The server asked not to be bothered before this instant. */
+  #lastReceived = 0;
+  /** The time before which the server asked us not to reconnect. */
   #notBefore = 0;
 
   /**
    * @param {object} deps
    * @param {string} deps.url
-   * @param {import('../parley.d.ts').TokenSource} [deps.token] without one, the cookie of the handshake has to do
+   * @param {import('../parley.d.ts').TokenSource} [deps.token] without it, the session cookie authenticates the handshake
    * @param {new (url: string) => WebSocket} deps.WebSocket
    * @param {import('../parley.d.ts').Clock} deps.clock
    * @param {() => number} deps.random
-   * @param {() => Record<string, any>} deps.probe a cheap command that changes nothing and is always answered
+   * @param {() => Record<string, any>} deps.probe returns a cheap command that changes nothing and is always answered
    * @param {(state: import('../parley.d.ts').State, retryInMs?: number) => void} deps.state
    * @param {(hello: any) => void} deps.up
    * @param {() => void} deps.down called before the pending commands fail
-   * @param {(frame: any) => void} deps.event everything that answers no command
+   * @param {(frame: any) => void} deps.event called with every frame that is not an answer
    */
   constructor(deps) {
     this.#deps = deps;
@@ -72,7 +72,7 @@ export class Connection {
     this.#open();
   }
 
-  /** @param {'offline' | 'signed_out'} state why */
+  /** @param {'offline' | 'signed_out'} state the new state */
   stop(state) {
     if (!this.#running) return;
     this.#running = false;
@@ -80,26 +80,26 @@ export class Connection {
     this.#deps.state(state);
   }
 
-  /** Everything that was there before is there again: the next loss starts with a short wait. */
+  /** Call it when all rooms are joined again. It resets the backoff. */
   resumed() {
     this.#backoff.reset();
     this.#deps.state('online');
   }
 
-  /** A wait for the next try ends now. */
+  /** Ends a wait for the next attempt. */
   retryNow() {
-    if (this.#running && this.#timers.has('retry')) this.#again();
+    if (this.#running && this.#timers.has('retry')) this.#reopen();
   }
 
-  /** The network or the page came back: look at once whether the connection lives. */
-  nudge() {
+  /** Checks at once whether the connection works. Call it when the network or the page comes back. */
+  checkNow() {
     if (this.ready) this.#probe();
     else if (this.#clock.now() >= this.#notBefore) this.retryNow();
   }
 
   /**
-   * Sends a command; exactly one of the two is called. They are callbacks, not a promise, since frames may arrive in one
-   * go, and the one after an answer must find the answer applied.
+   * Sends a command, and calls either done or failed, exactly once. It uses callbacks and not a promise, because several
+   * frames may arrive together, and an answer must be applied before the frame after it.
    * @param {Record<string, any>} frame
    * @param {(answer: any) => void} done
    * @param {(error: ParleyError) => void} failed
@@ -107,14 +107,14 @@ export class Connection {
    */
   request(frame, done, failed, withinMs = ANSWER_MS) {
     if (!this.ready) {
-      failed(new ParleyError('unavailable', 'not connected'));
+      failed(new ParleyError('unavailable', 'there is no connection; try again when it is back'));
       return;
     }
     this.#command(frame, done, failed, withinMs);
   }
 
-  /** Sends what has no answer, if it can. @param {Record<string, any>} frame */
-  tell(frame) {
+  /** Sends a frame that has no answer. Drops it if there is no connection. @param {Record<string, any>} frame */
+  notify(frame) {
     if (this.ready) this.#socket?.send(JSON.stringify(frame));
   }
 
@@ -150,12 +150,12 @@ export class Connection {
     socket.onopen = () => {
       this.#opened = true;
       this.#failedHandshakes = 0;
-      // Also where a cookie has authenticated the handshake: it then says when this token ends.
+      // Even if a cookie has authenticated the handshake, because the answer has the expiry of this token.
       if (token !== null) this.#authenticate(token);
     };
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lost(event.code);
-    socket.onerror = () => {}; // a close follows; but an implementation for Node throws what nobody listens to
+    socket.onerror = () => {}; // a close event follows, but an implementation for Node throws errors without a listener
   }
 
   /** @param {string} token */
@@ -164,11 +164,11 @@ export class Connection {
       { type: 'auth', token },
       (answer) => {
         this.#authenticated = true;
-        this.#renewBefore(Date.parse(answer.expires_at));
-        this.#upIfComplete();
+        this.#scheduleRenewal(Date.parse(answer.expires_at));
+        this.#becomeReady();
       },
       (error) => {
-        // A renewal that fails leaves the socket alone: it lives as long as its present token.
+        // A failed renewal does not close the socket, which stays open until its current token expires.
         if (this.ready) this.#timers.after('renew', 15_000 + this.#random() * 15_000, () => this.#renew());
         else if (this.#socket) this.#lost(error.code === 'unauthenticated' ? UNAUTHENTICATED : 0);
       },
@@ -176,21 +176,21 @@ export class Connection {
     );
   }
 
-  #upIfComplete() {
+  #becomeReady() {
     if (this.ready || !this.#hello || !this.#authenticated) return;
     this.#timers.cancel('handshake');
     this.ready = true;
-    this.#watch(this.#hello.heartbeat_ms ?? 25_000);
+    this.#watchHeartbeat(this.#hello.heartbeat_ms ?? 25_000);
     this.#deps.up(this.#hello);
   }
 
   /** @param {unknown} data */
   #receive(data) {
-    this.#lastHeard = this.#clock.now();
+    this.#lastReceived = this.#clock.now();
     const frame = JSON.parse(String(data));
     if (frame.type === 'hello') {
       this.#hello = frame;
-      this.#upIfComplete();
+      this.#becomeReady();
       return;
     }
     if (frame.id !== undefined) {
@@ -212,18 +212,18 @@ export class Connection {
     const bytes = bytesOf(text);
     const limits = this.#hello?.limits ?? {};
     if (bytes > (limits.frame ?? Infinity) || bytesOf(frame.body ?? '') > (limits.body ?? Infinity)) {
-      failed(new ParleyError('too_large', 'that is larger than the server takes')); // it would close the socket
+      failed(new ParleyError('too_large', 'the message is larger than the server accepts; shorten it')); // the server would close the socket
       return;
     }
     this.#commands.add(id, bytes, done, failed, withinMs);
     this.#socket?.send(text);
   }
 
-  /** Looks every heartbeat whether anything was heard in the last two: a browser's page can't see the server's pings. @param {number} heartbeatMs */
-  #watch(heartbeatMs) {
+  /** Probes the connection if nothing was received in two heartbeats, because a page can't see the server's pings. @param {number} heartbeatMs */
+  #watchHeartbeat(heartbeatMs) {
     this.#timers.after('watch', heartbeatMs, () => {
-      if (this.#clock.now() - this.#lastHeard >= 2 * heartbeatMs) this.#probe();
-      this.#watch(heartbeatMs);
+      if (this.#clock.now() - this.#lastReceived >= 2 * heartbeatMs) this.#probe();
+      this.#watchHeartbeat(heartbeatMs);
     });
   }
 
@@ -231,8 +231,8 @@ export class Connection {
     this.request(this.#deps.probe(), () => {}, () => {}, PROBE_MS);
   }
 
-  /** @param {number} expiresAt in ms since 1970; NaN and a clock that is ahead are survived */
-  #renewBefore(expiresAt) {
+  /** @param {number} expiresAt in ms since 1970; NaN and past times are handled too */
+  #scheduleRenewal(expiresAt) {
     const left = expiresAt - this.#clock.now();
     const wait = left > 0 ? Math.max(1000, left - Math.min(left / 2, 30_000 + this.#random() * 60_000)) : 30_000;
     this.#timers.after('renew', Math.min(wait, MAX_TIMER_MS), () => this.#renew());
@@ -253,8 +253,8 @@ export class Connection {
   }
 
   /**
-   * @param {number} code why the socket closed, 0 where we gave it up
-   * @param {number} [wait] in place of the back-off
+   * @param {number} code the close code, 0 if the client closed the socket
+   * @param {number} [wait] replaces the backoff
    */
   #lost(code, wait) {
     const opened = this.#opened;
@@ -267,8 +267,8 @@ export class Connection {
         return;
       }
     }
-    // A handshake refused for its cookie looks like a network that is down. A newer token brings a newer cookie; but not
-    // on every try, or an edge that is away would cost the one that signs tokens a refresh from each of its clients.
+    // A handshake that is refused for its cookie looks like a network failure. A new token also sets a new cookie. But do
+    // not ask for one on every attempt: while an edge is unreachable, all its clients would load auth with refreshes.
     if (!opened && (++this.#failedHandshakes === 2 || this.#failedHandshakes % 8 === 0)) this.#needFresh = true;
     if (code === FLOODING) this.#notBefore = Math.max(this.#notBefore, this.#clock.now() + 10_000 + this.#random() * 20_000);
     this.#retry(wait);
@@ -277,16 +277,16 @@ export class Connection {
   /** @param {number} [wait] */
   #retry(wait = this.#backoff.next()) {
     const pause = Math.max(0, this.#notBefore - this.#clock.now()) + wait;
-    this.#timers.after('retry', pause, () => this.#again());
+    this.#timers.after('retry', pause, () => this.#reopen());
     this.#deps.state('reconnecting', pause);
   }
 
-  #again() {
+  #reopen() {
     this.#deps.state('reconnecting');
     this.#open();
   }
 
-  /** Ends the present socket and all that hangs on it. @param {number} code why it closed, 0 where we gave it up */
+  /** Closes the current socket, its timers and its commands. @param {number} code the close code, 0 if the client closed it */
   #drop(code) {
     this.#attempt++;
     const socket = this.#socket;

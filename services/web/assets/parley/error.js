@@ -1,5 +1,5 @@
-// What goes wrong, in the codes of the wire contract plus one of the client's own: `closed` (the room was left or
-// lost, or the client closed, before there was an answer).
+// Errors with the codes of the wire contract, and one code of the client's own: `closed` means that the room was left or
+// lost, or the client closed, before there was an answer.
 
 export class ParleyError extends Error {
   /**
@@ -11,24 +11,24 @@ export class ParleyError extends Error {
     super(message || code);
     this.name = 'ParleyError';
     this.code = code;
-    /** How long the server wants to be left alone, in ms; undefined where it said nothing. */
+    /** How long to wait before the next attempt, in ms; undefined if the server did not say. */
     this.retry_after_ms = retryAfterMs;
   }
 }
 
 /** The socket closed before there was an answer. */
 export class ConnectionLost extends ParleyError {
-  /** @param {boolean} perhapsOurs whether the command itself can be the reason */
-  constructor(perhapsOurs) {
+  /** @param {boolean} maybeCausedByCommand whether the command itself may be the reason */
+  constructor(maybeCausedByCommand) {
     super('unavailable', 'the connection was lost');
-    this.perhapsOurs = perhapsOurs;
+    this.maybeCausedByCommand = maybeCausedByCommand;
   }
 }
 
 /**
- * Whether the outcome is not known: the command may have been carried out, and is safe to send again by its nonce.
+ * Whether the outcome of a command is unknown. It may have been executed, and is safe to send again with its nonce.
  * @param {ParleyError} error
  */
-export function isUnknown(error) {
+export function isOutcomeUnknown(error) {
   return error.code === 'unavailable' || error.code === 'internal';
 }

@@ -1,14 +1,14 @@
-// What a room still has to be told: sends, edits and deletes, each with a nonce, strictly one after the other. Only one
-// is under way at a time, because an outcome can be unknown: were the next one under way already, it could be stored
-// before the one that has to be sent again, and the messages would change places.
+// The queue of a room's sends, edits and deletes, each with a nonce. Only one is in flight at a time, because its outcome
+// can be unknown: if the next one were in flight too, it could be stored before the one that must be sent again, and the
+// messages would change their order.
 import { Backoff } from './backoff.js';
-import { ConnectionLost, ParleyError, isUnknown } from './error.js';
+import { ConnectionLost, ParleyError, isOutcomeUnknown } from './error.js';
 
-/** More than this many waiting commands of one room are refused, as not stored. */
+/** A room's queue holds this many commands. Further ones are rejected. */
 const CAPACITY = 200;
-/** `internal` is worth another try, but a command that the server always stumbles over must not hold up the room for good. */
+/** After this many `internal` errors a command is rejected, so that it does not block its room for ever. */
 const MAX_INTERNAL = 10;
-/** Nor must one with which the connection is lost each time, which would hold up everything: a proxy may not like its text. */
+/** After this many lost connections a command is rejected: a proxy may cut the connection because of its text. */
 const MAX_LOST = 5;
 
 /** @typedef {{frame: Record<string, any>, resolve: (answer: any) => void, reject: (error: Error) => void, internals: number, lost: number}} Op */
@@ -17,7 +17,7 @@ export class Outbox {
   /** @type {Op[]} */
   #ops = [];
   /** @type {Op | null} */
-  #underWay = null;
+  #inFlight = null;
   /** @type {unknown} */
   #timer = null;
   #backoff;
@@ -36,23 +36,24 @@ export class Outbox {
   }
 
   /**
-   * Settles with the server's answer, across reconnects; rejects where the server says that nothing was stored.
+   * Queues a command. The promise resolves with the server's answer, also across reconnects, and rejects if the server
+   * refuses the command.
    * @param {Record<string, any>} frame
    * @returns {Promise<any>}
    */
   push(frame) {
     if (this.#ops.length >= CAPACITY) {
-      return Promise.reject(new ParleyError('rate_limited', 'too many messages are waiting to be sent'));
+      return Promise.reject(new ParleyError('rate_limited', 'too many messages are waiting to be sent; try again later'));
     }
     return new Promise((resolve, reject) => {
       this.#ops.push({ frame, resolve, reject, internals: 0, lost: 0 });
-      this.#pump();
+      this.#sendNext();
     });
   }
 
   /**
-   * The room is joined (again): what waits, goes now. But what the connection was lost with twice goes at a random moment
-   * of its own: were it sent together with what waits in other rooms, they would be lost with it each time.
+   * Starts to send when the room is joined (again). A command with which the connection was lost twice waits for a random
+   * time: if it caused the loss, the commands of other rooms must not be lost with it each time.
    */
   joined() {
     this.#deps.clock.clearTimeout(this.#timer);
@@ -63,11 +64,11 @@ export class Outbox {
   #resume() {
     this.#deps.clock.clearTimeout(this.#timer);
     this.#timer = null;
-    this.#pump();
+    this.#sendNext();
   }
 
   /**
-   * The log shows that a message of ours is stored. Its answer may have been lost with a connection: no need to ask again.
+   * Resolves a send whose message is in the log. Its answer may have been lost with a connection.
    * @param {string} nonce
    * @param {number} message
    */
@@ -76,17 +77,17 @@ export class Outbox {
     if (op) this.#finish(op, () => op.resolve({ type: 'sent', message }));
   }
 
-  /** The room is given up: whether what is under way was stored stays unknown. @param {string} why */
+  /** Rejects all commands because the room was left. The outcome of the one in flight stays unknown. @param {string} why */
   close(why) {
     this.#deps.clock.clearTimeout(this.#timer);
     this.#timer = null;
-    this.#underWay = null;
+    this.#inFlight = null;
     for (const op of this.#ops.splice(0)) op.reject(new ParleyError('closed', why));
   }
 
-  #pump() {
-    if (this.#underWay || this.#timer || this.#ops.length === 0 || !this.#deps.ready()) return;
-    const op = (this.#underWay = this.#ops[0]);
+  #sendNext() {
+    if (this.#inFlight || this.#timer || this.#ops.length === 0 || !this.#deps.ready()) return;
+    const op = (this.#inFlight = this.#ops[0]);
     this.#deps.request(
       op.frame,
       (answer) => this.#finish(op, () => op.resolve(answer)),
@@ -94,27 +95,27 @@ export class Outbox {
     );
   }
 
-  /** @param {Op} op @param {() => void} tell */
-  #finish(op, tell) {
+  /** @param {Op} op @param {() => void} settlePromise */
+  #finish(op, settlePromise) {
     const at = this.#ops.indexOf(op);
-    if (at < 0) return; // settled by the log already, or given up
+    if (at < 0) return; // settled by the log already, or closed
     this.#ops.splice(at, 1);
-    if (this.#underWay === op) this.#underWay = null;
+    if (this.#inFlight === op) this.#inFlight = null;
     this.#backoff.reset();
-    tell();
-    this.#pump();
+    settlePromise();
+    this.#sendNext();
   }
 
   /** @param {Op} op @param {ParleyError} error */
   #failed(op, error) {
-    if (this.#underWay !== op) return;
+    if (this.#inFlight !== op) return;
     if (error.code === 'internal') op.internals++;
-    if (error instanceof ConnectionLost && error.perhapsOurs) op.lost++;
-    if (!isUnknown(error) || op.internals >= MAX_INTERNAL || op.lost >= MAX_LOST) {
+    if (error instanceof ConnectionLost && error.maybeCausedByCommand) op.lost++;
+    if (!isOutcomeUnknown(error) || op.internals >= MAX_INTERNAL || op.lost >= MAX_LOST) {
       this.#finish(op, () => op.reject(error));
       return;
     }
-    this.#underWay = null;
+    this.#inFlight = null;
     const wait = this.#backoff.next() + (error.retry_after_ms ?? 0);
     this.#timer = this.#deps.clock.setTimeout(() => this.#resume(), wait);
   }

@@ -1,16 +1,16 @@
-// One room that the app wants to be in: follows its log by cursor across connections, and joins again as often as needed.
+// One joined room. It follows the room's log by cursor across connections, and joins again whenever needed.
 import { Backoff } from './backoff.js';
-import { isUnknown, ParleyError } from './error.js';
+import { isOutcomeUnknown, ParleyError } from './error.js';
 import { Outbox } from './outbox.js';
 
 /** @typedef {{resolve: (joined: any) => void, reject: (error: Error) => void}} Waiter */
 
 export class Room {
-  /** The highest seq applied without a hole before it; null before the first `joined`. @type {number | null} */
+  /** The seq of the last entry that was applied, without a gap before it; null before the first `joined`. @type {number | null} */
   cursor;
-  /** The opaque name of the log that the cursor belongs to. @type {string | undefined} */
+  /** The opaque id of the log that the cursor belongs to. @type {string | undefined} */
   log;
-  /** Whether the present connection is in the room. */
+  /** Whether the room is joined on the current connection. */
   joined = false;
   outbox;
   #slug;
@@ -32,8 +32,8 @@ export class Room {
    * @param {(type: string, event: any) => void} deps.emit
    * @param {() => string | undefined} deps.me the id of the user who is signed in
    * @param {() => boolean} deps.connected
-   * @param {(room: Room) => void} deps.settled the room is joined
-   * @param {(room: Room, error: ParleyError) => void} deps.refused the room is not to be had: the owner forgets it
+   * @param {(room: Room) => void} deps.settled called when the room is joined
+   * @param {(room: Room, error: ParleyError) => void} deps.refused called when the server refuses the join; the owner then removes the room
    * @param {import('../parley.d.ts').Clock} deps.clock
    * @param {() => number} deps.random
    */
@@ -48,12 +48,12 @@ export class Room {
     this.outbox = new Outbox({ ...deps, ready: () => this.joined });
   }
 
-  /** Settles with the next `joined` of this room. @returns {Promise<any>} */
-  wait() {
+  /** Resolves with the next `joined` of this room. @returns {Promise<any>} */
+  whenJoined() {
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
-  /** Joins, or joins again from the cursor on; does nothing while that is under way or there is no connection. */
+  /** Joins the room, or joins again from the cursor on. Does nothing while a join is in flight or there is no connection. */
   sync() {
     if (this.#syncing || !this.#deps.connected()) return;
     this.#syncing = true;
@@ -61,19 +61,19 @@ export class Room {
     const from = this.cursor === null ? {} : { after: this.cursor, log: this.log };
     this.#deps.request(
       { type: 'join', room: this.#slug, ...this.#join, ...from },
-      (answer) => this.#take(answer),
+      (answer) => this.#handleJoined(answer),
       (error) => this.#failed(error),
     );
   }
 
-  /** The connection is gone; the next one calls `sync`. */
+  /** Resets the room when the connection is lost. The next connection calls `sync`. */
   lost() {
     this.joined = false;
     this.#syncing = false;
     this.#deps.clock.clearTimeout(this.#timer);
   }
 
-  /** The app left, or was made to. @param {ParleyError} error */
+  /** Ends the room: the app left it, or the server removed the user. @param {ParleyError} error */
   end(error) {
     this.#ended = true;
     this.lost();
@@ -82,13 +82,13 @@ export class Room {
   }
 
   /**
-   * One entry of the log. Kinds that this client does not know move the cursor and nothing else.
+   * Applies an entry of the log. An entry of an unknown type only moves the cursor.
    * @param {any} event
    */
   apply(event) {
     if (this.cursor === null || event.seq <= this.cursor) return;
     if (event.seq > this.cursor + 1) {
-      this.sync(); // something is missing: have it replayed, with this one
+      this.sync(); // entries are missing: the join replays them, and this one
       return;
     }
     this.cursor = event.seq;
@@ -97,13 +97,13 @@ export class Room {
   }
 
   /** @param {any} answer a `joined` frame */
-  #take(answer) {
-    if (this.#ended) return; // left while the answer was under way
+  #handleJoined(answer) {
+    if (this.#ended) return; // the app left before the answer came
     this.#syncing = false;
     /** @type {any[]} */
     const missed = answer.recovered ? (answer.events ?? []).filter((/** @type {any} */ e) => e.seq > (this.cursor ?? 0)) : [];
     if (answer.recovered && missed.some((e, i) => e.seq !== (this.cursor ?? 0) + 1 + i)) {
-      this.cursor = null; // a replay with a hole: take the room afresh rather than show it as whole
+      this.cursor = null; // the replay has a gap: load the room again
       this.sync();
       return;
     }
@@ -129,7 +129,7 @@ export class Room {
   #failed(error) {
     this.#syncing = false;
     if (this.#ended || !this.#deps.connected()) return;
-    if (isUnknown(error) || error.code === 'rate_limited') {
+    if (isOutcomeUnknown(error) || error.code === 'rate_limited') {
       const wait = this.#backoff.next() + (error.retry_after_ms ?? 0);
       this.#timer = this.#deps.clock.setTimeout(() => this.sync(), wait);
       return;

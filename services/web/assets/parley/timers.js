@@ -1,4 +1,4 @@
-// Timers by name: setting one again moves it, and all of them go together.
+// Timers by name. Setting a timer again replaces it, and all can be cancelled together.
 
 export class Timers {
   /** @type {Map<string, unknown>} */

@@ -17,14 +17,14 @@ func main() {
 	defaults := process.Defaults{Name: "web", AdminListen: ":9090", LogFormat: "json"}
 	status, done := process.Main(os.Args[1:], env.New(os.LookupEnv), os.Stdout, os.Stderr, defaults, build)
 	if !done {
-		fmt.Fprintln(os.Stderr, "usage:\n  web         serve\n  web health  is the one that runs here ready?")
+		fmt.Fprintln(os.Stderr, "usage:\n  web          serve the web page\n  web health   check that the running service is ready\n  web version  print the version")
 		status = 2
 	}
 	os.Exit(status)
 }
 
 func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
-	door := webapi.PublicFrom(p.Env, "web", 0)
+	listener := webapi.PublicFrom(p.Env, "web", 0)
 	if err := p.Env.Err(); err != nil {
 		return nil, err
 	}
@@ -32,6 +32,6 @@ func build(ctx context.Context, p *process.Process) ([]lifecycle.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	door.Routes = service.Routes
-	return webapi.Open(ctx, p.Log, p.Registry, p.Tracer, nil, door)
+	listener.Routes = service.Routes
+	return webapi.Open(ctx, p.Log, p.Registry, p.Tracer, nil, listener)
 }

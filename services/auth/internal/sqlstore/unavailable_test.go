@@ -1,4 +1,4 @@
-package postgres
+package sqlstore
 
 import (
 	"context"
@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/chat"
+	"github.com/parley-chat/parley/pkg/database"
 	"github.com/parley-chat/parley/services/auth/internal/account"
 	"github.com/parley-chat/parley/services/auth/internal/keys"
 	"github.com/parley-chat/parley/services/auth/internal/session"
@@ -22,7 +23,7 @@ func TestAServerOutOfReachIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	s := &Store{db: guarded{pool}}
+	s := newStore(&database.Database{Postgres: pool})
 	calls := map[string]func(ctx context.Context) error{
 		"create": func(ctx context.Context) error { return s.CreateAccount(ctx, account.Account{}) },
 		"find":   func(ctx context.Context) error { _, err := s.AccountByName(ctx, "t", account.Forms{}); return err },
@@ -34,9 +35,13 @@ func TestAServerOutOfReachIsUnavailable(t *testing.T) {
 		"start":   func(ctx context.Context) error { return s.CreateSession(ctx, session.Session{}, session.Refresh{}) },
 		"session": func(ctx context.Context) error { _, err := s.SessionByID(ctx, "t", "s"); return err },
 		"refresh": func(ctx context.Context) error { return s.RotateSession(ctx, "t", "s", nil, nil) },
-		"end":     func(ctx context.Context) error { _, err := s.EndSession(ctx, "t", "s", time.Now()); return err },
-		"keys":    func(ctx context.Context) error { _, err := s.SigningKeys(ctx); return err },
-		"lobby":   func(ctx context.Context) error { _, err := s.LobbyPage(ctx, 0, time.Time{}, 1); return err },
+		"end": func(ctx context.Context) error {
+			_, _, err := s.EndSession(ctx, "t", "s", time.Now(), audit.Entry{})
+			return err
+		},
+		"audit": func(ctx context.Context) error { _, err := s.AuditPage(ctx, audit.Filter{}); return err },
+		"keys":  func(ctx context.Context) error { _, err := s.SigningKeys(ctx); return err },
+		"lobby": func(ctx context.Context) error { _, err := s.LobbyPage(ctx, 0, time.Time{}, 1); return err },
 	}
 	for what, call := range calls {
 		if err := call(t.Context()); chat.CodeOf(err) != chat.CodeUnavailable {
@@ -52,14 +57,9 @@ func TestAServerOutOfReachIsUnavailable(t *testing.T) {
 
 // A server that goes away in the middle of a transaction.
 func TestACutConnectionIsUnavailable(t *testing.T) {
-	s := openStore(t)
+	s := openPostgres(t)
 	_, err := s.ChangeSigningKeys(t.Context(), func(list []keys.Key) ([]keys.Key, error) {
-		conn, err := pgx.Connect(t.Context(), s.db.pool.Config().ConnString())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close(t.Context()) }()
-		_, err = conn.Exec(t.Context(), `SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+		_, err := s.db.Exec(t.Context(), `SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 			WHERE c.relname = 'auth_signing_keys' AND c.relnamespace = current_schema()::regnamespace AND l.mode = 'ShareRowExclusiveLock'`)
 		return list, err
 	})
@@ -72,12 +72,12 @@ func TestACutConnectionIsUnavailable(t *testing.T) {
 }
 
 func TestAServerThatTakesNoWritesIsUnavailable(t *testing.T) {
-	s := openStore(t)
-	err := s.db.inTx(t.Context(), func(tx pgx.Tx) error {
+	s := openPostgres(t)
+	err := s.db.InTx(t.Context(), func(tx database.Querier) error {
 		if _, err := tx.Exec(t.Context(), "SET TRANSACTION READ ONLY"); err != nil {
 			return err
 		}
-		_, err := lockLobby(t.Context(), tx)
+		_, _, err := s.feed.Lock(t.Context(), tx)
 		return err
 	})
 	if chat.CodeOf(err) != chat.CodeUnavailable {
@@ -86,10 +86,13 @@ func TestAServerThatTakesNoWritesIsUnavailable(t *testing.T) {
 }
 
 func TestOtherErrorsStayAsTheyAre(t *testing.T) {
-	s := openStore(t)
+	s := openPostgres(t)
 	_, err := s.db.Exec(t.Context(), "SELECT nonsense")
+	if chat.CodeOf(err) != chat.CodeInternal {
+		t.Error(err)
+	}
 	no := errors.New("no")
-	if chat.CodeOf(err) != chat.CodeInternal || !errors.Is(away(no), no) || chat.CodeOf(away(no)) != chat.CodeInternal || away(nil) != nil {
+	if err = s.db.InTx(t.Context(), func(database.Querier) error { return no }); !errors.Is(err, no) || chat.CodeOf(err) != chat.CodeInternal {
 		t.Error(err)
 	}
 	if err := s.CreateAccount(t.Context(), account.Account{Username: "a\x00b", Created: storetest.Start}); chat.CodeOf(err) != chat.CodeInternal {

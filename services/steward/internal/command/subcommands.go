@@ -19,7 +19,7 @@ import (
 func (c *Command) secrets(ctx context.Context, args []string) error {
 	f := c.flags("secrets", " SECRET/KEY=TEMPLATE…", time.Minute)
 	labels := map[string]string{}
-	f.Func("label", "NAME=VALUE, for Secrets that are not there at all; may be repeated", func(label string) error {
+	f.Func("label", "NAME=VALUE, a label for Secrets that this command creates; may be repeated", func(label string) error {
 		name, value, ok := strings.Cut(label, "=")
 		if !ok {
 			return errors.New("it is not of the form NAME=VALUE")
@@ -28,7 +28,7 @@ func (c *Command) secrets(ctx context.Context, args []string) error {
 		return nil
 	})
 	advice := map[string]string{}
-	f.Func("lost", "SECRET=TEXT, what to do where the Secret was made anew while others were there; may be repeated", func(lost string) error {
+	f.Func("lost", "SECRET=TEXT, advice to print if this command creates the Secret although others already exist; may be repeated", func(lost string) error {
 		name, text, ok := strings.Cut(lost, "=")
 		if !ok {
 			return errors.New("it is not of the form SECRET=TEXT")
@@ -55,13 +55,13 @@ func (c *Command) secrets(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		c.say("%s: made %s", secret.Name, cmp.Or(strings.Join(keys, ", "), "nothing, all is there"))
+		c.printf("%s: made %s", secret.Name, cmp.Or(strings.Join(keys, ", "), "nothing, all keys exist"))
 		if len(keys) > 0 {
 			made = append(made, secret.Name)
 		}
 	}
-	for _, line := range secrets.Lost(made, advice) {
-		c.say("%s", line)
+	for _, line := range secrets.LossAdvice(made, advice) {
+		c.printf("%s", line)
 	}
 	return nil
 }
@@ -69,21 +69,21 @@ func (c *Command) secrets(ctx context.Context, args []string) error {
 func (c *Command) check(ctx context.Context, args []string) error {
 	f := c.flags("check", "", time.Minute)
 	o := check.Options{Out: c.Out}
-	url := f.String("url", "", "base URL of all the services, as people reach them, in place of the others")
+	url := f.String("url", "", "base URL of all services as people reach them, instead of --auth, --rooms, --web and --edges")
 	f.StringVar(&o.Auth, "auth", "", "base URL of auth")
 	f.StringVar(&o.Rooms, "rooms", "", "base URL of rooms")
-	f.StringVar(&o.Web, "web", "", "base URL of web; it may be left out")
-	f.Func("edges", "host:port of the edges, comma-separated; a name with several addresses, such as a headless Service, is as many edges", func(edges string) error {
+	f.StringVar(&o.Web, "web", "", "base URL of web; optional")
+	f.Func("edges", "host:port of the edges, comma-separated; a name with several addresses, such as a headless Service, stands for as many edges", func(edges string) error {
 		o.Edges = strings.Split(edges, ",")
 		return nil
 	})
-	room := f.String("room", "general", "where to talk as a guest, or as somebody who may make no room")
-	f.BoolVar(&o.MakeAccount, "make-account", false, "make the account of PARLEY_CHECK_USER where it is not there")
-	f.Func("admin", "host:port of the admin listeners of the pods that use Redis, comma-separated, whose readiness is looked at; names as in --edges", func(pods string) error {
+	room := f.String("room", "general", "the room to talk in, if the user may not create one")
+	f.BoolVar(&o.MakeAccount, "make-account", false, "create the account of PARLEY_CHECK_USER if it does not exist")
+	f.Func("admin", "host:port of the admin listeners of the pods that use Redis, comma-separated, to check their readiness; names as in --edges", func(pods string) error {
 		o.Admin = strings.Split(pods, ",")
 		return nil
 	})
-	pod := f.String("pod", "", "NAME=SERVICEACCOUNT of the pod that this runs in: it is deleted with that account")
+	pod := f.String("pod", "", "NAME=SERVICEACCOUNT of the pod that runs this command: Kubernetes then deletes the pod with that account")
 	if err := f.parse(args, false); err != nil {
 		return err
 	}
@@ -100,39 +100,40 @@ func (c *Command) check(ctx context.Context, args []string) error {
 	o.Account, o.Administrator, o.Room = check.Account(account), check.Account(administrator), chat.Slug(*room)
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	c.own(ctx, *pod)
+	c.setOwner(ctx, *pod)
 	if err := check.Run(ctx, o); err != nil {
 		return err
 	}
-	c.say("OK: people can talk")
+	c.printf("OK: people can talk")
 	return nil
 }
 
-// own has the pod that this runs in deleted with the service account of the release: the test's pod stays for its log to be
-// read, and Helm does not delete it with the release. Where that is refused the check goes on.
-func (c *Command) own(ctx context.Context, pod string) {
+// setOwner makes the service account of the release the owner of the pod that runs this command. Helm keeps the pod of
+// a test so that its log can be read, and would not delete it with the release. If Kubernetes refuses, the check goes
+// on.
+func (c *Command) setOwner(ctx context.Context, pod string) {
 	name, account, ok := strings.Cut(pod, "=")
 	if !ok {
 		return
 	}
 	api, err := kube.InCluster(c.Env, kube.Mounted)
 	if err == nil {
-		err = kube.DeleteWith(ctx, api, name, account)
+		err = kube.SetOwner(ctx, api, name, account)
 	}
 	if err != nil {
-		c.say("this pod stays when the release goes, delete it by hand: %v", err)
+		c.printf("this pod will stay when the release is deleted; delete it by hand: %v", err)
 	}
 }
 
-// place adds the flags that say where backups are kept, the first of them under name; what it returns
-// opens the place.
-func (c *Command) place(f *flags, name string) func() (backup.Place, error) {
+// storage adds the flags of the backup storage; name is the flag for its URL. The function that it returns opens the
+// storage.
+func (c *Command) storage(f *flags, name string) func() (backup.Storage, error) {
 	var b backup.Bucket
-	f.StringVar(&b.URL, name, "", "where backups are kept: s3://bucket/prefix, or a folder")
+	f.StringVar(&b.URL, name, "", "the storage of the backups: s3://bucket/prefix, or a folder")
 	f.StringVar(&b.Endpoint, "endpoint", "https://s3.amazonaws.com", "the S3 server")
-	f.StringVar(&b.Region, "region", "", "the bucket's region; the server is asked where it is left out")
-	f.BoolVar(&b.PathStyle, "path-style", false, "put the bucket in the path, as MinIO and others want it")
-	return func() (backup.Place, error) {
+	f.StringVar(&b.Region, "region", "", "the bucket's region; by default the server is asked")
+	f.BoolVar(&b.PathStyle, "path-style", false, "put the bucket in the path of the URL, as MinIO and others need it")
+	return func() (backup.Storage, error) {
 		keys := steward.KeysFrom(c.Env)
 		if err := c.Env.Err(); err != nil {
 			return nil, err
@@ -150,60 +151,60 @@ func (c *Command) place(f *flags, name string) func() (backup.Place, error) {
 }
 
 func (c *Command) upload(ctx context.Context, args []string) error {
-	f := c.flags("upload", " --to PLACE FILE…", time.Hour)
-	open := c.place(f, "to")
-	keep := f.Int("keep", 14, "how many complete backups to keep, the new one among them; 0 keeps all")
+	f := c.flags("upload", " --to STORAGE FILE…", time.Hour)
+	open := c.storage(f, "to")
+	keep := f.Int("keep", 14, "how many complete backups to keep, including the new one; 0 keeps all")
 	if err := f.parse(args, true); err != nil {
 		return err
 	}
-	place, err := open()
+	storage, err := open()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	made, removed, err := backup.Upload(ctx, place, f.Args(), time.Now(), *keep)
+	made, removed, err := backup.Upload(ctx, storage, f.Args(), time.Now(), *keep)
 	if err != nil {
 		return err
 	}
-	c.say("%s: kept %d files, %d bytes", made.Name, len(made.Files), made.Size())
+	c.printf("%s: kept %d files, %d bytes", made.Name, len(made.Files), made.Size())
 	for _, name := range removed {
-		c.say("%s: removed", name)
+		c.printf("%s: removed", name)
 	}
 	return nil
 }
 
 func (c *Command) download(ctx context.Context, args []string) error {
-	f := c.flags("download", " --from PLACE --into FOLDER", time.Hour)
-	open := c.place(f, "from")
-	into := f.String("into", "", "the folder that takes the files")
-	name := f.String("backup", "", "which one, by its time such as 20261122T030405Z; the newest where it is left out")
-	list := f.Bool("list", false, "only tell which there are")
+	f := c.flags("download", " --from STORAGE --into FOLDER", time.Hour)
+	open := c.storage(f, "from")
+	into := f.String("into", "", "the folder to write the files to")
+	name := f.String("backup", "", "the backup's time, such as 20261122T030405Z; by default the newest complete backup")
+	list := f.Bool("list", false, "only list the backups")
 	if err := f.parse(args, false); err != nil {
 		return err
 	}
 	if *into == "" && !*list {
 		return errors.New("give --into FOLDER, or --list")
 	}
-	place, err := open()
+	storage, err := open()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	if *list {
-		return c.list(ctx, place)
+		return c.list(ctx, storage)
 	}
-	set, err := backup.Download(ctx, place, *name, *into)
+	set, err := backup.Download(ctx, storage, *name, *into)
 	if err != nil {
 		return err
 	}
-	c.say("%s: fetched %d files, %d bytes, into %s", set.Name, len(set.Files), set.Size(), *into)
+	c.printf("%s: fetched %d files, %d bytes, into %s", set.Name, len(set.Files), set.Size(), *into)
 	return nil
 }
 
-func (c *Command) list(ctx context.Context, place backup.Place) error {
-	sets, err := backup.Sets(ctx, place)
+func (c *Command) list(ctx context.Context, storage backup.Storage) error {
+	sets, err := backup.Sets(ctx, storage)
 	if err != nil {
 		return err
 	}
@@ -212,10 +213,10 @@ func (c *Command) list(ctx context.Context, place backup.Place) error {
 		if !set.Complete {
 			state = "NOT COMPLETE"
 		}
-		c.say("%s: %d files, %d bytes, %s", set.Name, len(set.Files), set.Size(), state)
+		c.printf("%s: %d files, %d bytes, %s", set.Name, len(set.Files), set.Size(), state)
 	}
 	if len(sets) == 0 {
-		c.say("there is no backup")
+		c.printf("there is no backup")
 	}
 	return nil
 }
