@@ -50,13 +50,13 @@ type Follower struct {
 	// history is how far back a follower that starts must look: tokens of that age are still about.
 	history time.Duration
 
-	mu    sync.Mutex // held while an event is handled
-	logID chat.LogID
-	at    chat.Seq  // handled up to here
-	heard time.Time // when the source last answered
-	head  chat.Seq  // by its last answer
-	last  time.Time // when an event was handled
-	asked chan struct{}
+	mu       sync.Mutex // held while an event is handled
+	logID    chat.LogID
+	at       chat.Seq  // handled up to here
+	answered time.Time // when the source last answered
+	head     chat.Seq  // by its last answer
+	last     time.Time // when an event was handled
+	asked    chan struct{}
 
 	renewed prometheus.Counter // nil: not counted
 }
@@ -77,7 +77,7 @@ func (f *Follower) Register(reg prometheus.Registerer, service string) {
 			return *what
 		}
 	}
-	metric.Timestamp(reg, name+"heard_timestamp_seconds", "When the lobby's service last answered; 0 is never.", labels, at(&f.heard))
+	metric.Timestamp(reg, name+"heard_timestamp_seconds", "When the lobby's service last answered; 0 is never.", labels, at(&f.answered))
 	metric.Timestamp(reg, name+"event_timestamp_seconds", "When an event of the lobby was last handled; 0 is never.", labels, at(&f.last))
 	m := promauto.With(reg)
 	m.NewGaugeFunc(prometheus.GaugeOpts{Name: name + "behind_events", Help: "Events that the lobby's service last told of and that are not handled yet.", ConstLabels: labels}, func() float64 {
@@ -92,7 +92,7 @@ func (f *Follower) Register(reg prometheus.Registerer, service string) {
 func (f *Follower) Heard() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.heard
+	return f.answered
 }
 
 // At is the seq up to which events are handled.
@@ -124,10 +124,16 @@ func (f *Follower) Run(ctx context.Context, ready func()) error {
 		case <-f.asked:
 		}
 		err := f.ask(ctx)
-		if (err != nil) != failed && ctx.Err() == nil {
-			failed = err != nil
-			f.log.WarnContext(ctx, "the lobby's service answers or not", slog.String("lobby", f.name), slog.Bool("answers", !failed), slog.Any("error", err))
+		if ctx.Err() != nil {
+			continue
 		}
+		switch {
+		case err != nil && !failed:
+			f.log.WarnContext(ctx, "lobby service is unreachable", slog.String("lobby", f.name), slog.Any("error", err))
+		case err == nil && failed:
+			f.log.WarnContext(ctx, "lobby service is reachable again", slog.String("lobby", f.name))
+		}
+		failed = err != nil
 	}
 }
 
@@ -209,7 +215,7 @@ func (f *Follower) page(ctx context.Context, request EventsRequest) (Page, error
 		return page, err
 	}
 	f.mu.Lock()
-	f.heard, f.head = asked, page.Head
+	f.answered, f.head = asked, page.Head
 	f.mu.Unlock()
 	return page, nil
 }

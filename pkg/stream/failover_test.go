@@ -18,7 +18,7 @@ type talk struct {
 	client redis.UniversalClient
 	pub    *stream.Publisher
 	reader *stream.Reader
-	bells  *stream.Bells
+	bells  *stream.Notifications
 	ear    *ear
 	at     map[stream.Room]chat.Seq
 }
@@ -27,7 +27,7 @@ func newTalk(t *testing.T, url string) *talk {
 	t.Helper()
 	client := redistest.Open(t, url)
 	x := &talk{client: client, pub: publisher(t, client), reader: stream.NewReader(client), ear: &ear{rang: map[stream.Room][]chat.Seq{}}, at: map[stream.Room]chat.Seq{}}
-	x.bells = stream.NewBells(client, x.ear, slog.New(slog.DiscardHandler))
+	x.bells = stream.NewNotifications(client, x.ear, slog.New(slog.DiscardHandler))
 	running(t, x.bells.Run)
 	eventually(t, "lines", x.bells.Healthy)
 	return x

@@ -79,7 +79,7 @@ type listener struct {
 	payload string
 }
 
-func (l *listener) Rang(_ Room, seq chat.Seq) { l.calls, l.seq = l.calls+1, seq }
+func (l *listener) Notified(_ Room, seq chat.Seq) { l.calls, l.seq = l.calls+1, seq }
 func (l *listener) Signalled(_ Room, kind byte, payload string) {
 	l.calls, l.kind, l.payload = l.calls+1, kind, payload
 }
@@ -88,13 +88,13 @@ func (l *listener) Signalled(_ Room, kind byte, payload string) {
 func FuzzBell(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload string) {
 		heard, room := &listener{}, Room{"t", "l"}
-		bells := NewBells(nil, heard, slog.New(slog.DiscardHandler))
+		bells := NewNotifications(nil, heard, slog.New(slog.DiscardHandler))
 		bells.rooms[room.Key("bell")] = &subscription{room: room, confirmed: make(chan struct{})}
-		l := &line{}
+		l := &receiver{}
 		bells.at[room.partition()] = l
-		for other, channel := range map[*line]string{l: "another", {}: room.Key("bell")} {
+		for other, channel := range map[*receiver]string{l: "another", {}: room.Key("bell")} {
 			if err := bells.handle(other, &redis.Message{Channel: channel, Payload: payload}); err != nil || heard.calls != 0 {
-				t.Fatal("heard another room's bell, or on another line", err)
+				t.Fatal("heard another room's bell, or on another receiver", err)
 			}
 		}
 		if err := bells.handle(l, &redis.Message{Channel: room.Key("bell"), Payload: payload}); err != nil {

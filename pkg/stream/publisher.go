@@ -37,7 +37,7 @@ const (
 	fieldTrace   = "p" // a traceparent, of the few entries that are traced
 )
 
-// Publisher writes committed entries to their rooms' streams and rings the bells, many in one
+// Publisher writes committed entries to their rooms' streams and notifies of them, many in one
 // pipeline. It never makes its caller wait: what does not fit its queue, or what Redis refuses, is
 // counted and left to the edges, which fill it from the log.
 type Publisher struct {
@@ -172,7 +172,7 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 	}
 	for room, head := range heads {
 		pipe.Expire(ctx, room.Key("room"), streamExpiry)
-		ring(ctx, p.client, pipe, room, strconv.FormatInt(int64(head), 10))
+		notify(ctx, p.client, pipe, room, strconv.FormatInt(int64(head), 10))
 	}
 	p.drops.overdue(ctx, pipe, dropped)
 	start := time.Now()
@@ -182,11 +182,11 @@ func (p *Publisher) publish(ctx context.Context, batch []publication) {
 		metric.Since(p.lag, batch[0].since, "")
 	}
 	p.drops.done(ctx, p.log, dropped)
-	p.told(ctx, commands, spans)
+	p.measure(ctx, commands, spans)
 }
 
-// told takes in what Redis has said to each command.
-func (p *Publisher) told(ctx context.Context, commands []redis.Cmder, spans []trace.Span) {
+// measure takes in what Redis has said to each command.
+func (p *Publisher) measure(ctx context.Context, commands []redis.Cmder, spans []trace.Span) {
 	var away error
 	for _, command := range commands {
 		switch refused := command.Err(); {
@@ -206,10 +206,13 @@ func (p *Publisher) told(ctx context.Context, commands []redis.Cmder, spans []tr
 	if away != nil {
 		p.drops.forget()
 	}
-	if (away != nil) != p.away {
-		p.away = away != nil
-		p.log.WarnContext(ctx, "redis takes entries or not; edges fill from the log what it does not take", slog.Bool("takes", !p.away), slog.Any("error", away))
+	switch {
+	case away != nil && !p.away:
+		p.log.WarnContext(ctx, "redis refuses entries; edges fill them from the log", slog.Any("error", away))
+	case away == nil && p.away:
+		p.log.WarnContext(ctx, "redis takes entries again")
 	}
+	p.away = away != nil
 }
 
 // follow begins the span of an entry that is traced, which from then on leads on to those who read the entry.

@@ -6,7 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Signal is something that rides on a room's bell.
+// Signal is something that rides on a room's channel.
 type Signal struct {
 	Room    Room
 	Kind    byte
@@ -27,11 +27,11 @@ func Send(ctx context.Context, client redis.UniversalClient, signals []Signal) e
 
 // Queue publishes a signal as part of pipe, which is client's.
 func Queue(ctx context.Context, client redis.UniversalClient, pipe redis.Pipeliner, s Signal) {
-	ring(ctx, client, pipe, s.Room, string(s.Kind)+s.Payload)
+	notify(ctx, client, pipe, s.Room, string(s.Kind)+s.Payload)
 }
 
-// ring publishes on a room's bell: on a cluster on the node that owns it, and not on all nodes.
-func ring(ctx context.Context, client redis.UniversalClient, pipe redis.Pipeliner, room Room, payload string) {
+// notify publishes on a room's channel: on a cluster on the node that owns it, and not on all nodes.
+func notify(ctx context.Context, client redis.UniversalClient, pipe redis.Pipeliner, room Room, payload string) {
 	if isCluster(client) {
 		pipe.SPublish(ctx, room.Key("bell"), payload)
 	} else {

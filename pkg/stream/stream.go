@@ -1,10 +1,10 @@
 // Package stream carries rooms' logs over Redis: the rooms service appends each committed entry to
-// its room's stream and rings the room's bell; edges hear the bell and read the stream. PostgreSQL
+// its room's stream and publishes a notification; edges are notified and read the stream. PostgreSQL
 // accepts, Redis carries: everything here may be lost at any time, and is then filled from the log.
 //
 // A room belongs to one of a fixed number of partitions by hash, and the partition is the hash tag of
 // its keys, so that on Redis Cluster rooms spread over the nodes and one command may name many rooms
-// of a partition. There an edge hears bells on a connection to each node, since a bell is rung on the node
+// of a partition. There an edge receives notifications on a connection to each node, since a notification is published on the node
 // that owns its room's partition and on no other.
 package stream
 
@@ -26,8 +26,8 @@ type Room struct {
 	Log    chat.LogID
 }
 
-// Key returns the Redis key or channel of the room for what: "room" is its stream, "bell" its bell's
-// channel, "members" its presence registry.
+// Key returns the Redis key or channel of the room for what: "room" is its stream, "bell" its
+// channel of notifications, "members" its presence registry.
 func (r Room) Key(what string) string {
 	return fmt.Sprintf("parley:%s:%s:%s:%s", hashTag(r.partition()), r.Tenant, what, r.Log)
 }

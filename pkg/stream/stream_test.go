@@ -70,7 +70,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // subscribe subscribes a room's bell until that is confirmed, which may take more than one try on a slow machine.
-func subscribe(t *testing.T, bells *stream.Bells, room stream.Room) {
+func subscribe(t *testing.T, bells *stream.Notifications, room stream.Room) {
 	t.Helper()
 	eventually(t, "a subscription", func() bool {
 		err := bells.Subscribe(t.Context(), room)
@@ -145,7 +145,7 @@ type ear struct {
 	other []string
 }
 
-func (e *ear) Rang(room stream.Room, seq chat.Seq) {
+func (e *ear) Notified(room stream.Room, seq chat.Seq) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.rang[room] = append(e.rang[room], seq)
@@ -174,7 +174,7 @@ func TestBells(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, client redis.UniversalClient) {
 		p := publisher(t, client)
 		hears := &ear{rang: map[stream.Room][]chat.Seq{}}
-		bells := stream.NewBells(client, hears, slog.New(slog.DiscardHandler))
+		bells := stream.NewNotifications(client, hears, slog.New(slog.DiscardHandler))
 		running(t, bells.Run)
 		eventually(t, "a connection", bells.Healthy)
 
@@ -225,7 +225,7 @@ func (e *ear) times(room stream.Room, seq chat.Seq) (n int) {
 func TestACallerWhoseTimeIsOverBreaksNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hears := &ear{rang: map[stream.Room][]chat.Seq{}}
-		bells := stream.NewBells(redistest.InBubble(t), hears, slog.New(slog.DiscardHandler))
+		bells := stream.NewNotifications(redistest.InBubble(t), hears, slog.New(slog.DiscardHandler))
 		running(t, bells.Run)
 		eventually(t, "a connection", bells.Healthy)
 		room, other := newRoom(), newRoom()

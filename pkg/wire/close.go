@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+)
 
 // CloseCode says why a server closed a socket. 4000 to 4499 are Parley's own.
 type CloseCode uint16
@@ -55,6 +59,17 @@ const (
 // AppendText appends payload as one unmasked text frame, as servers write them.
 func AppendText(dst, payload []byte) []byte { return appendFrame(dst, opText, payload) }
 
+// AppendJSON appends one of this package's structs as a text frame.
+func AppendJSON(dst []byte, frame any) []byte {
+	var payload bytes.Buffer
+	encoder := json.NewEncoder(&payload)
+	encoder.SetEscapeHTML(false) // would make a message six times as long as it was counted
+	if err := encoder.Encode(frame); err != nil {
+		panic(err) // our structs hold nothing that JSON can't
+	}
+	return AppendText(dst, bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
+}
+
 // AppendPing appends an empty ping.
 func AppendPing(dst []byte) []byte { return appendFrame(dst, opPing, nil) }
 
@@ -67,6 +82,8 @@ func AppendClose(dst []byte, code CloseCode) []byte {
 	return appendFrame(dst, opClose, append(payload, code.Reason()...))
 }
 
+// appendFrame appends to the buffer of a whole batch, which gobwas/ws's WriteHeader can't without an allocation a frame
+// (496 ns and 16 bytes against 86 ns and none).
 func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
 	dst = append(dst, final|opcode)
 	switch n := len(payload); {

@@ -8,8 +8,10 @@ import (
 	"github.com/parley-chat/parley/pkg/limit"
 	"github.com/parley-chat/parley/pkg/webapi"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/gateway"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/drain"
+	"github.com/parley-chat/parley/services/edge/internal/follow"
+	"github.com/parley-chat/parley/services/edge/internal/ratelimit"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 	"github.com/parley-chat/parley/services/edge/internal/session"
 )
 
@@ -21,11 +23,11 @@ type Config struct {
 	Browsers            webapi.Browsers
 	Grace               time.Duration
 	Limits              session.Limits
-	Rates               session.Rates
+	Rates               ratelimit.Rates
 	Connects, Polls     limit.Rate
-	Open                gateway.Open
+	Open                follow.Open
 	Presence            bool
-	Drain               gateway.Drain
+	Drain               drain.Config
 }
 
 // ConfigFrom reads the configuration of the service from the environment.
@@ -42,7 +44,7 @@ func ConfigFrom(r *env.Reader) Config {
 				Frame:   max(minFrame, r.Int("PARLEY_EDGE_FRAME_BYTES", 128<<10, 1, "Bytes of a frame that a client may send. Less than 102400 is taken for that much, which holds every message: JSON may write each of its bytes as six.")),
 				Body:    chat.MaxBodyBytes,
 				Rooms:   r.Int("PARLEY_EDGE_ROOMS", 100, 1, "Rooms that one socket may be in."),
-				Replay:  hub.MaxReplay,
+				Replay:  room.MaxReplay,
 				Members: r.Int("PARLEY_PRESENCE_MEMBERS", 500, 0, "Members up to which a room names who is there; of more it tells only how many."),
 			},
 			Heartbeat:   r.Duration("PARLEY_EDGE_HEARTBEAT", 25*time.Second, "How often a socket is pinged; who is silent for two and a half of these is gone."),
@@ -53,14 +55,14 @@ func ConfigFrom(r *env.Reader) Config {
 		Rates:    ratesFrom(r),
 		Connects: limit.From(r, "CONNECTS", limit.Rate{PerSecond: 100, Burst: 2000}, "Handshakes of one address (IPv6: one /64) on one edge"),
 		Polls:    limit.From(r, "POLLS", limit.Rate{PerSecond: 20, Burst: 200}, "Long polls and event streams that one user starts on one edge"),
-		Open: gateway.Open{
+		Open: follow.Open{
 			UserPolls:      r.Int("PARLEY_LIMIT_OPEN_POLLS", 100, 0, "Long polls of one user open at once on one edge; 0 is no limit."),
 			AddressPolls:   r.Int("PARLEY_LIMIT_OPEN_POLLS_ADDRESS", 5000, 0, "Long polls of one address (IPv6: one /64) open at once on one edge; 0 is no limit."),
 			UserStreams:    r.Int("PARLEY_LIMIT_OPEN_STREAMS", 100, 0, "Event streams of one user open at once on one edge; 0 is no limit."),
 			AddressStreams: r.Int("PARLEY_LIMIT_OPEN_STREAMS_ADDRESS", 5000, 0, "Event streams of one address (IPv6: one /64) open at once on one edge; 0 is no limit."),
 		},
 		Presence: r.Bool("PARLEY_PRESENCE", true, "Whether edges tell who is in a room, and who types."),
-		Drain: gateway.Drain{
+		Drain: drain.Config{
 			Delay:  r.Duration("PARLEY_DRAIN_DELAY", 5*time.Second, "From SIGTERM until clients are sent elsewhere: the time that others need to notice that this edge is not ready."),
 			Spread: r.Duration("PARLEY_DRAIN_SPREAD", 10*time.Second, "Over which the sockets are sent elsewhere."),
 			Grace:  r.Duration("PARLEY_DRAIN_GRACE", 25*time.Second, "How long a drain may take in all; less than the time until SIGKILL."),
@@ -75,8 +77,8 @@ const (
 	minFrame = 6*chat.MaxBodyBytes + envelope
 )
 
-func ratesFrom(r *env.Reader) session.Rates {
-	return session.Rates{
+func ratesFrom(r *env.Reader) ratelimit.Rates {
+	return ratelimit.Rates{
 		Sends:          limit.From(r, "SENDS", limit.Rate{PerSecond: 10, Burst: 50}, "Sends, edits and deletes of one user on one edge"),
 		Joins:          limit.From(r, "JOINS", limit.Rate{PerSecond: 20, Burst: 200}, "Joins of one user on one edge"),
 		Frames:         limit.From(r, "FRAMES", limit.Rate{PerSecond: 200, Burst: 2000}, "Frames and fragments of any kind of one user on one edge, beyond which its sockets are cut,"),

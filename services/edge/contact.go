@@ -9,16 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/parley-chat/parley/pkg/lobby"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
-	"github.com/parley-chat/parley/services/edge/internal/tailer"
+	"github.com/parley-chat/parley/services/edge/internal/feed"
 )
 
-// contact holds delivery back when auth or rooms have not been heard of for longer than the grace:
+// contact holds delivery back when auth or rooms have not answered for longer than the grace:
 // somebody may have lost access meanwhile, and nobody here could know.
 type contact struct {
 	grace     time.Duration
-	hub       *hub.Hub
-	tailer    *tailer.Tailer
+	feed      *feed.Feed
 	followers []*lobby.Follower
 	log       *slog.Logger
 	now       func() time.Time
@@ -26,10 +24,10 @@ type contact struct {
 	silence   prometheus.Gauge
 }
 
-func newContact(grace time.Duration, rooms *hub.Hub, tail *tailer.Tailer, ofAuth, ofRooms *lobby.Follower, d Deps) *contact {
+func newContact(grace time.Duration, entries *feed.Feed, ofAuth, ofRooms *lobby.Follower, d Deps) *contact {
 	metrics := promauto.With(d.Registry)
 	return &contact{
-		grace: grace, hub: rooms, tailer: tail, followers: []*lobby.Follower{ofAuth, ofRooms}, log: d.Log, now: d.Now,
+		grace: grace, feed: entries, followers: []*lobby.Follower{ofAuth, ofRooms}, log: d.Log, now: d.Now,
 		held:    metrics.NewGauge(prometheus.GaugeOpts{Name: "parley_edge_held", Help: "1 while entries are held back because auth or rooms can't be reached."}),
 		silence: metrics.NewGauge(prometheus.GaugeOpts{Name: "parley_edge_silence_seconds", Help: "Since auth and rooms were both heard of."}),
 	}
@@ -57,14 +55,15 @@ func (c *contact) look(ctx context.Context) {
 	}
 	c.silence.Set(silence.Seconds())
 	hold := silence > c.grace
-	if !c.hub.Hold(hold) {
+	if !c.feed.Rooms.Hold(hold) {
 		return
 	}
-	c.log.WarnContext(ctx, "contact with auth or rooms lost or regained", slog.Bool("held", hold), slog.Duration("silence", silence))
-	c.held.Set(0)
 	if hold {
 		c.held.Set(1)
-	} else {
-		c.tailer.Resume()
+		c.log.WarnContext(ctx, "auth or rooms is unreachable for longer than the grace; delivery is held back", slog.Duration("silence", silence))
+		return
 	}
+	c.held.Set(0)
+	c.log.WarnContext(ctx, "auth and rooms are reachable again; delivery goes on")
+	c.feed.Resume()
 }

@@ -18,13 +18,17 @@ import (
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/webapi"
-	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/gateway"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/access"
+	"github.com/parley-chat/parley/services/edge/internal/drain"
+	"github.com/parley-chat/parley/services/edge/internal/feed"
+	"github.com/parley-chat/parley/services/edge/internal/follow"
+	"github.com/parley-chat/parley/services/edge/internal/outbox"
 	"github.com/parley-chat/parley/services/edge/internal/presence"
+	"github.com/parley-chat/parley/services/edge/internal/ratelimit"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 	"github.com/parley-chat/parley/services/edge/internal/roomsclient"
 	"github.com/parley-chat/parley/services/edge/internal/session"
-	"github.com/parley-chat/parley/services/edge/internal/tailer"
+	"github.com/parley-chat/parley/services/edge/internal/ws"
 )
 
 // Deps are what the service shares with its process.
@@ -39,8 +43,10 @@ type Deps struct {
 
 // Service is the edge service, to be mounted on a listener and run as parts of a process.
 type Service struct {
-	gateway *gateway.Gateway
-	parts   []lifecycle.Part
+	sockets   *ws.Server
+	followers *follow.Server
+	drain     *drain.Drain
+	parts     []lifecycle.Part
 }
 
 // New puts the edge together. Nothing runs before its parts do.
@@ -53,50 +59,50 @@ func New(c Config, d Deps) (*Service, error) {
 	authPods := webapi.NewClient(c.AuthURLs, c.Credential, d.Dial, d.Log)
 	client := roomsclient.New(roomsPods, d.Registry, d.Tracer)
 
-	rooms := hub.New(client, d.Log, d.Registry)
-	tail := tailer.New(stream.NewReader(d.Redis), rooms, client, d.Log, d.Registry)
-	tail.Tracer = d.Tracer
+	rooms := room.NewRooms(d.Registry)
+	entries := feed.New(rooms, client, stream.NewReader(d.Redis), d.Log, d.Registry)
+	entries.Tracer = d.Tracer
 	people := presence.New(c.Presence, presence.NewRegistry(d.Redis, rand.Text(), c.Limits.Members), d.Redis, rooms, d.Log, d.Registry)
-	bells := stream.NewBells(d.Redis, hearers{tail, people}, d.Log)
-	rooms.Connect(bells, tail.Look)
-	tail.SetBells(bells)
-	tail.Renewed = func(ctx context.Context, room *hub.Room) {
-		for _, m := range rooms.Close(ctx, room) {
-			if s, ok := m.(*session.Session); ok {
-				s.Close(wire.CloseDrained)
-			}
-		}
-	}
-
+	notifications := stream.NewNotifications(d.Redis, subscribers{entries, people}, d.Log)
+	entries.SetNotifications(notifications)
+	limiter := ratelimit.New(c.Rates, d.Registry)
+	grants := &access.Access{Feed: entries, Asker: client}
 	shared := &session.Shared{
-		Hub: rooms, Rooms: client, Verifier: tokens, Presence: people,
-		Limiter: session.NewLimiter(c.Rates), Writers: session.NewWriters(), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Tracer: d.Tracer, Log: d.Log,
+		Feed: entries, Access: grants, Rooms: client, Verifier: tokens, Presence: people, Limiter: limiter,
+		Writers: outbox.NewWriters(), Outboxes: outbox.NewMetrics(d.Registry), Limits: c.Limits, Metrics: session.NewMetrics(d.Registry), Tracer: d.Tracer, Log: d.Log,
 	}
 	registry := session.NewRegistry(c.Limits.Heartbeat)
-	told := &session.Lobby{Hub: rooms, Registry: registry, Revocations: tokens.Revocations, Log: d.Log}
-	ofAuth := lobby.NewFollower(authPods, d.Redis, lobby.OfAuth, token.MaxLifetime, told, d.Log)
-	ofRooms := lobby.NewFollower(roomsPods, d.Redis, lobby.OfRooms, 0, told, d.Log)
-	ofRooms.OnRenewed = told.Renewed
+	events := access.NewEvents(grants, registry, tokens.Revocations)
+	ofAuth := lobby.NewFollower(authPods, d.Redis, lobby.OfAuth, token.MaxLifetime, events, d.Log)
+	ofRooms := lobby.NewFollower(roomsPods, d.Redis, lobby.OfRooms, 0, events, d.Log)
+	ofRooms.OnRenewed = events.Renewed
 	tokens.Keys.Register(d.Registry, "edge")
 	ofAuth.Register(d.Registry, "edge")
 	ofRooms.Register(d.Registry, "edge")
 
+	authenticator := &webapi.Authenticator{Verifier: tokens, Browsers: c.Browsers}
+	leaving := drain.New(c.Drain, d.Registry)
+	sockets := ws.New(ws.Options{
+		Shared: shared, Registry: registry, Authenticator: authenticator, Connects: c.Connects, Drain: leaving, Log: d.Log, Metrics: d.Registry,
+	})
+	leaving.Sockets = sockets
+	followers := follow.New(follow.Options{
+		Feed: entries, Access: grants, Authenticator: authenticator, Limiter: limiter, Polls: c.Polls, Open: c.Open,
+		MaxAge: c.Limits.MaxAge, Aged: shared.Metrics.Aged(), Drain: leaving, Log: d.Log, Metrics: d.Registry,
+	})
 	return &Service{
-		gateway: gateway.New(gateway.Options{
-			Shared: shared, Registry: registry, Authenticator: &webapi.Authenticator{Verifier: tokens, Browsers: c.Browsers},
-			Connects: c.Connects, Polls: c.Polls, Open: c.Open, Log: d.Log, Drain: c.Drain, Metrics: d.Registry,
-		}),
+		sockets: sockets, followers: followers, drain: leaving,
 		parts: []lifecycle.Part{
 			{Name: "edge finds auth", Component: authPods},
 			{Name: "edge finds rooms", Component: roomsPods},
 			{Name: "edge signing keys", Component: tokens.Keys},
+			{Name: "access", Component: events},
 			{Name: "edge follows auth", Component: ofAuth},
 			{Name: "edge follows rooms", Component: ofRooms},
-			{Name: "bells", Component: bells},
-			{Name: "hub", Component: rooms},
-			{Name: "tailer", Component: tail},
+			{Name: "notifications", Component: notifications},
+			{Name: "feed", Component: entries},
 			{Name: "presence", Component: people},
-			{Name: "contact", Component: newContact(c.Grace, rooms, tail, ofAuth, ofRooms, d)},
+			{Name: "contact", Component: newContact(c.Grace, entries, ofAuth, ofRooms, d)},
 			{Name: "writers", Component: shared.Writers},
 			{Name: "calls of rooms", Component: waiter{client}},
 			{Name: "sessions", Component: registry},
@@ -105,25 +111,28 @@ func New(c Config, d Deps) (*Service, error) {
 }
 
 // Routes mounts what clients call.
-func (s *Service) Routes(r fiber.Router) { s.gateway.Routes(r) }
+func (s *Service) Routes(r fiber.Router) {
+	s.sockets.Routes(r)
+	s.followers.Routes(r)
+}
 
 // Parts are the service's components, in the order in which they start; listeners come after them.
 func (s *Service) Parts() []lifecycle.Part { return s.parts }
 
 // Drain sends everybody elsewhere when it is stopped: it comes after the listeners, so that it stops
 // before them.
-func (s *Service) Drain() lifecycle.Part { return lifecycle.Part{Name: "drain", Component: s.gateway} }
+func (s *Service) Drain() lifecycle.Part { return lifecycle.Part{Name: "drain", Component: s.drain} }
 
-// hearers hands what the bells bring to the tailer and to presence.
-type hearers struct {
-	*tailer.Tailer
+// subscribers are told what the notifications bring: the feed of entries, presence of the rest.
+type subscribers struct {
+	*feed.Feed
 
 	presence *presence.Presence
 }
 
-// Signalled implements stream.Hearer; the rest is the tailer's.
-func (h hearers) Signalled(room stream.Room, kind byte, payload string) {
-	h.presence.Signalled(room, kind, payload)
+// Signalled implements stream.Subscriber.
+func (s subscribers) Signalled(room stream.Room, kind byte, payload string) {
+	s.presence.Signalled(room, kind, payload)
 }
 
 // waiter lets what is under way to the rooms service end before the process does.

@@ -59,7 +59,7 @@ func TestBadFramesAreAnswered(t *testing.T) {
 		"unknown room":        {`{"type":"join","id":7,"room":"nowhere"}`, "not_found", false},
 		"hidden room":         {`{"type":"join","id":7,"room":"warroom"}`, "not_found", false},
 		"room that can't be":  {`{"type":"join","id":7,"room":"../etc"}`, "not_found", false},
-		"no room":             {`{"type":"join","id":7}`, "not_found", false},
+		"no room":             {`{"type":"join","id":7}`, "bad_request", false},
 		"negative after":      {`{"type":"join","id":7,"room":"general","after":-1}`, "bad_request", false},
 		"fraction":            {`{"type":"join","id":7,"room":"general","after":1.5}`, "bad_request", false},
 		"no body":             {send(`"body":""`), "bad_request", false},

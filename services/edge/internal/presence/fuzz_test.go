@@ -12,9 +12,8 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/redistest"
-	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/stream"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // Whatever stands in a room's registry, those are there whom an edge that is alive has named, each
@@ -54,25 +53,17 @@ func FuzzSignal(f *testing.F) {
 	client := redistest.Embedded(f)
 	quiet := slog.New(slog.DiscardHandler)
 	f.Fuzz(func(t *testing.T, kind byte, payload string) {
-		h := hub.New(emptyLog{"l"}, quiet, prometheus.NewRegistry())
-		h.Connect(deaf{}, func(*hub.Room) {})
-		p := New(true, NewRegistry(client, "me", 100), client, h, quiet, prometheus.NewRegistry())
-		room, err := h.Open(t.Context(), "test", roomsapi.Access{ID: 1, Room: &chat.Room{Slug: "a", Log: "l"}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		rooms, r := newRooms("l")
+		p := New(true, NewRegistry(client, "me", 100), client, rooms, quiet, prometheus.NewRegistry())
 		v := &listener{}
-		p.Enter(t.Context(), room, v.User())
-		room.Grant("user", true, 0)
-		if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) func() { return func() {} }); err != nil {
-			t.Fatal(err)
-		}
+		p.Enter(t.Context(), r, v.User())
+		enter(t, r, v)
 		p.Signalled(stream.Room{Tenant: "test", Log: "another"}, kind, payload)
 		if len(v.frames) != 0 {
 			t.Fatal("heard another room's signal")
 		}
-		p.Signalled(room.Key, kind, payload)
-		p.Signalled(room.Key, kind, payload)
+		p.Signalled(r.Key, kind, payload)
+		p.Signalled(r.Key, kind, payload)
 		if len(v.frames) > 1 {
 			t.Errorf("told %d times at once", len(v.frames))
 		}
@@ -92,14 +83,10 @@ func FuzzSignal(f *testing.F) {
 // listener is a member that keeps what it is told.
 type listener struct{ frames []string }
 
-func (l *listener) Deliver(_ *hub.Room, frames []byte, _ time.Time) {
+func (l *listener) Deliver(_ *room.Room, frames []byte, _ time.Time) {
 	l.frames = append(l.frames, string(frames))
 }
-func (*listener) TakenOut(*hub.Room, []byte) {}
-func (*listener) User() chat.User            { return chat.User{ID: "listener"} }
-
-// deaf is a bell that nobody rings.
-type deaf struct{}
-
-func (deaf) Subscribe(context.Context, stream.Room) error { return nil }
-func (deaf) Unsubscribe(context.Context, stream.Room)     {}
+func (*listener) TakenOut(*room.Room, []byte) {}
+func (*listener) Reconnect()                  {}
+func (*listener) User() chat.User             { return chat.User{ID: "listener"} }
+func (*listener) Reader() room.Reader         { return room.Reader{} }

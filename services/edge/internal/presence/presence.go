@@ -20,7 +20,7 @@ import (
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/stream"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // roundEvery is how often a room's state is read at most.
@@ -34,7 +34,7 @@ type Presence struct {
 	registry *Registry
 	client   redis.UniversalClient
 	rooms    interface {
-		ByKey(key stream.Room) *hub.Room
+		ByKey(key stream.Room) *room.Room
 	}
 	log     *slog.Logger
 	on      bool
@@ -50,7 +50,7 @@ type Presence struct {
 // tracked is a room that somebody on this edge is in.
 type tracked struct {
 	loaded chan struct{} // closed when its state has been read once, or could not be
-	room   *hub.Room
+	room   *room.Room
 	local  map[chat.UserID]*local
 	known  map[chat.UserID]chat.User // as told to the members
 	absent map[chat.UserID]time.Time // not in the registry any more, since when
@@ -73,7 +73,7 @@ type local struct {
 
 // New makes the presence of an edge, or one that is switched off and knows nobody.
 func New(on bool, registry *Registry, client redis.UniversalClient, rooms interface {
-	ByKey(key stream.Room) *hub.Room
+	ByKey(key stream.Room) *room.Room
 }, log *slog.Logger, reg prometheus.Registerer,
 ) *Presence {
 	return &Presence{
@@ -84,21 +84,21 @@ func New(on bool, registry *Registry, client redis.UniversalClient, rooms interf
 
 // Enter counts a socket of user in. The first one in a room waits, briefly, until it is known who is
 // there on other edges.
-func (p *Presence) Enter(ctx context.Context, room *hub.Room, user chat.User) {
+func (p *Presence) Enter(ctx context.Context, r *room.Room, user chat.User) {
 	if !p.on {
 		return
 	}
 	p.mu.Lock()
-	t, first := p.tracked[room.Key], false
+	t, first := p.tracked[r.Key], false
 	if t == nil {
 		first = true
 		t = &tracked{
 			loaded: make(chan struct{}), local: map[chat.UserID]*local{}, known: map[chat.UserID]chat.User{},
 			absent: map[chat.UserID]time.Time{}, left: map[chat.UserID]bool{},
 		}
-		p.tracked[room.Key] = t
+		p.tracked[r.Key] = t
 	}
-	t.room = room
+	t.room = r
 	l := t.local[user.ID]
 	if l == nil {
 		l = &local{stale: true}
@@ -109,13 +109,13 @@ func (p *Presence) Enter(ctx context.Context, room *hub.Room, user chat.User) {
 	l.sockets++
 	p.mu.Unlock()
 	if first {
-		p.load(ctx, room.Key, t)
+		p.load(ctx, r.Key, t)
 	}
 	select {
 	case <-t.loaded:
 	case <-ctx.Done():
 	}
-	p.stir()
+	p.wakeUp()
 }
 
 // load reads who is in a room on other edges: they are there, they do not enter.
@@ -135,13 +135,13 @@ func (p *Presence) load(ctx context.Context, key stream.Room, t *tracked) {
 }
 
 // Exit counts a socket of user out. Who is lost may come back: it is there for some seconds more.
-func (p *Presence) Exit(room *hub.Room, user chat.User, lost bool) {
+func (p *Presence) Exit(r *room.Room, user chat.User, lost bool) {
 	if !p.on {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.tracked[room.Key]
+	t := p.tracked[r.Key]
 	if t == nil || t.local[user.ID] == nil {
 		return
 	}
@@ -154,18 +154,18 @@ func (p *Presence) Exit(room *hub.Room, user chat.User, lost bool) {
 		return
 	}
 	l.stale, l.left, t.change = true, true, true
-	p.stir()
+	p.wakeUp()
 }
 
 // Members returns who is in the room as this edge knows it, sorted by name; only how many where there
 // are too many, nothing where presence is off.
-func (p *Presence) Members(room *hub.Room) ([]chat.User, *int) {
+func (p *Presence) Members(r *room.Room) ([]chat.User, *int) {
 	if !p.on {
 		return nil, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.tracked[room.Key]
+	t := p.tracked[r.Key]
 	if t == nil {
 		return nil, nil
 	}
@@ -186,7 +186,7 @@ func (p *Presence) Members(room *hub.Room) ([]chat.User, *int) {
 	return users, &count
 }
 
-// Signalled takes in what another edge, or this one, has sent beside the bells.
+// Signalled takes in what another edge, or this one, has sent beside the notifications.
 func (p *Presence) Signalled(key stream.Room, kind byte, payload string) {
 	switch kind {
 	case stream.SignalMembers:
@@ -201,17 +201,17 @@ func (p *Presence) Signalled(key stream.Room, kind byte, payload string) {
 				t.left[user] = true
 			}
 			t.dirty = true
-			p.stir()
+			p.wakeUp()
 		}
 	case stream.SignalTyping:
 		var user chat.Author
-		if room := p.rooms.ByKey(key); room != nil && json.Unmarshal([]byte(payload), &user) == nil && user.ID != "" {
-			p.tellTyping(room, user)
+		if r := p.rooms.ByKey(key); r != nil && json.Unmarshal([]byte(payload), &user) == nil && user.ID != "" {
+			p.tellTyping(r, user)
 		}
 	}
 }
 
-func (p *Presence) stir() {
+func (p *Presence) wakeUp() {
 	select {
 	case p.wake <- struct{}{}:
 	default:

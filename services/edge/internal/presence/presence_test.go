@@ -20,29 +20,32 @@ import (
 	"github.com/parley-chat/parley/pkg/redistest"
 	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/stream"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
-// emptyLog is the log of a room in which nobody says anything.
-type emptyLog struct{ name chat.LogID }
-
-func (l emptyLog) Tail(context.Context, chat.RoomID, int, int) (roomsapi.Range, error) {
-	return roomsapi.Range{Log: l.name, Floor: 1}, nil
+// newRooms opens a room in which nobody says anything.
+func newRooms(log chat.LogID) (*room.Rooms, *room.Room) {
+	rooms := room.NewRooms(prometheus.NewRegistry())
+	r, _ := rooms.Use("test", roomsapi.Access{ID: 1, Room: &chat.Room{Slug: "a", Log: log}}, func() any { return nil })
+	r.Load(roomsapi.Range{Log: log, Floor: 1}, room.Newest{})
+	r.Grant(room.Reader{}, roomsapi.Access{ForAll: true})
+	return rooms, r
 }
 
-func (l emptyLog) Entries(context.Context, chat.RoomID, chat.Seq, int, int) (roomsapi.Range, error) {
-	return roomsapi.Range{}, errors.New("not asked here")
+// enter makes m a member.
+func enter(t *testing.T, r *room.Room, m room.Member) {
+	t.Helper()
+	_, joining, _, err := r.Admit(m, m.Reader(), room.Join{}, nil)
+	if err != nil || !r.Finish(joining, func() {}) {
+		t.Fatal(err)
+	}
 }
 
-func (emptyLog) History(context.Context, chat.RoomID, chat.Seq, int) (roomsapi.History, error) {
-	return roomsapi.History{}, nil
-}
-
-// edge is one edge's presence, with its hub and bells, on a Redis of all.
+// edge is one edge's presence, with its notifications, on a Redis of all.
 type edge struct {
 	*Presence
 
-	room *hub.Room
+	room *room.Room
 	stop func()
 }
 
@@ -53,7 +56,7 @@ type viewer struct {
 	told []string
 }
 
-func (v *viewer) Deliver(_ *hub.Room, frames []byte, _ time.Time) {
+func (v *viewer) Deliver(_ *room.Room, frames []byte, _ time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var event struct {
@@ -65,8 +68,10 @@ func (v *viewer) Deliver(_ *hub.Room, frames []byte, _ time.Time) {
 		v.told = append(v.told, fmt.Sprintf("%s %s %d", event.Type, event.User.Name, event.Count))
 	}
 }
-func (v *viewer) TakenOut(*hub.Room, []byte) {}
-func (v *viewer) User() chat.User            { return v.user }
+func (v *viewer) TakenOut(*room.Room, []byte) {}
+func (*viewer) Reconnect()                    {}
+func (v *viewer) User() chat.User             { return v.user }
+func (*viewer) Reader() room.Reader           { return room.Reader{} }
 
 func (v *viewer) all() string {
 	v.mu.Lock()
@@ -78,28 +83,26 @@ func (v *viewer) was(want ...string) func() bool {
 	return func() bool { return v.all() == strings.Join(want, ", ") }
 }
 
-type hearer struct{ p *Presence }
+type subscriber struct{ p *Presence }
 
-func (hearer) Rang(stream.Room, chat.Seq)                        {}
-func (h hearer) Signalled(r stream.Room, kind byte, text string) { h.p.Signalled(r, kind, text) }
+func (subscriber) Notified(stream.Room, chat.Seq)                    {}
+func (s subscriber) Signalled(r stream.Room, kind byte, text string) { s.p.Signalled(r, kind, text) }
 
 func newEdge(t *testing.T, client redis.UniversalClient, log chat.LogID, limit int) *edge {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	h := hub.New(emptyLog{log}, quiet, prometheus.NewRegistry())
-	p := New(true, NewRegistry(client, rand.Text(), limit), client, h, quiet, prometheus.NewRegistry())
-	bells := stream.NewBells(client, hearer{p}, quiet)
-	h.Connect(bells, func(*hub.Room) {})
+	rooms, r := newRooms(log)
+	p := New(true, NewRegistry(client, rand.Text(), limit), client, rooms, quiet, prometheus.NewRegistry())
+	notifications := stream.NewNotifications(client, subscriber{p}, quiet)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var parts sync.WaitGroup
-	parts.Go(func() { _ = bells.Run(ctx, func() {}) })
+	parts.Go(func() { _ = notifications.Run(ctx, func() {}) })
 	parts.Go(func() { _ = p.Run(ctx, func() {}) })
-	eventually(t, "the bells are heard", bells.Healthy)
-	room, err := h.Open(t.Context(), "test", roomsapi.Access{ID: 1, Room: &chat.Room{Slug: "a", Log: log}})
-	if err != nil {
+	eventually(t, "notifications arrive", notifications.Healthy)
+	if err := notifications.Subscribe(t.Context(), r.Key); err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{Presence: p, room: room, stop: sync.OnceFunc(func() { stop(); parts.Wait() })}
+	e := &edge{Presence: p, room: r, stop: sync.OnceFunc(func() { stop(); parts.Wait() })}
 	t.Cleanup(e.stop)
 	return e
 }
@@ -108,18 +111,8 @@ func (e *edge) join(t *testing.T, name string) *viewer {
 	t.Helper()
 	v := &viewer{user: chat.User{ID: chat.UserID("id-" + name), Name: name}}
 	e.Enter(t.Context(), e.room, v.user)
-	// Joining the hub needs no log here: members are told through the room.
-	hubJoin(t, e.room, v)
+	enter(t, e.room, v)
 	return v
-}
-
-func hubJoin(t *testing.T, room *hub.Room, v *viewer) {
-	t.Helper()
-	h := hub.New(emptyLog{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	room.Grant("user", true, 0)
-	if err := h.Join(t.Context(), room, v, "user", 0, hub.Join{}, func(hub.Snapshot) func() { return func() {} }); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // eventually waits for a condition; in a bubble, in virtual time.

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // roundRooms bounds how many rooms go into one pipeline.
@@ -131,7 +131,7 @@ func (p *Presence) settle(now time.Time, key stream.Room, c change, s state) {
 			delete(t.local, id)
 		}
 	}
-	room := t.room
+	r := t.room
 	entered, exited := t.compare(now, s)
 	count := t.count
 	if len(t.local) == 0 {
@@ -141,10 +141,10 @@ func (p *Presence) settle(now time.Time, key stream.Room, c change, s state) {
 	p.metrics.updates.WithLabelValues("entered").Add(float64(len(entered)))
 	p.metrics.updates.WithLabelValues("exited").Add(float64(len(exited)))
 	for _, user := range entered {
-		tell(room, "entered", user, count)
+		tell(r, "entered", user, count)
 	}
 	for _, user := range exited {
-		tell(room, "exited", user, count)
+		tell(r, "exited", user, count)
 	}
 }
 
@@ -187,9 +187,9 @@ func (t *tracked) compare(now time.Time, s state) (entered, exited []chat.User) 
 }
 
 // tell tells the members of the room, but not whom it is about.
-func tell(room *hub.Room, kind string, user chat.User, count int) {
-	payload, err := json.Marshal(wire.Presence{Type: kind, Room: room.Slug, User: user, MemberCount: count})
+func tell(r *room.Room, kind string, user chat.User, count int) {
+	payload, err := json.Marshal(wire.Presence{Type: kind, Room: r.Slug, User: user, MemberCount: count})
 	if err == nil {
-		room.Broadcast(wire.AppendText(nil, payload), user.ID)
+		r.Broadcast(wire.AppendText(nil, payload), user.ID)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/stream"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // typingEvery is how often a user is told of as typing in a room, whatever the user's edges are.
@@ -29,26 +29,26 @@ type typist struct {
 }
 
 // Typing tells the others in the room, on all edges, that user types.
-func (p *Presence) Typing(room *hub.Room, user chat.User) {
+func (p *Presence) Typing(r *room.Room, user chat.User) {
 	payload, err := json.Marshal(user.Author())
-	if !p.on || err != nil || !p.mayTell(typist{room.Key, user.ID, false}) {
+	if !p.on || err != nil || !p.mayTell(typist{r.Key, user.ID, false}) {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.signals) < maxSignals {
-		p.signals = append(p.signals, stream.Signal{Room: room.Key, Kind: stream.SignalTyping, Payload: string(payload)})
-		p.stir()
+		p.signals = append(p.signals, stream.Signal{Room: r.Key, Kind: stream.SignalTyping, Payload: string(payload)})
+		p.wakeUp()
 	}
 }
 
 // tellTyping tells the members here.
-func (p *Presence) tellTyping(room *hub.Room, user chat.Author) {
-	if !p.mayTell(typist{room.Key, user.ID, true}) {
+func (p *Presence) tellTyping(r *room.Room, user chat.Author) {
+	if !p.mayTell(typist{r.Key, user.ID, true}) {
 		return
 	}
-	if payload, err := json.Marshal(wire.Typing{Type: "typing", Room: room.Slug, User: user}); err == nil {
-		room.Broadcast(wire.AppendText(nil, payload), user.ID)
+	if payload, err := json.Marshal(wire.Typing{Type: "typing", Room: r.Slug, User: user}); err == nil {
+		r.Broadcast(wire.AppendText(nil, payload), user.ID)
 	}
 }
 

@@ -2,31 +2,26 @@ package session
 
 import (
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
 )
 
 func ageing(t *testing.T, maxAge time.Duration) (s *Session, told func() string) {
 	t.Helper()
 	server, client := net.Pipe()
-	log := slog.New(slog.DiscardHandler)
 	claims := token.Claims{User: chat.User{ID: "u"}, Session: "s", Expires: time.Now().Add(1000 * time.Hour)}
-	s = New(&Shared{
-		Hub: hub.New(nil, log, prometheus.NewRegistry()), Limiter: NewLimiter(Rates{}), Writers: NewWriters(), Verifier: &anyToken{claims, token.NewRevocations(time.Now)},
-		Limits: Limits{OutboxBytes: 1 << 20, Heartbeat: 1000 * time.Hour, MaxAge: maxAge}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log,
-	}, server, "")
+	shared, _ := newShared(claims, &fakeRooms{})
+	shared.Limits.MaxAge = maxAge
+	s = New(shared, server, "")
 	s.Greet(t.Context(), claims, "raw", nil)
 	read := make(chan string, 1)
 	go func() {
@@ -75,18 +70,4 @@ func TestASessionMayGetAsOldAsItLikes(t *testing.T) {
 			t.Error("sent away", s.Code())
 		}
 	})
-}
-
-func TestThoseWhoCameAtOnceDoNotGoAtOnce(t *testing.T) {
-	least, most := time.Hour, time.Duration(0)
-	for range 1000 {
-		life := Lifetime(100 * time.Second)
-		least, most = min(least, life), max(most, life)
-		if within := Within(); within < time.Second || within > 5*time.Second {
-			t.Fatal(within)
-		}
-	}
-	if least < 80*time.Second || least > 85*time.Second || most > 120*time.Second || most < 115*time.Second {
-		t.Error(least, most)
-	}
 }

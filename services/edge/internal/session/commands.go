@@ -2,229 +2,124 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"time"
 	"unicode/utf8"
 
 	"github.com/parley-chat/parley/pkg/chat"
-	"github.com/parley-chat/parley/pkg/metric"
 	"github.com/parley-chat/parley/pkg/operation"
-	"github.com/parley-chat/parley/pkg/roomsapi"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/ratelimit"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // commandTimeout bounds what a command may make its socket wait.
 const commandTimeout = 8 * time.Second
 
-// Handle carries out one frame of the client. It returns when the next one may be read: joins wait,
+// command is what clients can ask for by one type of frame.
+type command struct {
+	early bool                                        // it needs no token
+	room  bool                                        // it names a room
+	limit func(*ratelimit.Socket) (bool, error)       // nil: none, or its handler's
+	run   func(*Session, context.Context, call) error // errDeferred: it answers later
+}
+
+// commands are all of them. The operations of rooms' logs are one: append does each by its entry in the table of
+// package operation.
+var commands = withOperations(map[string]command{ //nolint:gochecknoglobals // a table
+	wire.TypeAuth:    {early: true, run: (*Session).auth},
+	wire.TypeJoin:    {room: true, limit: (*ratelimit.Socket).Join, run: (*Session).join},
+	wire.TypeLeave:   {room: true, run: (*Session).leave},
+	wire.TypeHistory: {room: true, run: (*Session).history},
+	wire.TypeTyping:  {room: true, run: (*Session).typing},
+	wire.TypeMembers: {room: true, run: (*Session).members},
+})
+
+func withOperations(all map[string]command) map[string]command {
+	for _, o := range operation.All {
+		all[string(o.Name)] = command{room: true, run: func(s *Session, ctx context.Context, c call) error { return s.append(ctx, o, c) }}
+	}
+	return all
+}
+
+// call is one frame of a client, as a command that is being run.
+type call struct {
+	wire.Command
+
+	frame []byte
+	label string // of metrics
+	at    time.Time
+	span  trace.Span
+}
+
+// errDeferred says that a command is answered when its outcome is known.
+var errDeferred = errors.New("answered later")
+
+// Handle runs the command in one frame of the client. It returns when the next one may be read: joins wait,
 // sends don't.
 func (s *Session) Handle(ctx context.Context, frame []byte) {
 	if s.outbox.Closing() {
 		return
 	}
-	s.Heard()
+	s.Active()
 	if !utf8.Valid(frame) {
 		s.Close(wire.CloseInvalidUTF8)
 		return
 	}
-	b := begun{at: time.Now()}
-	ctx, b.span = s.Tracer.Start(ctx, trace.Server, "command")
+	c := call{frame: frame, at: time.Now()}
+	ctx, c.span = s.Tracer.Start(ctx, trace.Server, "command")
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	c, err := wire.DecodeCommand(frame)
-	if b.span.IsRecording() {
-		b.span.SetName("command " + label(c.Type))
+	var err error
+	c.Command, err = wire.DecodeCommand(frame)
+	c.label = label(c.Type)
+	if c.span.IsRecording() {
+		c.span.SetName("command " + c.label)
 	}
 	if err == nil {
-		err = s.carryOut(ctx, c, frame, b)
+		err = s.dispatch(ctx, c)
 	}
-	if !errors.Is(err, errLater) {
-		s.Metrics.answered(label(c.Type), b.at, err, b.span.TraceID())
-		b.span.End(err)
-	}
-	if err != nil && !errors.Is(err, errLater) {
-		s.reply(wire.NewError(c.ID, err))
+	if !errors.Is(err, errDeferred) {
+		s.answered(c, err)
 	}
 	s.outbox.Wait()
 }
 
-// begun is a command that is being carried out.
-type begun struct {
-	at   time.Time
-	span trace.Span
+// answered counts a command that has been answered, and tells the client of an error.
+func (s *Session) answered(c call, err error) {
+	s.Metrics.answered(c.label, c.at, err, c.span.TraceID())
+	c.span.End(err)
+	if err != nil {
+		s.reply(wire.NewError(c.ID, err))
+	}
 }
 
-// errLater says that a command is answered when its outcome is known.
-var errLater = errors.New("answered later")
-
-func (s *Session) carryOut(ctx context.Context, c wire.Command, frame []byte, b begun) error {
-	if c.Type == wire.TypeAuth {
-		return s.auth(ctx, c)
-	}
-	if _, authed := s.Claims(); !authed {
+func (s *Session) dispatch(ctx context.Context, c call) error {
+	cmd, known := commands[c.Type]
+	if _, authed := s.Claims(); !authed && !cmd.early {
 		return chat.Errorf(chat.CodeUnauthenticated, `the first frame must be "auth"`)
 	}
-	if o := operation.Find(operation.Name(c.Type)); o != nil {
-		return s.append(o, c, frame, b)
+	if !known {
+		return chat.Errorf(chat.CodeBadRequest, "there is no command %.40q", c.Type)
 	}
-	switch c.Type {
-	case wire.TypeJoin:
-		return s.join(ctx, c)
-	case wire.TypeLeave:
-		return s.leave(c)
-	case wire.TypeHistory:
-		return s.history(ctx, c)
-	case wire.TypeTyping:
-		return s.typing(c)
-	case wire.TypeMembers:
-		return s.members(c)
+	if cmd.room && c.Room == "" {
+		return chat.Errorf(chat.CodeBadRequest, `"room" is missing: %q needs the slug of a room`, c.Type)
 	}
-	return chat.Errorf(chat.CodeBadRequest, "there is no command %.40q", c.Type)
+	if cmd.limit != nil {
+		if err := s.limited(cmd.limit(&s.limits)); err != nil {
+			return err
+		}
+	}
+	return cmd.run(s, ctx, c)
 }
 
-// auth makes the session somebody's, or renews the token of the same user.
-func (s *Session) auth(ctx context.Context, c wire.Command) error {
-	claims, err := s.Verifier.Verify(ctx, c.Token)
-	before, authed := s.Claims()
-	switch {
-	case err != nil && !authed && chat.CodeOf(err) == chat.CodeUnauthenticated:
-		s.Close(wire.CloseUnauthenticated)
-		return errLater
-	case err != nil:
-		return err
-	case authed && (claims.User.ID != before.User.ID || claims.Tenant != before.Tenant):
-		return chat.Errorf(chat.CodeForbidden, "the socket belongs to another user")
-	case authed && roomsapi.Class(claims.User) != roomsapi.Class(before.User):
-		// The rooms that it is in were opened for what the user was before.
-		return chat.Errorf(chat.CodeForbidden, "the user is not what it was: open another socket")
-	case authed:
-		s.hold(ctx, claims, c.Token)
-	case !s.Greet(ctx, claims, c.Token, c.ID):
-		return errLater
-	}
-	s.reply(wire.Authed{Type: "authed", ID: c.ID, ExpiresAt: chat.At(claims.Expires)})
-	return nil
-}
-
-// room returns the room that the session is in, CodeForbidden if it is not.
-func (s *Session) room(slug chat.Slug) (*hub.Room, error) {
+// joinedRoom returns the room that the session is in, CodeForbidden if it is not.
+func (s *Session) joinedRoom(slug chat.Slug) (*room.Room, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if room := s.rooms[slug]; room != nil {
-		return room, nil
+	if r := s.rooms[slug]; r != nil {
+		return r, nil
 	}
 	return nil, chat.Errorf(chat.CodeForbidden, "join the room first")
-}
-
-func (s *Session) leave(c wire.Command) error {
-	s.mu.Lock()
-	room := s.rooms[c.Room]
-	delete(s.rooms, c.Room)
-	s.mu.Unlock()
-	if room != nil && room.Remove(s) {
-		s.outbox.Drop(room)
-		s.Presence.Exit(room, s.User(), false)
-	}
-	s.reply(wire.Left{Type: "left", ID: c.ID, Room: c.Room})
-	return nil
-}
-
-// append checks what an operation asks for and hands it to the room's lane. Its answer follows when it is
-// committed.
-func (s *Session) append(o *operation.Operation, c wire.Command, frame []byte, b begun) error {
-	room, err := s.room(c.Room)
-	if err != nil {
-		return err
-	}
-	a := roomsapi.Append{Room: room.ID, Kind: o.Name}
-	if a.Request, err = o.Read(c, frame); err != nil {
-		return err
-	}
-	if a.Nonce == "" && !o.Requires(operation.FieldNonce) {
-		a.Nonce = rand.Text() // so that the lane may send it again
-	}
-	if err = o.Check(a.Request); err == nil {
-		err = s.allowSend(room.ID, a.Cost())
-	}
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	a.Token = s.token
-	s.mu.Unlock()
-	if b.span.IsRecording() {
-		b.span.SetInt("parley.room", int64(room.ID))
-		b.span.SetString("parley.user", string(s.User().ID))
-		a.Traceparent = b.span.Traceparent()
-	}
-	start := time.Now()
-	s.Rooms.Append(a, func(seq chat.Seq, err error) {
-		traceID := b.span.TraceID()
-		metric.Since(s.Metrics.acks.WithLabelValues(c.Type), start, traceID)
-		s.Metrics.answered(c.Type, b.at, err, traceID)
-		b.span.End(err)
-		if err != nil {
-			s.reply(wire.NewError(c.ID, err))
-			return
-		}
-		s.reply(o.Answer.Frame(c.ID, c.Room, seq))
-	})
-	return errLater
-}
-
-func (s *Session) history(ctx context.Context, c wire.Command) error {
-	room, err := s.room(c.Room)
-	if err != nil {
-		return err
-	}
-	if c.Before < 0 {
-		return chat.Errorf(chat.CodeBadRequest, `"before" can't be negative`)
-	}
-	page, err := s.Rooms.History(ctx, room.ID, c.Before, pageSize(c.Limit))
-	if err == nil {
-		_, err = s.room(c.Room) // it may have been taken out meanwhile
-	}
-	if err == nil && s.Hub.Held() {
-		err = hub.ErrHeld()
-	}
-	if err != nil {
-		return err
-	}
-	s.reply(wire.History{Type: "history", ID: c.ID, Room: c.Room, Messages: page.Messages, HasMore: page.HasMore})
-	return nil
-}
-
-func (s *Session) typing(c wire.Command) error {
-	room, err := s.room(c.Room)
-	if err == nil {
-		s.Presence.Typing(room, s.User())
-	}
-	return err
-}
-
-func (s *Session) members(c wire.Command) error {
-	room, err := s.room(c.Room)
-	if err != nil {
-		return err
-	}
-	users, count := s.Presence.Members(room)
-	s.reply(wire.Members{Type: "members", ID: c.ID, Room: c.Room, Members: users, MemberCount: count})
-	return nil
-}
-
-// Bounds of a page of messages.
-const (
-	defaultPage = 50
-	maxPage     = 100
-)
-
-// pageSize cuts what the client asks for to what is allowed.
-func pageSize(asked *int) int {
-	if asked == nil {
-		return defaultPage
-	}
-	return min(max(*asked, 1), maxPage)
 }

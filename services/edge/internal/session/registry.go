@@ -7,22 +7,23 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley/pkg/wire"
+	"github.com/parley-chat/parley/services/edge/internal/access"
 )
 
 // Registry holds the open sessions of an edge and keeps their heartbeats.
 type Registry struct {
 	heartbeat time.Duration
-	turn      []turn // of beat alone, as is
+	due       []beat // of beat alone
 
 	mu       sync.Mutex
 	sessions map[*Session]int // the second of its heartbeat in which each is pinged
 	empty    chan struct{}    // closed and made anew as the last one leaves
 }
 
-// turn says whether a session is pinged in a second.
-type turn struct {
+// beat is what a second brings to a session.
+type beat struct {
 	session *Session
-	its     bool
+	pinged  bool
 }
 
 // NewRegistry makes a registry; Run keeps the heartbeats.
@@ -59,6 +60,13 @@ func (r *Registry) All() []*Session {
 	return all
 }
 
+// Each implements access.Sockets.
+func (r *Registry) Each(do func(access.Socket)) {
+	for _, s := range r.All() {
+		do(s)
+	}
+}
+
 func (r *Registry) beats() int { return max(1, int(r.heartbeat/time.Second)) }
 
 // Run looks after the sessions once a second until ctx ends.
@@ -79,19 +87,19 @@ func (r *Registry) Run(ctx context.Context, ready func()) error {
 
 func (r *Registry) beat(now time.Time, second int, ping []byte) {
 	r.mu.Lock()
-	r.turn = r.turn[:0]
+	r.due = r.due[:0]
 	for s, at := range r.sessions {
-		r.turn = append(r.turn, turn{s, at == second})
+		r.due = append(r.due, beat{s, at == second})
 	}
 	r.mu.Unlock()
-	for _, t := range r.turn {
-		if t.its {
+	for _, t := range r.due {
+		if t.pinged {
 			t.session.Beat(now, ping)
 		} else {
 			t.session.Beat(now, nil)
 		}
 	}
-	clear(r.turn)
+	clear(r.due)
 }
 
 // Drain tells the sessions, in batches over the first half of spread, to reconnect elsewhere within

@@ -1,12 +1,10 @@
 // Package session is one client's socket: who it is, which rooms it is in, its commands and its
-// outbox. It knows no HTTP: gateway reads its frames and hands them over.
+// outbox. It knows no HTTP: package ws reads its frames and hands them over.
 package session
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"log/slog"
 	"net"
 	"strconv"
@@ -20,7 +18,12 @@ import (
 	"github.com/parley-chat/parley/pkg/token"
 	"github.com/parley-chat/parley/pkg/trace"
 	"github.com/parley-chat/parley/pkg/wire"
-	"github.com/parley-chat/parley/services/edge/internal/hub"
+	"github.com/parley-chat/parley/services/edge/internal/access"
+	"github.com/parley-chat/parley/services/edge/internal/drain"
+	"github.com/parley-chat/parley/services/edge/internal/feed"
+	"github.com/parley-chat/parley/services/edge/internal/outbox"
+	"github.com/parley-chat/parley/services/edge/internal/ratelimit"
+	"github.com/parley-chat/parley/services/edge/internal/room"
 )
 
 // Verifier checks access tokens: token.Verifier.
@@ -32,8 +35,6 @@ type Verifier interface {
 type Rooms interface {
 	// Append queues an entry; done gets its seq once it is committed.
 	Append(a roomsapi.Append, done func(chat.Seq, error))
-	// Access asks what the bearer of token may do in a room.
-	Access(ctx context.Context, token string, slug chat.Slug) (roomsapi.Access, error)
 	// History returns messages in their current state, newest first.
 	History(ctx context.Context, room chat.RoomID, before chat.Seq, limit int) (roomsapi.History, error)
 }
@@ -41,11 +42,11 @@ type Rooms interface {
 // Presence is who is in which room, across all edges.
 type Presence interface {
 	// Enter and Exit are called for each socket that comes and goes; lost says that it may come back.
-	Enter(ctx context.Context, room *hub.Room, user chat.User)
-	Exit(room *hub.Room, user chat.User, lost bool)
+	Enter(ctx context.Context, room *room.Room, user chat.User)
+	Exit(room *room.Room, user chat.User, lost bool)
 	// Members returns who is there, nil where that is not known or too many.
-	Members(room *hub.Room) (users []chat.User, count *int)
-	Typing(room *hub.Room, user chat.User)
+	Members(room *room.Room) (users []chat.User, count *int)
+	Typing(room *room.Room, user chat.User)
 }
 
 // Limits bound what one client may ask for.
@@ -60,12 +61,14 @@ type Limits struct {
 
 // Shared is what all sessions of an edge have in common.
 type Shared struct {
-	Hub      *hub.Hub
+	Feed     *feed.Feed
+	Access   *access.Access
 	Rooms    Rooms
 	Verifier Verifier
 	Presence Presence
-	Limiter  *Limiter
-	Writers  *Writers
+	Limiter  *ratelimit.Limiter
+	Writers  *outbox.Writers
+	Outboxes *outbox.Metrics
 	Limits   Limits
 	Metrics  *Metrics
 	Tracer   *trace.Tracer // nil: nothing is traced
@@ -76,37 +79,36 @@ type Shared struct {
 type Session struct {
 	*Shared
 
-	id      string
-	outbox  *Outbox
-	address *budget // of the address, on this edge; nil: refused
-	budget  *budget // of the user, on this edge; nil: nobody's yet
-	heard   atomic.Int64
-	opened  time.Time
-	leaves  int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
-	early   int32 // frames before the session was somebody's
-	told    bool  // to go; of Beat alone
+	id         string
+	outbox     *outbox.Outbox
+	limits     ratelimit.Socket // of its reader
+	lastActive atomic.Int64
+	opened     time.Time
+	leaves     int64 // Unix nanoseconds: when it is told to go, and then when it is closed; 0 is never; of Beat alone
+	askedToGo  bool  // elsewhere; of Beat alone
 
 	mu     sync.Mutex // before nothing: no other lock is taken under it
 	claims token.Claims
 	token  string
 	authed bool
-	rooms  map[chat.Slug]*hub.Room
+	rooms  map[chat.Slug]*room.Room
 }
 
 // New makes the session of a connection from an address; Greet or a first auth frame makes it somebody's.
 // Where the address has too many, the session says so and ends.
 func New(shared *Shared, conn net.Conn, address string) *Session {
 	s := &Session{
-		Shared: shared, id: rand.Text(), opened: time.Now(), rooms: map[chat.Slug]*hub.Room{},
-		outbox: NewOutbox(conn, shared.Limits.OutboxBytes, shared.Writers, shared.Metrics),
+		Shared: shared, id: rand.Text(), opened: time.Now(), rooms: map[chat.Slug]*room.Room{},
+		outbox: outbox.New(conn, shared.Limits.OutboxBytes, shared.Writers, shared.Outboxes),
 	}
-	s.heard.Store(s.opened.UnixNano())
-	if life := Lifetime(shared.Limits.MaxAge); life > 0 {
+	s.lastActive.Store(s.opened.UnixNano())
+	if life := drain.Lifetime(shared.Limits.MaxAge); life > 0 {
 		s.leaves = s.opened.Add(life).UnixNano()
 	}
 	s.Metrics.connections.Inc()
-	if s.address = s.Limiter.addresses.take(address); s.address == nil {
-		s.refuse(nil, limitAddressSockets)
+	var ok bool
+	if s.limits, ok = s.Limiter.Open(address); !ok {
+		s.refuse(nil)
 	}
 	return s
 }
@@ -117,8 +119,8 @@ func (s *Session) Greet(ctx context.Context, claims token.Claims, raw string, co
 	if s.outbox.Closing() {
 		return false
 	}
-	if s.budget = s.Limiter.users.take(string(claims.User.ID)); s.budget == nil {
-		s.refuse(command, limitUserSockets)
+	if !s.limits.SignIn(claims.User.ID) {
+		s.refuse(command)
 		return false
 	}
 	s.hold(ctx, claims, raw)
@@ -130,21 +132,17 @@ func (s *Session) Greet(ctx context.Context, claims token.Claims, raw string, co
 }
 
 // refuse ends a session that is one too many.
-func (s *Session) refuse(command *int64, limited string) {
-	s.Metrics.Refused(limited).Inc()
+func (s *Session) refuse(command *int64) {
 	s.reply(wire.NewError(command, limit.TooManyOpen()))
 	s.Close(wire.CloseFlooding)
 }
 
-// maxEarly and maxEarlyBytes bound the frames of a socket that has not shown a token yet.
-const (
-	maxEarly      = 20
-	maxEarlyBytes = 16 << 10
-)
+// maxEarlyBytes bounds a frame of a socket that has not shown a token yet.
+const maxEarlyBytes = 16 << 10
 
 // MaxFrame is how many bytes the client's next message may have. Its reader calls it.
 func (s *Session) MaxFrame() int {
-	if s.budget == nil {
+	if !s.limits.SignedIn() {
 		return min(s.Limits.Frame, maxEarlyBytes)
 	}
 	return s.Limits.Frame
@@ -184,34 +182,62 @@ func (s *Session) Claims() (token.Claims, bool) {
 	return s.claims, s.authed
 }
 
-// Deliver implements hub.Member.
-func (s *Session) Deliver(room *hub.Room, content []byte, written time.Time) {
-	s.outbox.Add(room, content, written)
+// Deliver implements room.Member.
+func (s *Session) Deliver(room *room.Room, content []byte, written time.Time) {
+	s.outbox.Add(room.ID, content, written)
 }
 
-// TakenOut implements hub.Member.
-func (s *Session) TakenOut(room *hub.Room, frame []byte) {
+// TakenOut implements room.Member.
+func (s *Session) TakenOut(room *room.Room, frame []byte) {
 	s.mu.Lock()
 	if s.rooms[room.Slug] == room {
 		delete(s.rooms, room.Slug)
 	}
 	s.mu.Unlock()
-	s.outbox.Drop(room)
+	s.outbox.Drop(room.ID)
+	s.Presence.Exit(room, s.User(), false)
 	s.Tell(frame)
 }
 
-// Tell hands over a frame that is not of a room's log.
-func (s *Session) Tell(frame []byte) { s.outbox.Add(nil, frame, time.Time{}) }
+// Reconnect implements room.Member.
+func (s *Session) Reconnect() { s.Close(wire.CloseDrained) }
 
-// Close says goodbye with code and ends the connection, which wakes the reader.
+// Reader implements room.Member.
+func (s *Session) Reader() room.Reader {
+	claims, _ := s.Claims()
+	return access.ReaderOf(claims)
+}
+
+// Tell hands over a frame that is not of a room's log.
+func (s *Session) Tell(frame []byte) { s.outbox.Add(0, frame, time.Time{}) }
+
+// Counted counts a frame or a fragment of the client, whatever its kind. False says that it is one too
+// many: the session is being closed as flooding. Its reader calls it.
+func (s *Session) Counted() bool {
+	counted := s.limits.Frame()
+	if !counted {
+		s.Close(wire.CloseFlooding)
+	}
+	return counted
+}
+
+// limited passes on what a limit says of a command, and closes the session of a client that is flooding.
+func (s *Session) limited(flooding bool, err error) error {
+	if flooding {
+		s.Close(wire.CloseFlooding)
+	}
+	return err
+}
+
+// Close queues a close frame with code and ends the connection, which wakes the reader.
 func (s *Session) Close(code wire.CloseCode) { s.outbox.Close(code) }
 
-// Heard notes a sign of life.
-func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
+// Active notes a sign of life.
+func (s *Session) Active() { s.lastActive.Store(time.Now().UnixNano()) }
 
 // Pinged answers a ping.
 func (s *Session) Pinged(payload []byte) {
-	s.Heard()
+	s.Active()
 	s.Tell(wire.AppendPong(nil, payload))
 }
 
@@ -221,7 +247,7 @@ func (s *Session) Pinged(payload []byte) {
 func (s *Session) Beat(now time.Time, ping []byte) {
 	s.age(now)
 	claims, authed := s.Claims()
-	switch silent := now.Sub(time.Unix(0, s.heard.Load())); {
+	switch silent := now.Sub(time.Unix(0, s.lastActive.Load())); {
 	case !authed && now.Sub(s.opened) > s.Limits.AuthWithin, authed && now.After(claims.Expires):
 		s.Close(wire.CloseUnauthenticated)
 	case silent > 2*s.Limits.Heartbeat+s.Limits.Heartbeat/2:
@@ -245,12 +271,7 @@ func (s *Session) End() {
 			s.Presence.Exit(room, user, lost)
 		}
 	}
-	if s.budget != nil {
-		s.Limiter.users.giveBack(s.budget)
-	}
-	if s.address != nil {
-		s.Limiter.addresses.giveBack(s.address)
-	}
+	s.limits.Close()
 	s.outbox.End()
 	s.Metrics.connections.Dec()
 	s.Metrics.closed.WithLabelValues(strconv.Itoa(int(s.outbox.Code()))).Inc()
@@ -258,16 +279,5 @@ func (s *Session) End() {
 
 // reply sends an answer or event made for this session alone.
 func (s *Session) reply(frame any) {
-	s.outbox.Add(nil, appendFrame(nil, frame), time.Time{})
-}
-
-// appendFrame appends one of wire's structs as a text frame.
-func appendFrame(dst []byte, frame any) []byte {
-	var payload bytes.Buffer
-	encoder := json.NewEncoder(&payload)
-	encoder.SetEscapeHTML(false) // would make a message six times as long as it was counted
-	if err := encoder.Encode(frame); err != nil {
-		panic(err) // wire's structs hold nothing that JSON can't
-	}
-	return wire.AppendText(dst, bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
+	s.outbox.Add(0, wire.AppendJSON(nil, frame), time.Time{})
 }
