@@ -48,7 +48,7 @@ func Open(ctx context.Context, name string, tracer *trace.Tracer, log *slog.Logg
 		db, err := OpenSQLite(ctx, path)
 		return &Database{SQLite: db}, err
 	}
-	pool, err := open(ctx, sized(name), tracer, log)
+	pool, err := open(ctx, withPoolSize(name), tracer, log)
 	return &Database{Postgres: pool}, err
 }
 
@@ -83,8 +83,8 @@ func sqlitePath(name string) string {
 	return path
 }
 
-// sized adds the pool's size to a database URL that names none.
-func sized(name string) string {
+// withPoolSize adds the pool's size to a database URL that names none.
+func withPoolSize(name string) string {
 	u, err := url.Parse(name)
 	if err != nil {
 		return name // OpenPostgres says what is wrong with it

@@ -34,15 +34,15 @@ const (
 )
 
 var (
-	errReadOnly = errors.New("the server takes no writes: it is a standby, or default_transaction_read_only is on")
-	errShape    = errors.New("the server answers in another shape than PostgreSQL")
+	errReadOnly    = errors.New("the server takes no writes: it is a standby, or default_transaction_read_only is on")
+	errNotPostgres = errors.New("the server answers in another shape than PostgreSQL")
 	// The advice for a password that was pasted into a URL.
-	errMalformed = errors.New("the database URL is malformed: percent-encode the characters : / ? # [ ] @ % of its user and password, or leave the password out and give it as PGPASSWORD")
-	errSharing   = errors.New("there is a connection pooler (PgBouncer or the like) that gives each transaction another session: set pool_mode=session in it, or name PostgreSQL itself in the URL")
+	errMalformed      = errors.New("the database URL is malformed: percent-encode the characters : / ? # [ ] @ % of its user and password, or leave the password out and give it as PGPASSWORD")
+	errSharedSessions = errors.New("there is a connection pooler (PgBouncer or the like) that gives each transaction another session: set pool_mode=session in it, or name PostgreSQL itself in the URL")
 )
 
-// backend is the key under which a connection keeps the process number of its session.
-const backend = "parley backend"
+// backendPID is the key under which a connection keeps the process number of its session.
+const backendPID = "parley backend"
 
 // parse reads a URL. Its errors never repeat what stands in it, which may be a password.
 func parse(rawURL string) (*pgxpool.Config, error) {
@@ -81,7 +81,7 @@ func open(ctx context.Context, rawURL string, tracer *trace.Tracer, log *slog.Lo
 }
 
 func reachable(ctx context.Context, config *pgxpool.Config, log *slog.Logger) error {
-	if err := reach(ctx, config.ConnConfig, log); err != nil {
+	if err := waitReachable(ctx, config.ConnConfig, log); err != nil {
 		return fmt.Errorf("reach PostgreSQL: %w", err)
 	}
 	return nil
@@ -121,13 +121,13 @@ func prepareAs(ctx context.Context, conn *pgconn.PgConn, planner string) error {
 		return fmt.Errorf("set a connection up: %w", err)
 	}
 	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) < 2 {
-		return errShape
+		return errNotPostgres
 	}
 	row := results[0].Rows[0]
 	if string(row[0]) != "f" {
 		return errReadOnly
 	}
-	conn.CustomData()[backend] = string(row[1])
+	conn.CustomData()[backendPID] = string(row[1])
 	return nil
 }
 
@@ -149,47 +149,47 @@ func unusable(err *pgconn.PgError) bool {
 	return strings.HasPrefix(err.Code, "08") // the connection is broken
 }
 
-// How reach waits.
+// How waitReachable waits.
 const (
-	reachWithin = time.Minute
-	tryWithin   = 5 * time.Second
-	tryEvery    = 500 * time.Millisecond
-	sayEvery    = 5 * time.Second
+	reachTimeout   = time.Minute
+	connectTimeout = 5 * time.Second
+	retryEvery     = 500 * time.Millisecond
+	logEvery       = 5 * time.Second
 )
 
-// reach waits until there is a server that can be used. It logs at once why there is none, and again when
+// waitReachable waits until there is a server that can be used. It logs at once why there is none, and again when
 // that changes: waiting may mend it, even a wrong password, which may be about to be rotated.
-func reach(ctx context.Context, config *pgx.ConnConfig, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+func waitReachable(ctx context.Context, config *pgx.ConnConfig, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	ticker := time.NewTicker(tryEvery)
+	ticker := time.NewTicker(retryEvery)
 	defer ticker.Stop()
-	var why error
-	var said time.Time
+	var lastError error
+	var logged time.Time
 	for {
-		err := try(ctx, config)
+		err := connectOnce(ctx, config)
 		if err == nil {
-			if why != nil {
+			if lastError != nil {
 				log.InfoContext(ctx, "PostgreSQL is reachable")
 			}
 			return nil
 		}
-		if errors.Is(err, errSharing) {
+		if errors.Is(err, errSharedSessions) {
 			return err
 		}
 		// That the time was up says less than what was wrong before.
-		if why == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-			changed := why == nil || why.Error() != err.Error()
-			why = err
-			if changed && time.Since(said) >= sayEvery {
-				said = time.Now()
-				log.WarnContext(ctx, "PostgreSQL can't be reached yet", slog.String("error", oneLine(err)))
+		if lastError == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			changed := lastError == nil || lastError.Error() != err.Error()
+			lastError = err
+			if changed && time.Since(logged) >= logEvery {
+				logged = time.Now()
+				log.WarnContext(ctx, "PostgreSQL is not reachable yet", slog.String("error", oneLine(err)))
 			}
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return why
+			return lastError
 		}
 	}
 }
@@ -197,16 +197,16 @@ func reach(ctx context.Context, config *pgx.ConnConfig, log *slog.Logger) error 
 // oneLine is an error's text; pgx takes a line for each address.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// try connects once.
-func try(ctx context.Context, config *pgx.ConnConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, tryWithin)
+// connectOnce connects once.
+func connectOnce(ctx context.Context, config *pgx.ConnConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if !pooled(conn.PgConn()) {
+	if !behindPooler(conn.PgConn()) {
 		return nil
 	}
 	shares, err := sharesSessions(ctx, config, conn)
@@ -214,14 +214,16 @@ func try(ctx context.Context, config *pgx.ConnConfig) error {
 		return fmt.Errorf("try the connection pooler: %w", err)
 	}
 	if shares {
-		return errSharing
+		return errSharedSessions
 	}
 	return nil
 }
 
-// pooled says whether a pooler stands between: it makes up the process number with which a client cancels,
+// behindPooler says whether a pooler stands between: it makes up the process number with which a client cancels,
 // and the session has another.
-func pooled(conn *pgconn.PgConn) bool { return conn.CustomData()[backend] != fmt.Sprint(conn.PID()) }
+func behindPooler(conn *pgconn.PgConn) bool {
+	return conn.CustomData()[backendPID] != fmt.Sprint(conn.PID())
+}
 
 // sharesSessions tells whether a pooler gives a connection another session with each transaction. While
 // another connection is in a transaction, ours then can't have the session that it has.
@@ -231,7 +233,7 @@ func sharesSessions(ctx context.Context, config *pgx.ConnConfig, ours *pgx.Conn)
 		return false, err
 	}
 	defer func() { _ = other.Close(ctx) }()
-	const tries = 5 // others may be taking sessions meanwhile
+	const tries = 20 // others may be taking sessions meanwhile, so that one try proves little
 	for range tries {
 		before, err := session(ctx, ours)
 		if err != nil {

@@ -89,7 +89,7 @@ func TestAPoolerOfSessionsWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.drop(context.WithoutCancel(t.Context()))
-	looks(t, w, 3)
+	checks(t, w, 3)
 	if len(told) > 0 {
 		t.Error(told)
 	}
@@ -109,15 +109,15 @@ func TestAWatchNoticesThatSessionsAreShared(t *testing.T) {
 	}
 	defer func() { _ = other.Close(context.WithoutCancel(t.Context())) }()
 	var told []string
-	w := &Watch{config: config.ConnConfig, schema: Schema{Table: "nonesuch"}, tell: func(reason string) { told = append(told, reason) }, log: slog.New(slog.DiscardHandler)}
+	w := &Watch{config: config.ConnConfig, schema: Schema{Table: "nonesuch"}, report: func(reason string) { told = append(told, reason) }, log: slog.New(slog.DiscardHandler)}
 	defer w.drop(context.WithoutCancel(t.Context()))
-	looks(t, w, 1)
+	checks(t, w, 1)
 	for _, statement := range []string{"BEGIN", "SELECT 1"} { // takes the session that the watch had
 		if _, err := other.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
-	looks(t, w, 1)
+	checks(t, w, 1)
 	if len(told) != 1 || !strings.Contains(told[0], "PgBouncer") {
 		t.Error(told)
 	}
@@ -203,9 +203,9 @@ func TestWhyPostgresIsOutOfReachIsLoggedAtOnce(t *testing.T) {
 		waitUntil(t, "it is logged", func() bool { return log.String() != "" })
 		cancel()
 		err := <-done
-		for _, said := range []string{log.String(), err.Error()} {
-			if !strings.Contains(said, want) || strings.Contains(said, "sesame") {
-				t.Errorf("want %s: %s", want, said)
+		for _, logged := range []string{log.String(), err.Error()} {
+			if !strings.Contains(logged, want) || strings.Contains(logged, "sesame") {
+				t.Errorf("want %s: %s", want, logged)
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func TestTheReasonOutlivesTheEndOfTheTime(t *testing.T) {
 		}
 		return nil, &net.AddrError{Err: "the cable is cut"}
 	}
-	if err := reach(ctx, config.ConnConfig, slog.New(slog.NewTextHandler(&log, nil))); err == nil || !strings.Contains(err.Error(), "the cable is cut") {
+	if err := waitReachable(ctx, config.ConnConfig, slog.New(slog.NewTextHandler(&log, nil))); err == nil || !strings.Contains(err.Error(), "the cable is cut") {
 		t.Error(err)
 	}
 }

@@ -25,7 +25,7 @@ import (
 // a transaction takes the only write lock when it begins, so that it never fails halfway for it. Only our
 // own user may read the file: accounts and signing keys are in it.
 func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
-	if err := private(path); err != nil {
+	if err := restrictPermissions(path); err != nil {
 		return nil, fmt.Errorf("open SQLite file: %w", err)
 	}
 	query := url.Values{
@@ -44,9 +44,9 @@ func OpenSQLite(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// private makes the file where it is missing, and takes from others what they may do with it and with what lies
+// restrictPermissions makes the file where it is missing, and takes from others what they may do with it and with what lies
 // beside it. SQLite gives the files that it makes beside a database the database's mode.
-func private(path string) error {
+func restrictPermissions(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (d *Database) Migrate(ctx context.Context, schema Schema) error {
 
 // MigratePostgres brings the schema up to date. Pods that start together take turns by an advisory lock.
 func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
-	if err := mayMigrate(ctx, pool, schema); err != nil {
+	if err := checkMayMigrate(ctx, pool, schema); err != nil {
 		return err
 	}
 	db := stdlib.OpenDBFromPool(pool)
@@ -91,8 +91,8 @@ func MigratePostgres(ctx context.Context, pool *pgxpool.Pool, schema Schema) err
 	return migrate(ctx, db, database.DialectPostgres, schema, goose.WithSessionLocker(locker))
 }
 
-// mayMigrate sees to it that the role may make tables, where there are none yet: goose tries for long.
-func mayMigrate(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
+// checkMayMigrate sees to it that the role may make tables, where there are none yet: goose tries for long.
+func checkMayMigrate(ctx context.Context, pool *pgxpool.Pool, schema Schema) error {
 	var role, name, place string
 	var there, may bool
 	err := pool.QueryRow(ctx, `SELECT current_user, current_database(), coalesce(current_schema(), 'public'), to_regclass($1) IS NOT NULL,

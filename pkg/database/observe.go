@@ -15,13 +15,13 @@ import (
 
 // pool is what pools tell of themselves, those of one database together.
 type pool struct {
-	inUse, idle, opening, most int
-	waits, aborts              int64
-	waited                     float64 // seconds
+	inUse, idle, opening, maxOpen int
+	waits, aborts                 int64
+	waited                        float64 // seconds
 }
 
-// look reads the pool's state, which is its own to keep.
-func (d *Database) look() pool {
+// stats reads the pool's state, which is its own to keep.
+func (d *Database) stats() pool {
 	if d.Postgres != nil {
 		var all pool
 		for _, p := range d.pools() {
@@ -29,7 +29,7 @@ func (d *Database) look() pool {
 			all.inUse += int(s.AcquiredConns())
 			all.idle += int(s.IdleConns())
 			all.opening += int(s.ConstructingConns())
-			all.most += int(s.MaxConns())
+			all.maxOpen += int(s.MaxConns())
 			all.waits += s.EmptyAcquireCount()
 			all.waited += s.EmptyAcquireWaitTime().Seconds()
 			all.aborts += s.CanceledAcquireCount()
@@ -37,16 +37,16 @@ func (d *Database) look() pool {
 		return all
 	}
 	s := d.SQLite.Stats()
-	return pool{inUse: s.InUse, idle: s.Idle, most: s.MaxOpenConnections, waits: s.WaitCount, waited: s.WaitDuration.Seconds()}
+	return pool{inUse: s.InUse, idle: s.Idle, maxOpen: s.MaxOpenConnections, waits: s.WaitCount, waited: s.WaitDuration.Seconds()}
 }
 
-// Register has the pool measured for a service, by one look at it per scrape.
+// Register exposes the pool of a service as metrics, read once per scrape.
 func (d *Database) Register(reg prometheus.Registerer, service string) error {
 	name := "parley_" + service + "_database_"
 	return reg.Register(&poolMetrics{
-		look:        d.look,
+		stats:       d.stats,
 		connections: prometheus.NewDesc(name+"connections", "Connections of the pool, by what they do.", []string{"state"}, nil),
-		most:        prometheus.NewDesc(name+"connections_max", "How many connections there may be.", nil, nil),
+		maxOpen:     prometheus.NewDesc(name+"connections_max", "How many connections there may be.", nil, nil),
 		waits:       prometheus.NewDesc(name+"waits_total", "Times that one had to wait for a connection.", nil, nil),
 		waited:      prometheus.NewDesc(name+"wait_seconds_total", "Time that was waited for connections.", nil, nil),
 		aborts:      prometheus.NewDesc(name+"wait_aborts_total", "Waits for a connection that were given up.", nil, nil),
@@ -54,8 +54,8 @@ func (d *Database) Register(reg prometheus.Registerer, service string) error {
 }
 
 type poolMetrics struct {
-	look                                     func() pool
-	connections, most, waits, waited, aborts *prometheus.Desc
+	stats                                       func() pool
+	connections, maxOpen, waits, waited, aborts *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -63,11 +63,11 @@ func (m *poolMetrics) Describe(to chan<- *prometheus.Desc) { prometheus.Describe
 
 // Collect implements prometheus.Collector.
 func (m *poolMetrics) Collect(to chan<- prometheus.Metric) {
-	p := m.look()
+	p := m.stats()
 	to <- prometheus.MustNewConstMetric(m.connections, prometheus.GaugeValue, float64(p.inUse), "in_use")
 	to <- prometheus.MustNewConstMetric(m.connections, prometheus.GaugeValue, float64(p.idle), "idle")
 	to <- prometheus.MustNewConstMetric(m.connections, prometheus.GaugeValue, float64(p.opening), "opening")
-	to <- prometheus.MustNewConstMetric(m.most, prometheus.GaugeValue, float64(p.most))
+	to <- prometheus.MustNewConstMetric(m.maxOpen, prometheus.GaugeValue, float64(p.maxOpen))
 	to <- prometheus.MustNewConstMetric(m.waits, prometheus.CounterValue, float64(p.waits))
 	to <- prometheus.MustNewConstMetric(m.waited, prometheus.CounterValue, p.waited)
 	to <- prometheus.MustNewConstMetric(m.aborts, prometheus.CounterValue, float64(p.aborts))

@@ -127,7 +127,7 @@ func TestEveryWayToWriteIsDurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	db := (&Database{Postgres: databasetest.Careless(t, pool)}).DB("")
+	db := (&Database{Postgres: databasetest.WithAsyncCommits(t, pool)}).DB("")
 	const ensure = `SELECT 1 / CASE WHEN current_setting('synchronous_commit') = 'off' THEN 0 ELSE 1 END`
 	if _, err := db.Exec(t.Context(), ensure); err != nil {
 		t.Error(err)

@@ -20,7 +20,7 @@ func OpenSplit(ctx context.Context, name string, tracer *trace.Tracer, log *slog
 	if sqlitePath(name) != "" {
 		return Open(ctx, name, tracer, log)
 	}
-	config, err := parse(sized(name))
+	config, err := parse(withPoolSize(name))
 	if err != nil {
 		return nil, err
 	}

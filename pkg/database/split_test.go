@@ -70,7 +70,7 @@ func TestTwoPoolsShareTheConnections(t *testing.T) {
 		if got := [2]int32{db.Postgres.Stat().MaxConns(), db.general.Stat().MaxConns()}; got != want {
 			t.Errorf("%d connections are shared as %v, want %v", size, got, want)
 		}
-		if got := db.look().most; got != int(want[0]+want[1]) {
+		if got := db.stats().maxOpen; got != int(want[0]+want[1]) {
 			t.Errorf("%d connections may be opened, it is told", got)
 		}
 		if err := db.Register(prometheus.NewRegistry(), "test"); err != nil {

@@ -13,13 +13,13 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// How a Watch looks. One late answer is no reason to send everybody away, nor one good answer to bring them back.
+// How a Watch checks. One late answer is no reason to send everybody away, nor one good answer to bring them back.
 const (
-	lookEvery  = 5 * time.Second
-	lookAgain  = time.Second // while it can't be used
-	lookWithin = 4 * time.Second
-	badLooks   = 3
-	goodLooks  = 2
+	checkEvery           = 5 * time.Second
+	recheckEvery         = time.Second // while it can't be used
+	checkTimeout         = 4 * time.Second
+	failuresUntilUnready = 3
+	successesUntilReady  = 2
 )
 
 // Schema is what a service needs of its database: its migrations, which are counted in a table of its own, so
@@ -45,25 +45,25 @@ func (s Schema) version() (newest int64, err error) {
 	return newest, nil
 }
 
-// Watch looks every few seconds whether PostgreSQL answers and has the schema that the service needs, or a newer
+// Watch checks every few seconds that PostgreSQL answers and has the schema that the service needs, or a newer
 // one, as during an upgrade. It has a connection of its own: a pool that is busy is no reason to be unready.
-// A SQLite file is never away, and not looked at.
+// A SQLite file is never away, and not checked.
 type Watch struct {
 	config *pgx.ConnConfig // nil: SQLite
 	schema Schema
 	needed int64
-	tell   func(reason string)
+	report func(reason string)
 	log    *slog.Logger
 
 	conn      *pgx.Conn // nil while there is none
-	good, bad int       // looks in a row
+	good, bad int       // checks in a row
 	reason    string    // as last told
 }
 
 // NewWatch makes a Watch of db, which has the schema. Run tells the reason why the service can't do its work, ""
 // once it can again.
-func NewWatch(db *Database, schema Schema, tell func(reason string), log *slog.Logger) (*Watch, error) {
-	w := &Watch{schema: schema, tell: tell, log: log}
+func NewWatch(db *Database, schema Schema, report func(reason string), log *slog.Logger) (*Watch, error) {
+	w := &Watch{schema: schema, report: report, log: log}
 	if db.Postgres == nil {
 		return w, nil
 	}
@@ -82,7 +82,7 @@ func (w *Watch) Run(ctx context.Context, ready func()) error {
 		return nil
 	}
 	defer func() { w.drop(context.WithoutCancel(ctx)) }()
-	timer := time.NewTimer(lookEvery)
+	timer := time.NewTimer(checkEvery)
 	defer timer.Stop()
 	for {
 		select {
@@ -90,28 +90,28 @@ func (w *Watch) Run(ctx context.Context, ready func()) error {
 			return nil
 		case <-timer.C:
 		}
-		w.look(ctx)
+		w.check(ctx)
 		if w.reason == "" {
-			timer.Reset(lookEvery)
+			timer.Reset(checkEvery)
 		} else {
-			timer.Reset(lookAgain)
+			timer.Reset(recheckEvery)
 		}
 	}
 }
 
-func (w *Watch) look(ctx context.Context) {
+func (w *Watch) check(ctx context.Context) {
 	version, err := w.version(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	reason := w.reason
 	switch {
-	case errors.Is(err, errReadOnly), errors.Is(err, errSharing): // certain at once, as what follows
+	case errors.Is(err, errReadOnly), errors.Is(err, errSharedSessions): // certain at once, as what follows
 		w.good, w.bad = 0, 0
-		reason = "PostgreSQL can't be used: " + cause(err).Error()
+		reason = "PostgreSQL can't be used: " + certainCause(err).Error()
 	case err != nil:
 		w.good = 0
-		if w.bad++; w.bad >= badLooks {
+		if w.bad++; w.bad >= failuresUntilUnready {
 			reason = "PostgreSQL does not answer"
 		}
 	case version < w.needed:
@@ -119,7 +119,7 @@ func (w *Watch) look(ctx context.Context) {
 		reason = fmt.Sprintf("the database's schema is of version %d, and this program needs %d: was an older backup restored? A restart brings it up to date", version, w.needed)
 	default:
 		w.bad = 0
-		if w.good++; w.good >= goodLooks {
+		if w.good++; w.good >= successesUntilReady {
 			reason = ""
 		}
 	}
@@ -127,25 +127,25 @@ func (w *Watch) look(ctx context.Context) {
 		return
 	}
 	w.reason = reason
-	w.tell(reason)
+	w.report(reason)
 	if reason == "" {
-		w.log.InfoContext(ctx, "the database can be used again")
+		w.log.InfoContext(ctx, "the database is usable again")
 	} else {
-		w.log.WarnContext(ctx, "the database can't be used; not ready", slog.String("reason", reason), slog.Any("error", err))
+		w.log.WarnContext(ctx, "the database is not usable; the service is not ready", slog.String("reason", reason), slog.Any("error", err))
 	}
 }
 
-// cause is that of the two that err is.
-func cause(err error) error {
+// certainCause returns errReadOnly or errSharedSessions, whichever err is.
+func certainCause(err error) error {
 	if errors.Is(err, errReadOnly) {
 		return errReadOnly
 	}
-	return errSharing
+	return errSharedSessions
 }
 
 // version asks PostgreSQL for the version of the schema, 0 if there is none, and whether it can be used.
 func (w *Watch) version(ctx context.Context) (version int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if w.conn == nil {
 		if w.conn, err = pgx.ConnectConfig(ctx, w.config); err != nil {
@@ -162,8 +162,8 @@ func (w *Watch) version(ctx context.Context) (version int64, err error) {
 		err = fmt.Errorf("ask PostgreSQL what it is: %w", err)
 	case refuses:
 		err = errReadOnly
-	case session != w.conn.PgConn().CustomData()[backend]:
-		err = errSharing
+	case session != w.conn.PgConn().CustomData()[backendPID]:
+		err = errSharedSessions
 	default:
 		version, err = w.schemaVersion(ctx)
 	}

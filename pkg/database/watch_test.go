@@ -53,38 +53,38 @@ func watching(t *testing.T) (w *Watch, run func(statement string), told *[]strin
 	return w, run, told, log
 }
 
-func looks(t *testing.T, w *Watch, times int) {
+func checks(t *testing.T, w *Watch, times int) {
 	t.Helper()
 	for range times {
-		w.look(t.Context())
+		w.check(t.Context())
 	}
 }
 
 func TestAnOlderSchemaIsToldAtOnceAndANewerOneIsNone(t *testing.T) {
 	w, run, told, log := watching(t)
-	looks(t, w, 3)
+	checks(t, w, 3)
 	run("INSERT INTO watched_version (version_id, is_applied) VALUES (13, true)") // as the next version of us migrates
-	looks(t, w, 3)
+	checks(t, w, 3)
 	if len(*told) != 0 {
 		t.Fatal(*told)
 	}
 	run("DELETE FROM watched_version WHERE version_id > 1") // as a backup from before an upgrade
-	looks(t, w, 2)
+	checks(t, w, 2)
 	if len(*told) != 1 || !strings.Contains((*told)[0], "version 1, and this program needs 12") || !strings.Contains(log.String(), "restart") {
 		t.Fatal(*told, log)
 	}
 	run("DROP TABLE watched_version")
-	looks(t, w, 1)
+	checks(t, w, 1)
 	if len(*told) != 2 || !strings.Contains((*told)[1], "version 0") {
 		t.Fatal(*told)
 	}
 	run("CREATE TABLE watched_version (version_id bigint, is_applied boolean)")
 	run("INSERT INTO watched_version VALUES (12, true)")
-	looks(t, w, 1)
+	checks(t, w, 1)
 	if len(*told) != 2 {
 		t.Fatal("one good look is not enough", *told)
 	}
-	looks(t, w, 1)
+	checks(t, w, 1)
 	if len(*told) != 3 || (*told)[2] != "" {
 		t.Fatal(*told)
 	}
@@ -99,30 +99,30 @@ func TestPostgresIsAwayAfterThreeLooksAndBackAfterTwo(t *testing.T) {
 		run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%watched_version%' AND pid <> pg_backend_pid()")
 	}
 	back := func() { w.config.DialFunc = (&net.Dialer{}).DialContext }
-	looks(t, w, 1)
+	checks(t, w, 1)
 	away()
-	looks(t, w, 2)
+	checks(t, w, 2)
 	back()
-	looks(t, w, 1)
+	checks(t, w, 1)
 	away()
-	looks(t, w, 2)
+	checks(t, w, 2)
 	if len(*told) != 0 {
 		t.Fatal("two bad looks are enough", *told)
 	}
-	looks(t, w, 2)
+	checks(t, w, 2)
 	if len(*told) != 1 || (*told)[0] != "PostgreSQL does not answer" {
 		t.Fatal(*told)
 	}
 	back()
-	looks(t, w, 1)
+	checks(t, w, 1)
 	away()
-	looks(t, w, 1)
+	checks(t, w, 1)
 	back()
-	looks(t, w, 1)
+	checks(t, w, 1)
 	if len(*told) != 1 {
 		t.Fatal("one good look is enough", *told)
 	}
-	looks(t, w, 1)
+	checks(t, w, 1)
 	if len(*told) != 2 || (*told)[1] != "" {
 		t.Fatal(*told)
 	}
@@ -141,13 +141,13 @@ func TestABusyPoolIsNoReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	if w, err = NewWatch(&Database{Postgres: db}, watched, w.tell, w.log); err != nil {
+	if w, err = NewWatch(&Database{Postgres: db}, watched, w.report, w.log); err != nil {
 		t.Fatal(err)
 	}
 	defer w.drop(context.WithoutCancel(t.Context()))
 	began := time.Now()
-	looks(t, w, 4)
-	if len(*told) != 0 || time.Since(began) > lookWithin {
+	checks(t, w, 4)
+	if len(*told) != 0 || time.Since(began) > checkTimeout {
 		t.Error(*told, time.Since(began))
 	}
 }

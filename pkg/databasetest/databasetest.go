@@ -36,9 +36,9 @@ func Run(tb testing.TB, where, statement string) {
 	}
 }
 
-// Careless is a pool like another one, of sessions whose commits have ceased to wait for the disk since they were
+// WithAsyncCommits is a pool like another one, of sessions whose commits have ceased to wait for the disk since they were
 // prepared: an operator has changed the default, or a pooler has exchanged them.
-func Careless(tb testing.TB, like *pgxpool.Pool) *pgxpool.Pool {
+func WithAsyncCommits(tb testing.TB, like *pgxpool.Pool) *pgxpool.Pool {
 	tb.Helper()
 	config := like.Config()
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
@@ -53,9 +53,9 @@ func Careless(tb testing.TB, like *pgxpool.Pool) *pgxpool.Pool {
 	return pool
 }
 
-// RefuseCareless has all tables of where refuse to be written to in a transaction whose commit would not wait
+// RefuseAsyncCommits has all tables of where refuse to be written to in a transaction whose commit would not wait
 // for the disk.
-func RefuseCareless(tb testing.TB, where string) {
+func RefuseAsyncCommits(tb testing.TB, where string) {
 	tb.Helper()
 	Run(tb, where, `CREATE OR REPLACE FUNCTION careless() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN

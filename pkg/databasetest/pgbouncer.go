@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// startWithin bounds how long a pooler may take until it answers.
-const startWithin = 30 * time.Second
+// startTimeout bounds how long a pooler may take until it answers.
+const startTimeout = 30 * time.Second
 
 // PgBouncer starts one before the server of where for the time of the test, and returns the URL through it.
 func PgBouncer(t *testing.T, where *url.URL, mode string, sessions int) *url.URL {
@@ -69,14 +69,14 @@ ignore_startup_parameters = options,search_path
 	exited := make(chan struct{})
 	go func() { defer close(exited); _ = process.Wait() }()
 	t.Cleanup(func() { _ = process.Process.Kill(); <-exited })
-	await(t, &through, exited)
+	waitAnswering(t, &through, exited)
 	return &through
 }
 
-// await waits until the pooler answers.
-func await(t *testing.T, through *url.URL, exited <-chan struct{}) {
+// waitAnswering waits until the pooler answers.
+func waitAnswering(t *testing.T, through *url.URL, exited <-chan struct{}) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
@@ -91,7 +91,7 @@ func await(t *testing.T, through *url.URL, exited <-chan struct{}) {
 		case <-exited:
 			t.Fatal("pgbouncer has exited: ", err)
 		case <-ctx.Done():
-			t.Fatal("pgbouncer does not answer within "+strconv.Itoa(int(startWithin.Seconds()))+" s: ", err)
+			t.Fatal("pgbouncer does not answer within "+strconv.Itoa(int(startTimeout.Seconds()))+" s: ", err)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func NewKeySet(urls []string, client *http.Client, log *slog.Logger, now func() 
 	return &KeySet{urls: urls, client: client, log: log, now: now, demand: make(chan struct{}, 1)}, nil
 }
 
-// Register has it told, for a service, how old the keys are.
+// Register exposes, for a service, when the keys were last fetched.
 func (s *KeySet) Register(reg prometheus.Registerer, service string) {
 	metric.Timestamp(reg, "parley_"+service+"_jwks_fetched_timestamp_seconds", "When auth's public keys were last fetched; 0 is never.", nil, func() time.Time {
 		s.mu.RLock()
@@ -73,7 +73,7 @@ func (s *KeySet) Key(ctx context.Context, id string) (ed25519.PublicKey, error) 
 		return key, nil
 	}
 	if keys == nil {
-		return nil, chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet")
+		return nil, chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet: try again in a moment")
 	}
 	if round := s.ask(); round != nil {
 		timeout := time.NewTimer(demandTimeout)

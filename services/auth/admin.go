@@ -59,7 +59,7 @@ func (s *Service) createFirstAdmin(ctx context.Context, admin Credentials) (bool
 // CreateSuperuser makes a staff account, beside a service that may be running: chat.CodeConflict if
 // the name is taken, chat.CodeBadRequest for a name or password that may not be.
 func CreateSuperuser(ctx context.Context, c StoreConfig, login Credentials) error {
-	store, db, err := openStore(ctx, c.Database, nil, toPeople())
+	store, db, err := openStore(ctx, c.Database, nil, commandLog())
 	if err != nil {
 		return err
 	}

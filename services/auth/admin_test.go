@@ -39,7 +39,7 @@ func TestAConfiguredAdministratorThatCannotBe(t *testing.T) {
 	for want, c := range map[string]Credentials{
 		"names an account that is not staff": {"boss", good},
 		"among the most common":              {"chief", "password"},
-		"no control characters":              {"a\nb", good},
+		"not contain control characters":     {"a\nb", good},
 	} {
 		config := config(t, url)
 		config.Admin = c

@@ -63,15 +63,15 @@ func openStore(ctx context.Context, name string, tracer *trace.Tracer, log *slog
 	return s, db, nil
 }
 
-// toPeople is the log of a command, for whoever runs it.
-func toPeople() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+// commandLog is the log of a command, on the terminal of its caller.
+func commandLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
 
 func newLog() chat.LogID { return chat.LogID(webapi.NewID()) }
 
 // NewLogs gives the lobby's log another name: to be run after a restore from a backup, while the service
 // is stopped, so that nobody takes a lobby that went back in time for the one that they knew.
 func NewLogs(ctx context.Context, c StoreConfig) error {
-	s, db, err := openStore(ctx, c.Database, nil, toPeople())
+	s, db, err := openStore(ctx, c.Database, nil, commandLog())
 	if err != nil {
 		return err
 	}

@@ -298,5 +298,5 @@ func (s *Accounts) CreateFirst(ctx context.Context, store FirstStore, tenant cha
 	return done, nil
 }
 
-// errNothing undoes a change that turned out to be none.
-var errNothing = errors.New("nothing to change")
+// errNoChange undoes a change that turned out to be none.
+var errNoChange = errors.New("nothing to change")

@@ -58,7 +58,7 @@ func (s *Accounts) Change(ctx context.Context, tenant chat.TenantID, id chat.Use
 			effect.Revoke, effect.End = true, true
 		}
 		if *a == before {
-			return Effect{}, errNothing
+			return Effect{}, errNoChange
 		}
 		return effect, keepOne(before, *a, others)
 	})
@@ -116,7 +116,7 @@ func (s *Accounts) change(ctx context.Context, tenant chat.TenantID, id chat.Use
 		effect, err = change(a, others)
 		return effect, err
 	})
-	if errors.Is(err, errNothing) {
+	if errors.Is(err, errNoChange) {
 		return s.store.AccountByID(ctx, tenant, id)
 	}
 	if err != nil {

@@ -56,11 +56,11 @@ type tries struct {
 func NewThrottle(free int, now func() time.Time) *Throttle {
 	return &Throttle{
 		free: free, now: now,
-		pairs: memory[*tries](), accounts: memory[*tries](), networks: memory[*tries](), known: memory[time.Time](),
+		pairs: newCache[*tries](), accounts: newCache[*tries](), networks: newCache[*tries](), known: newCache[time.Time](),
 	}
 }
 
-func memory[V any]() *lru.Cache[string, V] {
+func newCache[V any]() *lru.Cache[string, V] {
 	cache, err := lru.New[string, V](throttleKeys)
 	if err != nil {
 		panic(err) // only for a size below 1
@@ -96,7 +96,7 @@ func (t *Throttle) Begin(account, network string) (*Try, error) {
 		wait = max(wait, t.of(t.accounts, account, now).until.Sub(now), t.of(t.networks, network, now).until.Sub(now))
 	}
 	if wait > 0 {
-		return nil, &chat.Error{Code: chat.CodeRateLimited, Message: "too many bad tries, wait a little", RetryAfter: wait}
+		return nil, &chat.Error{Code: chat.CodeRateLimited, Message: "too many wrong passwords: wait, then try again", RetryAfter: wait}
 	}
 	pair.pending++
 	return &Try{throttle: t, account: account, network: network}, nil

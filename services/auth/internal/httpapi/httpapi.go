@@ -74,7 +74,7 @@ func New(d Deps) *API {
 		"signup", "login", "guest", "refresh", "logout", "reads", "user_changes")
 	return &API{
 		Deps:          d,
-		authenticator: &webapi.Authenticator{Verifier: live{d.Verifier, d.Sessions}, Browsers: d.Browsers},
+		authenticator: &webapi.Authenticator{Verifier: sessionVerifier{d.Verifier, d.Sessions}, Browsers: d.Browsers},
 		signup:        limit.New(d.Limits.Signup, refused.WithLabelValues("signup")),
 		login:         limit.New(d.Limits.Login, refused.WithLabelValues("login")),
 		guest:         limit.New(d.Limits.Guest, refused.WithLabelValues("guest")),
@@ -120,14 +120,14 @@ func timed(handle fiber.Handler) fiber.Handler {
 	}
 }
 
-// live verifies tokens like every service, and then looks their session up: here is where it is kept.
-type live struct {
+// sessionVerifier verifies tokens like every service, and then looks their session up: here is where it is kept.
+type sessionVerifier struct {
 	verifier *token.Verifier
 	sessions *session.Sessions
 }
 
 // Verify implements webapi.Verifier.
-func (l live) Verify(ctx context.Context, raw string) (token.Claims, error) {
+func (l sessionVerifier) Verify(ctx context.Context, raw string) (token.Claims, error) {
 	claims, err := l.verifier.Verify(ctx, raw)
 	if err != nil {
 		return token.Claims{}, err
@@ -147,7 +147,7 @@ const keysMaxAge = "public, max-age=60"
 func (a *API) getKeys(c *fiber.Ctx) error {
 	set := a.Keys.Set()
 	if set == nil {
-		return chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet")
+		return chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet: try again in a moment")
 	}
 	c.Set(fiber.HeaderContentType, "application/jwk-set+json")
 	c.Set(fiber.HeaderCacheControl, keysMaxAge)

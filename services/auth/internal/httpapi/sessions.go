@@ -25,7 +25,7 @@ type signedIn struct {
 
 func (a *API) postSignup(c *fiber.Ctx) error {
 	if !a.Signup {
-		return chat.Errorf(chat.CodeForbidden, "accounts are made by staff here")
+		return chat.Errorf(chat.CodeForbidden, "sign-up is closed here: ask staff for an account")
 	}
 	var in credentials
 	if err := a.limited(c, a.signup, &in); err != nil {
@@ -53,7 +53,7 @@ func (a *API) postLogin(c *fiber.Ctx) error {
 
 func (a *API) postGuest(c *fiber.Ctx) error {
 	if !a.Guests {
-		return chat.Errorf(chat.CodeForbidden, "guests are not let in here")
+		return chat.Errorf(chat.CodeForbidden, "guests are not admitted here: sign in with an account")
 	}
 	var in struct {
 		Name string `json:"name"`

@@ -250,7 +250,7 @@ func (r *Ring) Key(_ context.Context, id string) (ed25519.PublicKey, error) {
 		return key, nil
 	}
 	if r.public == nil {
-		return nil, chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet")
+		return nil, chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet: try again in a moment")
 	}
 	return nil, chat.Errorf(chat.CodeUnauthenticated, "the token's key is unknown")
 }
@@ -261,7 +261,7 @@ func (r *Ring) Sign(c token.Claims) (string, error) {
 	signer := r.signer
 	r.mu.RUnlock()
 	if signer == nil {
-		return "", chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet")
+		return "", chat.Errorf(chat.CodeUnavailable, "the signing keys are not known yet: try again in a moment")
 	}
 	return signer.Sign(c)
 }

@@ -22,10 +22,10 @@ import (
 // secret opens nothing: a token with a right tag and an unknown hash is refused all the same.
 
 const (
-	// again is how long the latest old token answers further tokens: two tabs, a lost answer.
-	again = 30 * time.Second
-	// keep bounds the tokens kept of a session, and so how far it may fork.
-	keep = 256
+	// reuseWindow is how long the latest old token answers further tokens: two tabs, a lost answer.
+	reuseWindow = 30 * time.Second
+	// maxTokens bounds the tokens kept of a session, and so how far it may fork.
+	maxTokens = 256
 	// maxRefreshBytes bounds what is looked at. A real one has about 80.
 	maxRefreshBytes = 256
 )
@@ -104,7 +104,7 @@ func (s *Sessions) Refresh(ctx context.Context, tenant chat.TenantID, raw string
 		next = s.newRefresh(sess)
 		return Rotation{
 			Next:  Refresh{Hash: hashOf(next), Parent: old.branch(), Issued: now},
-			First: old.Used.IsZero(), Keep: keep,
+			First: old.Used.IsZero(), Keep: maxTokens,
 		}, nil
 	})
 	switch {
@@ -130,7 +130,7 @@ func (r Refresh) current(now time.Time) bool {
 	if used.IsZero() {
 		used = r.SiblingUsed
 	}
-	return used.IsZero() || now.Sub(used) <= again
+	return used.IsZero() || now.Sub(used) <= reuseWindow
 }
 
 // branch is the token that the next ones are given for: of all that were given beside r the first to be

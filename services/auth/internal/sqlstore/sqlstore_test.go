@@ -115,10 +115,10 @@ func openPostgres(t *testing.T) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	s, err := Open(t.Context(), &database.Database{Postgres: databasetest.Careless(t, pool)}, "log")
+	s, err := Open(t.Context(), &database.Database{Postgres: databasetest.WithAsyncCommits(t, pool)}, "log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	databasetest.RefuseCareless(t, url)
+	databasetest.RefuseAsyncCommits(t, url)
 	return s
 }

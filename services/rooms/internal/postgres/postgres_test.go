@@ -23,12 +23,12 @@ func TestContract(t *testing.T) {
 		return storetest.Backend{
 			Open: func(t *testing.T) storetest.Store {
 				t.Helper()
-				pool := databasetest.Careless(t, openPool(t, where))
+				pool := databasetest.WithAsyncCommits(t, openPool(t, where))
 				s, err := Open(t.Context(), pool, room.NewLog())
 				if err != nil {
 					t.Fatal(err)
 				}
-				databasetest.RefuseCareless(t, where)
+				databasetest.RefuseAsyncCommits(t, where)
 				return storetest.NewStore(s, &database.Database{Postgres: pool})
 			},
 			Exec: func(t *testing.T, statement string) { t.Helper(); execute(t, where, statement) },
