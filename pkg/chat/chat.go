@@ -74,20 +74,6 @@ type Room struct {
 	CreatedAt   Time   `json:"created_at"`
 }
 
-// VisibleTo reports whether u may see and read the room. A nil u is an anonymous caller.
-func (r Room) VisibleTo(u *User) bool {
-	switch {
-	case u != nil && u.Staff:
-		return true
-	case r.StaffOnly, r.Private:
-		return false
-	case u == nil || u.Kind == KindGuest:
-		return r.AllowGuests
-	default:
-		return true
-	}
-}
-
 // Message is a message in its current state. A deleted message keeps its id and author but not its body.
 type Message struct {
 	ID       Seq    `json:"id"`

@@ -61,24 +61,6 @@ func TestSlugs(t *testing.T) {
 	}
 }
 
-func TestWhoSeesARoom(t *testing.T) {
-	user, guest, staff := &User{Kind: KindUser}, &User{Kind: KindGuest}, &User{Kind: KindUser, Staff: true}
-	for name, c := range map[string]struct {
-		room                         Room
-		nobody, guest, user, isStaff bool
-	}{
-		"open":       {Room{AllowGuests: true}, true, true, true, true},
-		"members":    {Room{}, false, false, true, true},
-		"staff only": {Room{StaffOnly: true}, false, false, false, true},
-		"private":    {Room{Private: true, AllowGuests: true}, false, false, false, true}, // until there are members
-	} {
-		got := []bool{c.room.VisibleTo(nil), c.room.VisibleTo(guest), c.room.VisibleTo(user), c.room.VisibleTo(staff)}
-		if want := []bool{c.nobody, c.guest, c.user, c.isStaff}; fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s: %v, want %v", name, got, want)
-		}
-	}
-}
-
 func TestErrorsKeepTheirCodeAndNothingElse(t *testing.T) {
 	err := fmt.Errorf("looking: %w", Errorf(CodeNotFound, "gone"))
 	if CodeOf(err) != CodeNotFound || OutcomeUnknown(err) || CodeOf(nil) != "" {

@@ -40,7 +40,7 @@ func TestHealth(t *testing.T) {
 	if status, said, _ := ask("", "health"); status != 1 || !strings.Contains(said, "is not running") {
 		t.Errorf("not there: %d, %q", status, said)
 	}
-	for _, args := range [][]string{{"newlogs"}, {"health", "now"}} {
+	for _, args := range [][]string{{"renewlogs"}, {"health", "now"}} {
 		if _, _, done := ask(address, args...); done {
 			t.Errorf("%v is done", args)
 		}

@@ -109,7 +109,7 @@ func quotesAndTheReplyBarFollowTheMessage(p *stage) {
 		p.t.Fatal(err)
 	}
 	shows("a deleted message")
-	if strings.Contains(b.text(`document.Body.textContent`), "secret") {
+	if strings.Contains(b.text(`document.body.textContent`), "secret") {
 		p.t.Error("the text of before still stands somewhere")
 	}
 }
@@ -205,7 +205,7 @@ func draftsComeBack(p *stage) {
 	if reset.Status != http.StatusOK {
 		p.t.Fatal(reset)
 	}
-	b.until(`document.Body.dataset.view === 'entry'`)
+	b.until(`document.body.dataset.view === 'entry'`)
 	b.enter("gus")
 	b.open(p.slug)
 	p.sees(b, ".reply:not([hidden])")
@@ -213,7 +213,7 @@ func draftsComeBack(p *stage) {
 		p.t.Errorf("somebody else is shown %q", got)
 	}
 	b.click(`#sign-out`)
-	b.until(`document.Body.dataset.view === 'entry'`)
+	b.until(`document.body.dataset.view === 'entry'`)
 	b.put(`#signin-form [name=username]`, "fay")
 	b.put(`#signin-form [name=password]`, "another long password")
 	b.click(`#signin-form .primary`)

@@ -13,7 +13,7 @@ func (b *tab) strays(texts ...string) string {
 	b.t.Helper()
 	return b.text(`(() => {
 		const texts = ` + jsonOf(texts) + `, strays = [];
-		const walk = document.createTreeWalker(document.Body, NodeFilter.SHOW_TEXT);
+		const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 		for (let node; (node = walk.nextNode()); ) {
 			const text = texts.find(t => node.data.includes(t));
 			const box = node.parentElement.closest('bdi, [dir=auto]');
@@ -84,13 +84,13 @@ func thePageWorksWithoutStorage(p *stage) {
 	b.open(p.slug)
 	b.until(`document.querySelector(` + servertest.Quoted(p.in(".composer textarea")) + `).value === 'not sent yet'`)
 	b.click(`#sign-out`)
-	b.until(`document.Body.dataset.view === 'entry'`)
+	b.until(`document.body.dataset.view === 'entry'`)
 	if said := b.text(`document.querySelector('#entry-error').textContent`); said != "" {
 		p.t.Error(said)
 	}
-	b.text(`document.Body.remove()`) // of the page that is left
+	b.text(`document.body.remove()`) // of the page that is left
 	b.text(`location.reload()`)
-	b.until(`document.Body?.dataset.view === 'entry'`) // the server knows of it: the cookie opens nothing any more
+	b.until(`document.body?.dataset.view === 'entry'`) // the server knows of it: the cookie opens nothing any more
 }
 
 // pageClock gives the page a clock of its own, a minute before midnight, which moves when it is told

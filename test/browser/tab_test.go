@@ -191,7 +191,7 @@ func (b *tab) until(expression string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("never: %s; %v; the page says:\n%s\n%v", expression, err, b.text(`document.Body.innerText`), b.uncaught())
+			b.t.Fatalf("never: %s; %v; the page says:\n%s\n%v", expression, err, b.text(`document.body.innerText`), b.uncaught())
 		}
 	}
 }
@@ -244,7 +244,7 @@ func (b *tab) put(selector, text string) {
 
 func (b *tab) signUp(name string) {
 	b.t.Helper()
-	b.until(`document.Body.dataset.view === 'entry'`)
+	b.until(`document.body.dataset.view === 'entry'`)
 	b.click(`[data-show=signup]`)
 	b.fill(`#signup-form [name=username]`, name)
 	b.fill(`#signup-form [name=password]`, "correct horse staple")
@@ -255,7 +255,7 @@ func (b *tab) signUp(name string) {
 // enter makes an account by the form, without keys and mouse.
 func (b *tab) enter(name string) {
 	b.t.Helper()
-	b.until(`document.Body.dataset.view === 'entry'`)
+	b.until(`document.body.dataset.view === 'entry'`)
 	b.text(`(() => {
 		const form = document.querySelector('#signup-form');
 		form.elements.username.value = ` + servertest.Quoted(name) + `;

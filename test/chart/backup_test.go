@@ -16,12 +16,12 @@ func TestRestore(t *testing.T) {
 	}{
 		"one database, from a volume": {
 			"backup.enabled=true,backup.volume.enabled=true", "--from=/backups",
-			[]string{"fetch", "restore-parley", "newlogs-auth", "newlogs-rooms"},
+			[]string{"fetch", "restore-parley", "renewlogs-auth", "renewlogs-rooms"},
 		},
 		"two databases, from S3": {
 			"evaluation.enabled=false,redis.external.host=r,postgres.external.host=p,postgres.external.sslMode=require,postgres.external.rooms.database=rooms," +
 				"backup.enabled=true,backup.s3.url=s3://b/p,backup.s3.existingSecret=s", "--from=s3://b/p",
-			[]string{"fetch", "restore-auth", "restore-rooms", "newlogs-auth", "newlogs-rooms"},
+			[]string{"fetch", "restore-auth", "restore-rooms", "renewlogs-auth", "renewlogs-rooms"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestRestore(t *testing.T) {
 					t.Errorf("%s: %s", what, arguments)
 				case strings.HasPrefix(what, "restore-") && !strings.Contains(arguments, "/dump/"+strings.TrimPrefix(what, "restore-")+".dump"):
 					t.Errorf("%s: %s", what, arguments)
-				case strings.HasPrefix(what, "newlogs-") && !strings.Contains(arguments, "args:[newlogs]"):
+				case strings.HasPrefix(what, "renewlogs-") && !strings.Contains(arguments, "args:[renewlogs]"):
 					t.Errorf("%s: %s", what, arguments)
 				}
 			}

@@ -157,7 +157,7 @@ func TestATraceGoesFromTheFrameToTheFanOut(t *testing.T) {
 	const call = "append call < command send"
 	const batch = "append batch < POST /internal/append < " + call
 	for _, want := range []string{
-		"lane < command send", call, "turn < " + batch, "postgres connection < " + batch, "postgres batch < " + batch,
+		"lane < command send", call, "room lock < " + batch, "postgres connection < " + batch, "postgres batch < " + batch,
 		"postgres COMMIT < postgres batch < " + batch, "append entry < " + call, "publish < append entry < " + call, "fan out < publish < append entry < " + call,
 	} {
 		if !found[want] {

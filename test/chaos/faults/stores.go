@@ -77,7 +77,7 @@ func (d *driver) lag() time.Duration {
 }
 
 // restore has all databases go back to a backup of some seconds ago, as an operator does it: rooms and
-// auth are stopped, the backup is put in place, and newlogs says so to whoever knew what is gone.
+// auth are stopped, the backup is put in place, and renewlogs says so to whoever knew what is gone.
 func (d *driver) restore(ctx context.Context) error {
 	began := time.Now()
 	backup := d.folder.Path(fmt.Sprintf("backup-%d", len(d.epochs)))
@@ -103,7 +103,7 @@ func (d *driver) restore(ctx context.Context) error {
 		return err
 	}
 	for _, name := range []string{"rooms-1", "auth"} {
-		if _, err = d.cluster.Child(name).Once(ctx, "newlogs"); err != nil {
+		if _, err = d.cluster.Child(name).Once(ctx, "renewlogs"); err != nil {
 			return err
 		}
 	}

@@ -1,5 +1,5 @@
 // Command auth is the auth service. Its subcommands createsuperuser and rotatekeys work beside a
-// service that may be running; newlogs is to be run after a restore from a backup.
+// service that may be running; renewlogs is to be run after a restore from a backup.
 package main
 
 import (

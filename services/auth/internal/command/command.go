@@ -25,7 +25,7 @@ const usage = `usage:
   auth createsuperuser [-password-file FILE] NAME   make a staff account; without a file it asks for the
                                                     password, or reads it from standard input
   auth rotatekeys                                   have the next signing key take over
-  auth newlogs                                      after a restore from a backup, while auth is stopped:
+  auth renewlogs                                    after a restore from a backup, while auth is stopped:
                                                     give the log of what auth tells the others another name`
 
 // limit bounds how long a command may take.
@@ -40,7 +40,7 @@ func Run(reader *env.Reader, args []string, stdin *os.File, out io.Writer) error
 		return createSuperuser(ctx, reader, args[1:], stdin, out)
 	case "rotatekeys":
 		return rotateKeys(ctx, reader, out)
-	case "newlogs":
+	case "renewlogs", "newlogs": // its name in 0.1
 		return newLogs(ctx, reader, out)
 	default:
 		return errors.New(usage)

@@ -70,14 +70,14 @@ func TestRotateKeys(t *testing.T) {
 }
 
 func TestNewLogs(t *testing.T) {
-	out, err := run(t, "sqlite:"+storetest.SQLite(t), "", "newlogs")
+	out, err := run(t, "sqlite:"+storetest.SQLite(t), "", "renewlogs")
 	if err != nil || out != "renewed the name of the lobby's log\n" {
 		t.Error(out, err)
 	}
 }
 
 func TestMistakesArePlain(t *testing.T) {
-	for _, args := range [][]string{{"createsuperuser", "x"}, {"rotatekeys"}, {"newlogs"}} {
+	for _, args := range [][]string{{"createsuperuser", "x"}, {"rotatekeys"}, {"renewlogs"}, {"newlogs"}} {
 		if _, err := run(t, "", "a good enough secret", args...); err == nil || !strings.Contains(err.Error(), "PARLEY_AUTH_DATABASE") {
 			t.Error(args, err)
 		}

@@ -1,4 +1,4 @@
-// Command rooms is the rooms service. Its subcommand newlogs is to be run after a restore from a backup.
+// Command rooms is the rooms service. Its subcommand renewlogs is to be run after a restore from a backup.
 package main
 
 import (
@@ -23,8 +23,8 @@ func main() {
 }
 
 func command(reader *env.Reader, name string) error {
-	if name != "newlogs" {
-		return fmt.Errorf("rooms %s: no such command; `rooms` serves, `rooms health` asks whether it does, `rooms newlogs` renews the names of all logs", name)
+	if name != "renewlogs" && name != "newlogs" { // the latter was its name in 0.1
+		return fmt.Errorf("rooms %s: no such command; `rooms` serves, `rooms health` asks whether it does, `rooms renewlogs` renews the names of all logs", name)
 	}
 	database := rooms.DatabaseFrom(reader)
 	if err := reader.Err(); err != nil {
