@@ -161,7 +161,7 @@ func aBodyOfEscapesHarmsNothingElse(p *stage) {
 	b.shows(p.slug, "and then")
 	p.say("from elsewhere", 0)
 	b.shows(p.slug, "from elsewhere")
-	shown := b.text(`[...document.querySelectorAll(` + servertest.Quoted(p.in("[data-message-id] .Body")+","+p.in("[data-state=failed] .Body")) + `)].filter(e => e.textContent === '\u001b'.repeat(16384)).length`)
+	shown := b.text(`[...document.querySelectorAll(` + servertest.Quoted(p.in("[data-message-id] .body")+","+p.in("[data-state=failed] .body")) + `)].filter(e => e.textContent === '\u001b'.repeat(16384)).length`)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if shown != "1" || b.sockets != 1 {

@@ -103,7 +103,7 @@ func TestBrowsersTalk(t *testing.T) {
 			"general": {"hello, here is alice", "<b>hello</b> & welcome", "carol, do you see this?", "back again"},
 			"tea":     {"This message was deleted.", "with milk, please", "still warm"},
 		} {
-			got := b.text(`JSON.stringify([...document.querySelectorAll('[data-open-room="` + slug + `"] .messages [data-message-id] .Body')].map(m => m.textContent))`)
+			got := b.text(`JSON.stringify([...document.querySelectorAll('[data-open-room="` + slug + `"] .messages [data-message-id] .body')].map(m => m.textContent))`)
 			if want := jsonOf(texts); got != want {
 				t.Errorf("%s sees in %s %s, want %s", name, slug, got, want)
 			}
@@ -117,7 +117,7 @@ func TestBrowsersTalk(t *testing.T) {
 // fetch makes a call from within the page and returns status and body.
 func (b *tab) fetch(path string) string {
 	b.t.Helper()
-	b.text(`(() => { window.answer = undefined; fetch(` + servertest.Quoted(path) + `).then(async r => { window.answer = r.Status + ' ' + await r.text() }) })()`)
+	b.text(`(() => { window.answer = undefined; fetch(` + servertest.Quoted(path) + `).then(async r => { window.answer = r.status + ' ' + await r.text() }) })()`)
 	b.until(`window.answer !== undefined`)
 	return b.text(`window.answer`)
 }

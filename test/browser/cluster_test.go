@@ -145,7 +145,7 @@ func TestBrowsersTalkWhileTheClusterFallsApart(t *testing.T) {
 		if ids != jsonOf(want) {
 			t.Errorf("%s sees messages %s, want %s", name, ids, jsonOf(want))
 		}
-		texts := b.text(`JSON.stringify(` + shown + `.map(m => m.querySelector('.Body').textContent).sort((a, b) => parseInt(a) - parseInt(b)))`)
+		texts := b.text(`JSON.stringify(` + shown + `.map(m => m.querySelector('.body').textContent).sort((a, b) => parseInt(a) - parseInt(b)))`)
 		if texts != jsonOf(said) { // the two of a round may stand either way round
 			t.Errorf("%s sees %s, want %s", name, texts, jsonOf(said))
 		}

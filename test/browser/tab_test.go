@@ -292,7 +292,7 @@ func (b *tab) say(slug, text string) {
 
 // message is a JavaScript expression for the messages of a room with a text, as a list.
 func messages(slug, text string) string {
-	return `[...document.querySelectorAll('[data-open-room="` + slug + `"] .messages [data-message-id]')].filter(m => m.querySelector('.Body')?.textContent === ` + servertest.Quoted(text) + `)`
+	return `[...document.querySelectorAll('[data-open-room="` + slug + `"] .messages [data-message-id]')].filter(m => m.querySelector('.body')?.textContent === ` + servertest.Quoted(text) + `)`
 }
 
 // shows waits until a text stands in a room, once.
