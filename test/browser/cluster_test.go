@@ -44,7 +44,7 @@ func launch(t *testing.T) *launched {
 	data := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, filepath.Join(servertest.BuiltPrograms(t), "cluster"), "run")
+	cmd := exec.CommandContext(ctx, filepath.Join(servertest.BuiltPrograms(t), "parley-test"), "cluster", "run")
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "PARLEY_LISTEN=127.0.0.1:0", "PARLEY_DATA=" + data,
 		"PARLEY_ADMIN_USER=" + servertest.AdminName, "PARLEY_ADMIN_PASSWORD_FILE=" + password,
@@ -58,7 +58,7 @@ func launch(t *testing.T) *launched {
 	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l := &launched{data: data, addresses: map[string]string{}, pids: map[string]int{}}
+	l := &launched{Server: &servertest.Server{}, data: data, addresses: map[string]string{}, pids: map[string]int{}}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() && !strings.Contains(lines.Text(), "Ctrl-C") {
 		if _, at, found := strings.Cut(lines.Text(), "runs on "); found {
