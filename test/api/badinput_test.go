@@ -225,21 +225,23 @@ func TestFlood(t *testing.T) {
 			socket.Write(fmt.Sprintf(`{"type":"send","id":%d,"room":"flood","body":"x","nonce":"%d"}`, 100+i, i))
 		}
 	})
-	stored, refused := 0, 0
-	for stored+refused < sends {
+	stored, refused, unknown := 0, 0, 0
+	for stored+refused+unknown < sends {
 		switch got := socket.Read(); {
 		case got["type"] == "sent":
 			stored++
 		case got["code"] == "rate_limited" && got["retry_after_ms"] != nil:
 			refused++
+		case got["code"] == "unavailable": // the machine was too busy for the two seconds that the edge waits
+			unknown++
 		case got["type"] == "error", got["closed"] != nil, got["broken"] != nil:
 			t.Fatal(got)
 		}
 	}
 	writing.Wait()
 	room, err := s.API.Room(t.Context(), user.AccessToken, "flood")
-	if err != nil || int(room.Head) != stored || stored != 50 {
-		t.Errorf("%d sent, %d refused, %d in the log, %v", stored, refused, room.Head, err)
+	if err != nil || int(room.Head) < stored || int(room.Head) > stored+unknown || stored+unknown != 50 {
+		t.Errorf("%d sent, %d refused, of %d nobody knows, %d in the log, %v", stored, refused, unknown, room.Head, err)
 	}
 	writing.Go(func() {
 		for range 20 * sends { // until it is cut

@@ -46,6 +46,7 @@ func TestEverythingDocumentedOccurs(t *testing.T) {
 		{"refusals", refusalsOccur},
 		{"goodbyes", goodbyesOccur},
 		{"slow reader", slowReaderOccurs},
+		{"private room", privateRoomOccurs},
 	}
 	t.Run("all", func(t *testing.T) {
 		for _, part := range parts {
