@@ -13,6 +13,9 @@ import (
 	"github.com/parley-chat/parley/pkg/chat"
 )
 
+// Retention is how long an entry is kept.
+const Retention = 365 * 24 * time.Hour
+
 // Action is what was done. The list is closed: readers may rely on it.
 type Action string
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/changefeed"
 	"github.com/parley-chat/parley/pkg/chat"
 	"github.com/parley-chat/parley/pkg/database"
@@ -117,7 +118,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 		{Name: "auth database watch", Component: watch},
 		{Name: "auth lobby", Component: events},
 		{Name: "auth signing keys", Component: s.ring},
-		{Name: "auth sweeper", Component: sweeps},
+		{Name: "auth sweeper", Component: lifecycle.Every{Interval: sweepEvery, Do: sweeps.sweep, Log: d.Log, Failed: "sweeping failed"}},
 	}
 	return s, nil
 }
@@ -162,11 +163,7 @@ func (a announcer) Announce(_ context.Context, events []lobby.Event) {
 	a.publisher.Announce(a.log, events)
 }
 
-// What the sweeper does, and when.
-const (
-	sweepEvery = 10 * time.Minute
-	keepAudit  = 365 * 24 * time.Hour
-)
+const sweepEvery = 10 * time.Minute
 
 // sweeper deletes what is over by age, and brings the names of accounts up to date that a pod of an
 // older release made. All pods do; they don't get in each other's way.
@@ -186,23 +183,6 @@ func (s *sweeper) last() time.Time {
 	return time.Time{}
 }
 
-// Run sweeps until ctx ends.
-func (s *sweeper) Run(ctx context.Context, ready func()) error {
-	ready()
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "sweeping failed", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
-}
-
 func (s *sweeper) sweep(ctx context.Context) error {
 	swept, err := untilNone(func() (int, error) { return s.sessions.Sweep(ctx) })
 	if swept > 0 {
@@ -214,7 +194,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if _, err := untilNone(func() (int, error) { return s.store.PruneLobby(ctx, s.now().Add(-changefeed.Retention)) }); err != nil {
 		return fmt.Errorf("sweeping the lobby: %w", err)
 	}
-	if _, err := untilNone(func() (int, error) { return s.store.PruneAudit(ctx, s.now().Add(-keepAudit)) }); err != nil {
+	if _, err := untilNone(func() (int, error) { return s.store.PruneAudit(ctx, s.now().Add(-audit.Retention)) }); err != nil {
 		return fmt.Errorf("sweeping audit entries: %w", err)
 	}
 	if err := fillNames(ctx, s.store); err != nil {

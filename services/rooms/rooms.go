@@ -97,7 +97,7 @@ func New(ctx context.Context, c Config, d Deps) (_ *Service, err error) {
 			{Name: "rooms signing keys", Component: keys},
 			{Name: "rooms follows auth", Component: follower},
 			{Name: "rooms heads", Component: messages.Heads()},
-			{Name: "rooms sweeper", Component: &sweeper{store: kept.rest, log: d.Log, now: d.Now}},
+			{Name: "rooms sweeper", Component: lifecycle.Every{Interval: sweepEvery, Do: (&sweeper{store: kept.rest, now: d.Now}).sweep, Log: d.Log, Failed: "sweeping failed"}},
 		},
 	}, nil
 }

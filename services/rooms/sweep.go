@@ -3,47 +3,26 @@ package rooms
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
+	"github.com/parley-chat/parley/pkg/audit"
 	"github.com/parley-chat/parley/pkg/changefeed"
 	"github.com/parley-chat/parley/services/rooms/internal/sqlstore"
 )
 
-const (
-	sweepEvery = 10 * time.Minute
-	keepAudit  = 365 * 24 * time.Hour
-)
+const sweepEvery = 10 * time.Minute
 
 // sweeper deletes what is over by age. All pods do; they don't get in each other's way.
 type sweeper struct {
 	store *sqlstore.Store
-	log   *slog.Logger
 	now   func() time.Time
-}
-
-// Run sweeps until ctx ends.
-func (s *sweeper) Run(ctx context.Context, ready func()) error {
-	ready()
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "sweeping failed", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {
 	if err := untilNone(ctx, s.store.PruneLobby, s.now().Add(-changefeed.Retention)); err != nil {
 		return fmt.Errorf("sweeping the lobby: %w", err)
 	}
-	if err := untilNone(ctx, s.store.PruneAudit, s.now().Add(-keepAudit)); err != nil {
+	if err := untilNone(ctx, s.store.PruneAudit, s.now().Add(-audit.Retention)); err != nil {
 		return fmt.Errorf("sweeping audit entries: %w", err)
 	}
 	return nil
